@@ -1,0 +1,403 @@
+// The N-API face of the core: src/source/binding.ts describes it. All state hangs on the objects
+// made here; nothing is shared between environments.
+
+#include <napi.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <memory>
+
+#include "drain.h"
+#include "live_source.h"
+#include "synthetic_source.h"
+#include "syscalls.h"
+
+namespace tapio {
+namespace {
+
+Napi::Error js_error(Napi::Env env, const std::string& code, const std::string& message) {
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("code", code);
+  return error;
+}
+
+Napi::BigInt big(Napi::Env env, uint64_t value) { return Napi::BigInt::New(env, value); }
+Napi::BigInt big(Napi::Env env, int64_t value) { return Napi::BigInt::New(env, value); }
+
+int64_t int64_of(const Napi::Value& value) {
+  bool lossless;
+  return value.As<Napi::BigInt>().Int64Value(&lossless);
+}
+uint64_t uint64_of(const Napi::Value& value) {
+  bool lossless;
+  return value.As<Napi::BigInt>().Uint64Value(&lossless);
+}
+
+Napi::BigUint64Array to_array(Napi::Env env, const std::vector<uint64_t>& values) {
+  auto array = Napi::BigUint64Array::New(env, values.size());
+  if (!values.empty()) memcpy(array.Data(), values.data(), values.size() * 8);
+  return array;
+}
+Napi::Uint32Array to_array(Napi::Env env, const std::vector<uint32_t>& values) {
+  auto array = Napi::Uint32Array::New(env, values.size());
+  if (!values.empty()) memcpy(array.Data(), values.data(), values.size() * 4);
+  return array;
+}
+
+template <class T, class Convert>
+std::vector<T> list_of(const Napi::Value& value, Convert convert) {
+  std::vector<T> out;
+  const auto array = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); i++) out.push_back(convert(array.Get(i)));
+  return out;
+}
+
+uint32_t uint32_of(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
+
+SourceConfig config_of(const Napi::Object& object) {
+  SourceConfig config;
+  config.ops = list_of<uint32_t>(object.Get("ops"), uint32_of);
+  config.syscalls = list_of<uint32_t>(object.Get("syscalls"), uint32_of);
+  config.latency = object.Get("latency").ToBoolean();
+  const auto exclude = object.Get("exclude").As<Napi::Object>();
+  config.exclude.pids = list_of<uint32_t>(exclude.Get("pids"), uint32_of);
+  config.exclude.uids = list_of<uint32_t>(exclude.Get("uids"), uint32_of);
+  config.exclude.comms = list_of<std::string>(
+      exclude.Get("comms"), [](const Napi::Value& v) { return v.As<Napi::String>().Utf8Value(); });
+  config.exclude.cgroups = list_of<uint64_t>(exclude.Get("cgroups"), uint64_of);
+  return config;
+}
+
+double number_or(const Napi::Object& object, const char* name, double fallback) {
+  const Napi::Value value = object.Get(name);
+  return value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : fallback;
+}
+
+class Source : public Napi::ObjectWrap<Source> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(
+        env, "Source",
+        {InstanceAccessor<&Source::cpus>("cpus"), InstanceMethod<&Source::start>("start"),
+         InstanceMethod<&Source::slot_buffer>("slotBuffer"), InstanceMethod<&Source::take>("take"),
+         InstanceMethod<&Source::release>("release"), InstanceMethod<&Source::cut>("cut"),
+         InstanceMethod<&Source::configure>("configure"), InstanceMethod<&Source::stats>("stats"),
+         InstanceMethod<&Source::pause>("pause"), InstanceMethod<&Source::stop>("stop"),
+         InstanceMethod<&Source::close>("close")});
+  }
+
+  explicit Source(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Source>(info) {
+    const auto options = info[0].As<Napi::Object>();
+    config_ = config_of(options);
+    drain_options_.ts_offset = int64_of(options.Get("tsOffset"));
+    drain_options_.next_seq = uint64_of(options.Get("nextSeq"));
+    drain_options_.slots_per_type = uint32_of(options.Get("slotsPerType"));
+    const auto ring_bytes = static_cast<uint64_t>(number_or(options, "ringBytes", 64 << 20));
+    if (options.Get("kind").As<Napi::String>().Utf8Value() == "live") {
+      raw_ = make_live_source(ring_bytes);
+    } else {
+      SyntheticOptions synthetic;
+      synthetic.ring_bytes = ring_bytes;
+      synthetic.cpus = static_cast<unsigned>(number_or(options, "cpus", 2));
+      synthetic.rate = number_or(options, "rate", 0);
+      synthetic.seed = static_cast<uint64_t>(number_or(options, "seed", 1));
+      synthetic.events = static_cast<uint64_t>(number_or(options, "events", 0));
+      raw_ = make_synthetic_source(synthetic);
+    }
+    wake_ =
+        Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "tapio wake", 0, 1);
+  }
+  ~Source() override { shut(); }
+
+ private:
+  Napi::Value cpus(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), raw_ ? raw_->rings().cpus : 0);
+  }
+
+  Napi::Value start(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    std::vector<ProcessSnapshot> alive;
+    if (const SourceError error = raw_->start(config_, &alive)) {
+      js_error(env, error.code, error.message).ThrowAsJavaScriptException();
+      return env.Undefined();
+    }
+    drain_ = std::make_unique<Drain>(raw_->rings(), raw_->drop_reasons(), drain_options_, [this] {
+      // One call in flight is enough: the JS side takes all there is.
+      if (!wake_pending_.exchange(true)) wake_.NonBlockingCall();
+    });
+    buffers_.resize(drain_->slot_count());
+    drain_->start();
+    auto out = Napi::Array::New(env, alive.size());
+    for (uint32_t i = 0; i < alive.size(); i++) {
+      auto process = Napi::Object::New(env);
+      process.Set("pid", alive[i].pid);
+      process.Set("pstart", big(env, alive[i].pstart));
+      process.Set("ppid", alive[i].ppid);
+      process.Set("uid", alive[i].uid);
+      process.Set("cgroupId", big(env, alive[i].cgroup_id));
+      process.Set("comm", alive[i].comm);
+      out.Set(i, process);
+    }
+    return out;
+  }
+
+  Napi::Value slot_buffer(const Napi::CallbackInfo& info) {
+    const uint32_t id = uint32_of(info[0]);
+    if (buffers_[id].IsEmpty()) {
+      Slot& slot = drain_->slot(id);
+      buffers_[id] = Napi::Persistent(Napi::ArrayBuffer::New(
+          info.Env(), slot.memory, slot.layout.bytes, [](Napi::Env, void*) {}));
+    }
+    return buffers_[id].Value();
+  }
+
+  Napi::Value take(const Napi::CallbackInfo& info) {
+    wake_pending_ = false;
+    const Napi::Env env = info.Env();
+    if (!drain_) return env.Null();
+    std::optional<Item> item = drain_->take();
+    if (!item) return env.Null();
+    if (const auto* batch = std::get_if<Batch>(&*item)) return batch_item(env, *batch);
+    return cut_item(env, std::get<Cut>(*item));
+  }
+
+  Napi::Value batch_item(Napi::Env env, const Batch& batch) {
+    const Slot& slot = drain_->slot(batch.slot);
+    auto out = Napi::Object::New(env);
+    out.Set("kind", "batch");
+    out.Set("slot", batch.slot);
+    out.Set("type", slot.type);
+    out.Set("rows", slot.rows);
+    out.Set("firstSeq", big(env, slot.first_seq));
+    out.Set("lastSeq", big(env, slot.last_seq));
+    out.Set("firstTs", big(env, slot.first_ts));
+    out.Set("lastTs", big(env, slot.last_ts));
+    out.Set("nulls", to_array(env, slot.nulls()));
+    out.Set("inner", to_array(env, slot.inner));
+    out.Set("heap", to_array(env, slot.heap));
+    auto fresh = Napi::Array::New(env, batch.fresh.size());
+    for (uint32_t i = 0; i < batch.fresh.size(); i++) {
+      auto one = Napi::Object::New(env);
+      auto values = Napi::Array::New(env, batch.fresh[i].texts.size());
+      for (uint32_t j = 0; j < batch.fresh[i].texts.size(); j++)
+        values.Set(j, batch.fresh[i].texts[j]);
+      one.Set("column", batch.fresh[i].column);
+      one.Set("values", values);
+      fresh.Set(i, one);
+    }
+    out.Set("newValues", fresh);
+    return out;
+  }
+
+  Napi::Value cut_item(Napi::Env env, const Cut& cut) {
+    auto out = Napi::Object::New(env);
+    out.Set("kind", "cut");
+    out.Set("throughSeq", big(env, cut.through_seq));
+    out.Set("rotated", cut.rotated);
+    out.Set("final", cut.final);
+    out.Set("positions", to_array(env, cut.positions));
+    out.Set("consumed", to_array(env, cut.consumed));
+    out.Set("lost", to_array(env, cut.lost));
+    out.Set("filtered", to_array(env, cut.filtered));
+    out.Set("refused", to_array(env, cut.refused));
+    out.Set("lossFirst", to_array(env, cut.loss_first));
+    out.Set("lossLast", to_array(env, cut.loss_last));
+    out.Set("late", big(env, cut.late));
+    out.Set("malformed", big(env, cut.malformed));
+    return out;
+  }
+
+  void release(const Napi::CallbackInfo& info) { drain_->release(uint32_of(info[0])); }
+
+  void cut(const Napi::CallbackInfo& info) {
+    if (info[0].IsBigInt())
+      drain_->request_cut(int64_of(info[0]));
+    else
+      drain_->request_cut(std::nullopt);
+  }
+
+  void configure(const Napi::CallbackInfo& info) {
+    config_ = config_of(info[0].As<Napi::Object>());
+    if (const SourceError error = raw_->configure(config_))
+      js_error(info.Env(), error.code, error.message).ThrowAsJavaScriptException();
+  }
+
+  Napi::Value stats(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const DrainStats now = drain_ ? drain_->stats() : DrainStats{};
+    auto out = Napi::Object::New(env);
+    out.Set("events", to_array(env, std::vector<uint64_t>(now.events.begin(), now.events.end())));
+    out.Set("lost", to_array(env, std::vector<uint64_t>(now.lost.begin(), now.lost.end())));
+    out.Set("late", big(env, now.late));
+    out.Set("drainCpuNs", big(env, now.cpu_ns));
+    out.Set("backlog", now.backlog);
+    auto unattached = Napi::Object::New(env);
+    for (const auto& [op, why] : raw_->unattached()) unattached.Set(op, why);
+    out.Set("unattached", unattached);
+    return out;
+  }
+
+  void pause(const Napi::CallbackInfo& info) { drain_->pause(info[0].ToBoolean()); }
+
+  void stop(const Napi::CallbackInfo&) {
+    raw_->stop();
+    drain_->finish();
+  }
+
+  void close(const Napi::CallbackInfo&) { shut(); }
+
+  void shut() {
+    if (!raw_) return;
+    raw_->stop();
+    for (auto& buffer : buffers_)
+      if (!buffer.IsEmpty()) buffer.Value().Detach();
+    buffers_.clear();
+    drain_.reset();
+    raw_.reset();
+    wake_.Release();
+  }
+
+  SourceConfig config_;
+  DrainOptions drain_options_;
+  std::unique_ptr<RawSource> raw_;
+  std::unique_ptr<Drain> drain_;
+  std::vector<Napi::Reference<Napi::ArrayBuffer>> buffers_;
+  Napi::ThreadSafeFunction wake_;
+  std::atomic<bool> wake_pending_{false};
+};
+
+const char* kind_name(Kind kind) {
+  switch (kind) {
+    case Kind::kU16:
+      return "u16";
+    case Kind::kU32:
+      return "u32";
+    case Kind::kU64:
+      return "u64";
+    case Kind::kI32:
+      return "i32";
+    case Kind::kI64:
+      return "i64";
+    case Kind::kDict16:
+      return "dict16";
+    case Kind::kDict32:
+      return "dict32";
+    case Kind::kTexts:
+      return "texts";
+    case Kind::kU64s:
+      return "u64s";
+    case Kind::kBytes:
+      return "bytes";
+  }
+  return "";
+}
+
+Napi::Value columns(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const uint32_t type = uint32_of(info[0]);
+  if (type == 0 || type > kTypes) return Napi::Array::New(env, 0);
+  const TableLayout& layout = table_layout(type);
+  auto out = Napi::Array::New(env, layout.count);
+  for (uint32_t i = 0; i < layout.count; i++) {
+    const ColumnRegion& region = layout.regions[i];
+    auto column = Napi::Object::New(env);
+    column.Set("name", layout.columns[i].name);
+    column.Set("kind", kind_name(layout.columns[i].kind));
+    column.Set("nullable", layout.columns[i].nullable);
+    column.Set("validity", static_cast<double>(region.validity));
+    column.Set("data", static_cast<double>(region.data));
+    column.Set("inner", static_cast<double>(region.inner));
+    column.Set("heap", static_cast<double>(region.heap));
+    out.Set(i, column);
+  }
+  return out;
+}
+
+Napi::Value syscalls(const Napi::CallbackInfo& info) {
+  auto out = Napi::Object::New(info.Env());
+  for (const SyscallEntry& entry : syscall_table) out.Set(entry.name, entry.number);
+  return out;
+}
+
+Napi::Value probe(const Napi::CallbackInfo& info) {
+  const std::vector<ProbeResult> results = probe_live();
+  auto out = Napi::Array::New(info.Env(), results.size());
+  for (uint32_t i = 0; i < results.size(); i++) {
+    auto one = Napi::Object::New(info.Env());
+    one.Set("name", results[i].name);
+    one.Set("ok", results[i].ok);
+    one.Set("detail", results[i].detail);
+    out.Set(i, one);
+  }
+  return out;
+}
+
+Napi::Value peer_credentials(const Napi::CallbackInfo& info) {
+  ucred peer = {};
+  socklen_t size = sizeof(peer);
+  if (getsockopt(static_cast<int>(uint32_of(info[0])), SOL_SOCKET, SO_PEERCRED, &peer, &size) !=
+      0) {
+    js_error(info.Env(), "io", std::string("cannot tell who is connected: ") + strerror(errno))
+        .ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  auto out = Napi::Object::New(info.Env());
+  out.Set("pid", peer.pid);
+  out.Set("uid", peer.uid);
+  out.Set("gid", peer.gid);
+  return out;
+}
+
+int64_t clock_ns(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return now.tv_sec * 1'000'000'000ll + now.tv_nsec;
+}
+
+// The three clocks, read as closely together as several tries allow.
+Napi::Value clocks(const Napi::CallbackInfo& info) {
+  int64_t best = INT64_MAX, realtime = 0, monotonic = 0, boottime = 0;
+  for (int i = 0; i < 8; i++) {
+    const int64_t before = clock_ns(CLOCK_MONOTONIC);
+    const int64_t wall = clock_ns(CLOCK_REALTIME);
+    const int64_t boot = clock_ns(CLOCK_BOOTTIME);
+    const int64_t after = clock_ns(CLOCK_MONOTONIC);
+    if (after - before >= best) continue;
+    best = after - before;
+    realtime = wall;
+    boottime = boot;
+    monotonic = before + (after - before) / 2;
+  }
+  auto out = Napi::Object::New(info.Env());
+  out.Set("realtime", big(info.Env(), realtime));
+  out.Set("monotonic", big(info.Env(), monotonic));
+  out.Set("boottime", big(info.Env(), boottime));
+  return out;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* constructor = new Napi::FunctionReference(Napi::Persistent(Source::define(env)));
+  env.SetInstanceData(constructor);
+  exports.Set("fingerprint", TAPIO_SCHEMA_FINGERPRINT);
+  exports.Set("opsMax", TAPIO_OPS_MAX);
+  exports.Set("columns", Napi::Function::New(env, columns));
+  exports.Set("syscalls", Napi::Function::New(env, syscalls));
+  exports.Set("probe", Napi::Function::New(env, probe));
+  exports.Set("peerCredentials", Napi::Function::New(env, peer_credentials));
+  exports.Set("clocks", Napi::Function::New(env, clocks));
+  exports.Set(
+      "createSource", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
+        return info.Env().GetInstanceData<Napi::FunctionReference>()->New({info[0], info[1]});
+      }));
+  return exports;
+}
+
+}  // namespace
+}  // namespace tapio
+
+static Napi::Object tapio_init(Napi::Env env, Napi::Object exports) {
+  return tapio::init(env, exports);
+}
+NODE_API_MODULE(tapio_native, tapio_init)

@@ -1,0 +1,317 @@
+#include "drain.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "decode.h"
+#include "text.h"
+
+namespace tapio {
+namespace {
+
+using std::chrono::microseconds;
+constexpr microseconds kBusySleep{500};
+constexpr microseconds kIdleSleep{20'000};
+// A cycle that released this many rows finds more soon.
+constexpr size_t kBusyRows = 64;
+
+uint64_t thread_cpu_ns() {
+  timespec used;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return static_cast<uint64_t>(used.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(used.tv_nsec);
+}
+
+}  // namespace
+
+const TableLayout& table_layout(unsigned type) {
+  // Immutable after its first use, and alike for everyone.
+  static const std::vector<TableLayout> layouts = [] {
+    std::vector<TableLayout> all;
+    for (unsigned t = 0; t <= kTypes; t++)
+      all.emplace_back(type_columns[t].columns, type_columns[t].count);
+    return all;
+  }();
+  return layouts[type];
+}
+
+Drain::Drain(const Rings& rings, DropReasons reasons, DrainOptions options,
+             std::function<void()> wake)
+    : rings_(rings),
+      reasons_(std::move(reasons)),
+      merge_(rings),
+      wake_(std::move(wake)),
+      ts_offset_(options.ts_offset),
+      next_seq_(options.next_seq) {
+  for (unsigned type = 0; type <= kTypes; type++) tables_.emplace_back(table_layout(type));
+  for (unsigned type = 1; type <= kTypes; type++) {
+    for (unsigned i = 0; i < options.slots_per_type; i++) {
+      const auto id = static_cast<unsigned>(slots_.size());
+      slots_.push_back(std::make_unique<Slot>(id, type, table_layout(type)));
+      free_[type].push_back(id);
+    }
+  }
+}
+
+Drain::~Drain() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wakeup_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Drain::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+std::optional<Item> Drain::take() {
+  std::lock_guard lock(mutex_);
+  if (queue_.empty()) return std::nullopt;
+  Item item = std::move(queue_.front());
+  queue_.pop_front();
+  return item;
+}
+
+void Drain::release(unsigned id) {
+  slots_[id]->reset();
+  std::lock_guard lock(mutex_);
+  free_[slots_[id]->type].push_back(id);
+}
+
+void Drain::request_cut(std::optional<int64_t> rotate_to) {
+  {
+    std::lock_guard lock(mutex_);
+    cut_wanted_ = true;
+    if (rotate_to) rotate_to_ = rotate_to;
+  }
+  wakeup_.notify_all();
+}
+
+void Drain::pause(bool paused) {
+  {
+    std::lock_guard lock(mutex_);
+    paused_ = paused;
+  }
+  wakeup_.notify_all();
+}
+
+void Drain::finish() {
+  {
+    std::lock_guard lock(mutex_);
+    finishing_ = true;
+    paused_ = false;
+  }
+  wakeup_.notify_all();
+}
+
+DrainStats Drain::stats() {
+  std::lock_guard lock(mutex_);
+  DrainStats out = stats_;
+  stats_.backlog = 0;
+  return out;
+}
+
+void Drain::run() {
+  microseconds sleep = kBusySleep;
+  for (;;) {
+    bool cut_wanted, finishing, paused;
+    std::optional<int64_t> rotate_to;
+    {
+      std::lock_guard lock(mutex_);
+      if (stopping_) return;
+      paused = paused_;
+      finishing = finishing_;
+      cut_wanted = !paused && std::exchange(cut_wanted_, false);
+      if (cut_wanted) rotate_to = std::exchange(rotate_to_, std::nullopt);
+    }
+    const uint64_t before = next_seq_;
+    const bool more = !paused && cycle(finishing);
+    const size_t released = next_seq_ - before;
+    if (cut_wanted) cut(false, rotate_to);
+    if (finishing && !more && merge_.drained()) {
+      cut(true, std::nullopt);
+      return;
+    }
+    note_stats(released);
+    if (more && released > 0) continue;
+    sleep = released > kBusyRows ? kBusySleep : std::min(sleep * 2, kIdleSleep);
+    std::unique_lock lock(mutex_);
+    wakeup_.wait_for(lock, sleep, [this] {
+      return stopping_ || (cut_wanted_ && !paused_) || (finishing_ && !paused_);
+    });
+    if (finishing_ && !stopping_) {
+      // A slot must come back before the rest can be drained: wait for that rather than spin.
+      lock.unlock();
+      std::this_thread::sleep_for(kBusySleep);
+    }
+  }
+}
+
+// Reads and decodes once. True when the rings held more than was taken.
+bool Drain::cycle(bool finishing) {
+  if (finishing)
+    merge_.refill_all();
+  else
+    merge_.refill();
+  bool stalled = false;
+  merge_.release([&](tapio_header* header, uint32_t bytes, unsigned cpu) {
+    if (take_record(header, bytes, cpu)) return true;
+    stalled = true;
+    return false;
+  });
+  if (stalled) return false;
+  if (dictionaries_full()) cut(false, ts_offset_);
+  for (unsigned cpu = 0; cpu < merge_.cpus(); cpu++)
+    if (merge_.reader(cpu).backlog() > RingReader::kChunkBytes / 4) return true;
+  return finishing && !merge_.drained();
+}
+
+// False when there is no memory for its row now.
+bool Drain::take_record(tapio_header* header, uint32_t bytes, unsigned cpu) {
+  if (header->op == 0 || header->op >= TAPIO_OPS) {
+    undecodable_++;
+    return true;
+  }
+  const unsigned type = type_of_op[header->op];
+  Table& table = tables_[type];
+  if (!table.open && !(table.open = free_slot(type))) return false;
+  if (!decode(table, header, bytes, cpu)) {
+    undecodable_++;
+    return true;
+  }
+  events_[header->op]++;
+  if (table.open->rows == kBatchRows || heaps_full(*table.open)) hand_over(type);
+  return true;
+}
+
+bool Drain::decode(Table& table, const tapio_header* header, uint32_t bytes, unsigned cpu) {
+  Slot& slot = *table.open;
+  RowSink sink(slot, table.dictionaries, reasons_);
+  const auto* record = reinterpret_cast<const unsigned char*>(header);
+  if (!decode_fields(sink, header->op, record, bytes)) {
+    sink.undo();
+    return false;
+  }
+  const int64_t ts = static_cast<int64_t>(header->ktime) + ts_offset_;
+  const uint64_t seq = next_seq_++;
+  bool is_new = false;
+  Interner& comms = table.dictionaries.of(k_comm);
+  const auto* comm = reinterpret_cast<const char*>(header->comm);
+  const auto comm_bytes = static_cast<uint32_t>(strnlen(comm, sizeof(header->comm)));
+  const uint32_t comm_index = comms.index_of(comm, comm_bytes, &is_new);
+  if (is_new) comms.add_text(reversible_utf8({comm, comm_bytes}));
+  const uint16_t flags = header->flags | (sink.truncated() ? TAPIO_FLAG_TRUNCATED : 0);
+  sink.common(k_seq, seq);
+  sink.common(k_ts, ts);
+  sink.common(k_cpu, static_cast<uint16_t>(cpu));
+  sink.common(k_op, table.dictionaries.op_index(k_op, header->op, name_of_op[header->op]));
+  sink.common(k_pid, header->pid);
+  sink.common(k_pstart, header->pstart);
+  sink.common(k_tid, header->tid);
+  sink.common(k_ppid, header->ppid);
+  sink.common(k_uid, header->uid);
+  sink.common(k_gid, header->gid);
+  sink.common(k_comm, static_cast<uint16_t>(comm_index));
+  sink.common(k_cgroup_id, header->cgroup_id);
+  sink.common(k_weight, header->weight);
+  sink.common(k_flags, flags);
+  if (slot.rows == 0) {
+    slot.first_seq = seq;
+    slot.first_ts = slot.last_ts = ts;
+  }
+  slot.last_seq = seq;
+  slot.first_ts = std::min(slot.first_ts, ts);
+  slot.last_ts = std::max(slot.last_ts, ts);
+  slot.rows++;
+  return true;
+}
+
+Slot* Drain::free_slot(unsigned type) {
+  std::lock_guard lock(mutex_);
+  if (free_[type].empty()) return nullptr;
+  const unsigned id = free_[type].back();
+  free_[type].pop_back();
+  return slots_[id].get();
+}
+
+void Drain::hand_over(unsigned type) {
+  Table& table = tables_[type];
+  if (!table.open || table.open->rows == 0) return;
+  close_lists(*table.open);
+  push(Batch{table.open->id, table.dictionaries.take_fresh()});
+  table.open = nullptr;
+}
+
+void Drain::cut(bool final, std::optional<int64_t> rotate_to) {
+  for (unsigned type = 1; type <= kTypes; type++) hand_over(type);
+  Cut cut;
+  cut.through_seq = next_seq_ - 1;
+  cut.final = final;
+  const unsigned cpus = rings_.cpus;
+  cut.refused.resize(TAPIO_REFUSALS * cpus * TAPIO_OPS_MAX);
+  for (unsigned cpu = 0; cpu < cpus; cpu++) {
+    RingReader& reader = merge_.reader(cpu);
+    const tapio_ring_control& control = rings_.control[cpu];
+    cut.positions.push_back(reader.settled_position());
+    uint64_t first, last;
+    reader.take_loss(&first, &last);
+    cut.loss_first.push_back(first);
+    cut.loss_last.push_back(last);
+    for (unsigned op = 0; op < TAPIO_OPS_MAX; op++) {
+      const auto read = [](const __u64& counter) {
+        return std::atomic_ref<const __u64>(counter).load(std::memory_order_relaxed);
+      };
+      const uint64_t consumed = merge_.counts(cpu, op).consumed;
+      cut.consumed.push_back(consumed);
+      // At the end nothing is under way, and what was emitted and not read is lost.
+      cut.lost.push_back(final ? read(control.emitted[op]) - consumed : merge_.lost(cpu, op));
+      cut.filtered.push_back(read(control.filtered[op]));
+      for (unsigned cause = 0; cause < TAPIO_REFUSALS; cause++)
+        cut.refused[(cause * cpus + cpu) * TAPIO_OPS_MAX + op] = read(control.refused[cause][op]);
+    }
+  }
+  cut.late = merge_.late();
+  cut.malformed = undecodable_;  // what the readers skipped is among the lost
+  if (rotate_to) {
+    cut.rotated = true;
+    ts_offset_ = *rotate_to;
+    for (Table& table : tables_) table.dictionaries.clear();
+  }
+  push(std::move(cut));
+}
+
+void Drain::push(Item item) {
+  {
+    std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(item));
+  }
+  wake_();
+}
+
+void Drain::note_stats(size_t released) {
+  double backlog = 0;
+  for (unsigned cpu = 0; cpu < merge_.cpus(); cpu++)
+    backlog = std::max(backlog, static_cast<double>(merge_.reader(cpu).backlog()) /
+                                    static_cast<double>(rings_.ring_bytes));
+  std::lock_guard lock(mutex_);
+  stats_.backlog = std::max(stats_.backlog, backlog);
+  stats_.cpu_ns = thread_cpu_ns();
+  if (released == 0) return;
+  stats_.events = events_;
+  stats_.late = merge_.late();
+  for (unsigned op = 0; op < TAPIO_OPS_MAX; op++) {
+    stats_.lost[op] = 0;
+    for (unsigned cpu = 0; cpu < merge_.cpus(); cpu++) stats_.lost[op] += merge_.lost(cpu, op);
+  }
+}
+
+bool Drain::dictionaries_full() const {
+  for (const Table& table : tables_)
+    if (table.dictionaries.full()) return true;
+  return false;
+}
+
+}  // namespace tapio

@@ -1,0 +1,15 @@
+// Names of system calls by number, and back.
+#pragma once
+
+#include <string_view>
+
+#include "syscall_table.h"
+
+namespace tapio {
+
+// The call of that number, or null where this architecture has none that we know.
+const SyscallEntry* syscall_by_number(unsigned number);
+// The number of a call, or -1.
+int syscall_number(std::string_view name);
+
+}  // namespace tapio

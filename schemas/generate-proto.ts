@@ -1,0 +1,56 @@
+// The protobuf messages of the events: field numbers are the table's ids.
+
+import { COMMON, EVENTS, type FieldSpec, type FieldType } from './events.ts';
+
+const TYPES: Readonly<Record<FieldType, string>> = {
+  u16: 'uint32',
+  u32: 'uint32',
+  u64: 'uint64',
+  i32: 'int32',
+  i64: 'int64',
+  timestamp: 'fixed64',
+  name: 'string',
+  text: 'string',
+  texts: 'repeated string',
+  u64s: 'repeated uint64',
+  bytes: 'bytes',
+};
+
+function pascal(name: string): string {
+  return name.replace(/(^|_)([a-z])/g, (_, __, c: string) => c.toUpperCase());
+}
+
+function protoField(name: string, field: FieldSpec, optional: boolean): string {
+  const type = TYPES[field.type];
+  const label = optional && !type.startsWith('repeated') ? 'optional ' : '';
+  return `  ${label}${type} ${name} = ${field.id}; // ${field.doc}`;
+}
+
+/** Text of events.proto. */
+export function eventsProto(): string {
+  return [
+    '// Generated from schemas/events.ts by npm run generate; do not edit.',
+    'syntax = "proto3";',
+    '',
+    'package tapio.ebpf.v1;',
+    '',
+    ...Object.entries(EVENTS).flatMap(([type, spec]) => [
+      `// ${spec.doc}`,
+      `message ${pascal(type)} {`,
+      ...Object.entries(spec.fields).map(([name, f]) => protoField(name, f, true)),
+      '}',
+      '',
+    ]),
+    '// One row of a recording. `ts` is in ns since 1970.',
+    'message RawEvent {',
+    ...Object.entries(COMMON).map(([name, f]) => protoField(name, f, false)),
+    '  fixed64 ktime = 17; // CLOCK_MONOTONIC ns',
+    '  oneof event {',
+    ...Object.entries(EVENTS).map(
+      ([type, spec]) => `    ${pascal(type)} ${type} = ${100 + spec.id};`,
+    ),
+    '  }',
+    '}',
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,92 @@
+// What a source hands over: columns of rows in shared memory, and the cuts between them.
+// Types only; source/ makes them, segment/ and recorder/ take them.
+
+/** How one table of columns lies in a slot's ArrayBuffer. Offsets in bytes, all multiples of 64. */
+export interface ColumnRegion {
+  readonly name: string;
+  readonly kind:
+    | 'u16'
+    | 'u32'
+    | 'u64'
+    | 'i32'
+    | 'i64'
+    | 'dict16'
+    | 'dict32'
+    | 'texts'
+    | 'u64s'
+    | 'bytes';
+  readonly nullable: boolean;
+  /** Validity bitmap (Arrow: bit set = present, LSB first), or -1 where the column is never null. */
+  readonly validity: number;
+  /** Values; for texts, u64s and bytes the i32 offsets of the list or string (rows + 1). */
+  readonly data: number;
+  /** texts: i32 offsets of the strings; else -1. */
+  readonly inner: number;
+  /** texts, u64s, bytes: the values themselves; else -1. */
+  readonly heap: number;
+}
+
+/** Values that a dictionary column met for the first time, in index order. Valid UTF-8. */
+export interface NewValues {
+  readonly column: number;
+  readonly values: readonly string[];
+}
+
+/** Rows of one type, ready to be written. */
+export interface BatchItem {
+  readonly kind: 'batch';
+  readonly slot: number;
+  /** Type id of the event table. */
+  readonly type: number;
+  readonly rows: number;
+  readonly firstSeq: bigint;
+  readonly lastSeq: bigint;
+  /** Smallest and largest ts of the rows, ns since 1970. */
+  readonly firstTs: bigint;
+  readonly lastTs: bigint;
+  /** Nulls per column; equal to rows where the column was never set (its memory is then all zero). */
+  readonly nulls: Uint32Array;
+  /** texts: number of strings, bytes used by them; u64s: number of values; bytes: bytes used. */
+  readonly inner: Uint32Array;
+  readonly heap: Uint32Array;
+  readonly newValues: readonly NewValues[];
+}
+
+/**
+ * A point in the stream: every row up to throughSeq was handed over in batches before it. Counters are
+ * cumulative since the rings were made, indexed [cpu * opsMax + op].
+ */
+export interface CutItem {
+  readonly kind: 'cut';
+  readonly throughSeq: bigint;
+  /** True when requested so: the dictionaries are empty from here on and ts uses the new offset. */
+  readonly rotated: boolean;
+  /** The last item of a stopped source. */
+  readonly final: boolean;
+  /** Ring position per CPU up to which everything was consumed or counted lost. */
+  readonly positions: BigUint64Array;
+  readonly consumed: BigUint64Array;
+  /** Overwritten before they were read, known exactly from the op sequence numbers. */
+  readonly lost: BigUint64Array;
+  readonly filtered: BigUint64Array;
+  /** Per cause: [(cause * cpus + cpu) * opsMax + op]. */
+  readonly refused: BigUint64Array;
+  /** ktime range [ns] in which the losses since the previous cut lie, per CPU; 0, 0 without loss. */
+  readonly lossFirst: BigUint64Array;
+  readonly lossLast: BigUint64Array;
+  /** Rows flagged late, and records that could not be decoded, since the start. */
+  readonly late: bigint;
+  readonly malformed: bigint;
+}
+
+export type SourceItem = BatchItem | CutItem;
+
+/** A process that was alive when the source started. */
+export interface ProcessSnapshot {
+  readonly pid: number;
+  readonly pstart: bigint;
+  readonly ppid: number;
+  readonly uid: number;
+  readonly cgroupId: bigint;
+  readonly comm: string;
+}
