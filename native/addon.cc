@@ -196,6 +196,7 @@ class Source : public Napi::ObjectWrap<Source> {
     out.Set("kind", "cut");
     out.Set("throughSeq", big(env, cut.through_seq));
     out.Set("rotated", cut.rotated);
+    out.Set("tsOffset", big(env, cut.ts_offset));
     out.Set("final", cut.final);
     out.Set("positions", to_array(env, cut.positions));
     out.Set("consumed", to_array(env, cut.consumed));

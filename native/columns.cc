@@ -80,10 +80,21 @@ void Slot::reset() {
   rows = 0;
 }
 
+namespace {
+// Stops at the first byte that is not: columns with values cost nothing.
+bool all_zero(const uint8_t* bytes, size_t count) {
+  return count == 0 || (bytes[0] == 0 && std::memcmp(bytes, bytes + 1, count - 1) == 0);
+}
+}  // namespace
+
 std::vector<uint32_t> Slot::nulls() const {
   std::vector<uint32_t> out(layout.count);
   for (unsigned i = 0; i < layout.count; i++) {
-    if (!layout.columns[i].nullable) continue;
+    if (!layout.columns[i].nullable) {
+      if (all_zero(memory + layout.regions[i].data, rows * width_of(layout.columns[i].kind)))
+        out[i] = rows;
+      continue;
+    }
     if (!(touched >> i & 1)) {
       out[i] = rows;
       continue;

@@ -72,7 +72,8 @@ class Slot {
 
   // Makes it ready for new rows: only what was touched is cleared.
   void reset();
-  // Nulls per column; a column that was never written is all null (or all zero where not nullable).
+  // Nulls per column; `rows` for a column whose memory is all zero, which in one that is never null
+  // means zeros.
   std::vector<uint32_t> nulls() const;
 };
 

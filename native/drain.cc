@@ -280,6 +280,7 @@ void Drain::cut(bool final, std::optional<int64_t> rotate_to) {
     ts_offset_ = *rotate_to;
     for (Table& table : tables_) table.dictionaries.clear();
   }
+  cut.ts_offset = ts_offset_;
   push(std::move(cut));
 }
 

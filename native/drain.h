@@ -31,6 +31,7 @@ struct Batch {
 struct Cut {
   uint64_t through_seq = 0;
   bool rotated = false;
+  int64_t ts_offset = 0;  // from here on
   bool final = false;
   std::vector<uint64_t> positions;
   std::vector<uint64_t> consumed, lost, filtered, refused;

@@ -44,7 +44,7 @@ export interface BatchItem {
   /** Smallest and largest ts of the rows, ns since 1970. */
   readonly firstTs: bigint;
   readonly lastTs: bigint;
-  /** Nulls per column; equal to rows where the column was never set (its memory is then all zero). */
+  /** Nulls per column; equal to rows where its memory is all zero (of a never-null column: zeros). */
   readonly nulls: Uint32Array;
   /** texts: number of strings, bytes used by them; u64s: number of values; bytes: bytes used. */
   readonly inner: Uint32Array;
@@ -61,6 +61,8 @@ export interface CutItem {
   readonly throughSeq: bigint;
   /** True when requested so: the dictionaries are empty from here on and ts uses the new offset. */
   readonly rotated: boolean;
+  /** ts − ktime of the rows after this cut, ns. */
+  readonly tsOffset: bigint;
   /** The last item of a stopped source. */
   readonly final: boolean;
   /** Ring position per CPU up to which everything was consumed or counted lost. */

@@ -1,0 +1,155 @@
+// tapio-record start: records until it is told to end.
+
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { env, stderr, stdout } from 'node:process';
+import type { Options } from 'yargs';
+import {
+  type Given,
+  type RecordConfig,
+  resolveConfig,
+  SETTINGS,
+  type Setting,
+  type SettingName,
+  settingsFromEnvironment,
+  settingsFromFile,
+} from '../../src/config.ts';
+import { Daemon } from '../../src/daemon.ts';
+import { TapioError } from '../../src/errors.ts';
+import { Log } from '../../src/log.ts';
+import { defaultStore } from '../../src/segment/store.ts';
+import type { Command, Flags } from '../program.ts';
+import { StatusLine } from '../status-line.ts';
+import { summaryText } from '../summary.ts';
+
+const YARGS_TYPES = {
+  string: 'string',
+  number: 'string',
+  boolean: 'boolean',
+  list: 'array',
+} as const;
+
+function flagOptions(): Record<string, Options> {
+  const out: Record<string, Options> = {};
+  for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
+    const type = YARGS_TYPES[setting.type];
+    const hint = setting.choices?.join('|') ?? setting.placeholder;
+    out[name] = {
+      describe: hint === undefined ? setting.doc : `${hint} — ${setting.doc}`,
+      type,
+      // A list takes one word, so that a command's own words are not swallowed.
+      ...(type === 'array'
+        ? { type: 'string' as const, array: false, coerce: (v: unknown) => v }
+        : {}),
+    };
+  }
+  out.config = { type: 'string', describe: 'FILE — settings in YAML, by the names of these flags' };
+  out.output = {
+    alias: 'o',
+    choices: ['text', 'json'],
+    default: 'text',
+    describe: 'how to write the summary',
+  };
+  return out;
+}
+
+function givenByFlags(flags: Flags): Given {
+  const out: Partial<Record<SettingName, unknown>> = {};
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    if (flags[name] !== undefined) out[name] = flags[name];
+  }
+  return out;
+}
+
+function readConfigFile(path: string | undefined): Given {
+  if (path === undefined) return {};
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new TapioError('usage', `cannot read ${path} (${(error as NodeJS.ErrnoException).code})`);
+  }
+  return settingsFromFile(text, path);
+}
+
+/** Ends the recording on SIGINT and SIGTERM; a second SIGINT does not wait. */
+function onSignals(daemon: Daemon, log: Log, reload: () => RecordConfig | null): () => void {
+  const stop = (): void => {
+    process.once('SIGINT', () => process.exit(130));
+    daemon.stop();
+  };
+  const hangup = (): void => {
+    try {
+      const config = reload();
+      if (config === null) daemon.stop();
+      else {
+        daemon.configure(config);
+        log.level = config.logLevel;
+        log.info('the configuration was read again');
+      }
+    } catch (error) {
+      log.warn(`the old configuration is kept: ${(error as Error).message}`);
+    }
+  };
+  const rotate = (): void => daemon.rotate();
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  process.on('SIGHUP', hangup);
+  process.on('SIGUSR2', rotate);
+  return () => {
+    process.removeListener('SIGINT', stop);
+    process.removeListener('SIGTERM', stop);
+    process.removeListener('SIGHUP', hangup);
+    process.removeListener('SIGUSR2', rotate);
+  };
+}
+
+async function run(flags: Flags): Promise<number> {
+  const byFlags = givenByFlags(flags);
+  const configFile = flags.config as string | undefined;
+  const resolve = (): RecordConfig =>
+    resolveConfig(
+      [byFlags, settingsFromEnvironment(env), readConfigFile(configFile)],
+      availableParallelism(),
+    );
+  const config = resolve();
+  const store = config.store ?? defaultStore();
+  const log = new Log('tapio-record', config.logLevel);
+  const line = stderr.isTTY && flags.output !== 'json' ? new StatusLine(stderr) : null;
+  const daemon = new Daemon(store, config, (text) => log.warn(text));
+  const release = onSignals(daemon, log, () => (configFile === undefined ? null : resolve()));
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    await daemon.started;
+    await daemon.listen();
+    log.info(`recording into ${store}${line === null ? '' : ' (Ctrl-C ends it)'}`);
+    const { unattached } = await daemon.totals();
+    for (const [op, why] of Object.entries(unattached))
+      log.warn(`op ${op} is not recorded: ${why}`);
+    if (config.durationMs !== null) timer = setTimeout(() => daemon.stop(), config.durationMs);
+    line?.follow(daemon);
+    const summary = await daemon.finished;
+    line?.clear();
+    if (flags.output === 'json') stdout.write(`${JSON.stringify(summary)}\n`);
+    else stdout.write(summaryText(summary));
+    return 0;
+  } finally {
+    line?.clear();
+    clearTimeout(timer);
+    release();
+  }
+}
+
+export const start: Command = {
+  usage: '[start] [flags]',
+  flags: flagOptions(),
+  examples: [
+    ['tapio-record', 'record this host with the default profile until Ctrl-C'],
+    ['tapio-record --duration 10s', 'record ten seconds'],
+    ['tapio-record --enable file.read,file.write', 'with every read and write'],
+    ['tapio-record --syscalls futex,ptrace', 'with these system calls'],
+    ['tapio-record --exclude comm=node,uid=1000', 'without these'],
+    ['tapio-record --source synthetic --rate 100000', 'without privileges, generated events'],
+  ],
+  run,
+};

@@ -1,0 +1,75 @@
+// tapio-record status: what is held, what was lost, and what it costs.
+
+import { stdout } from 'node:process';
+import { askRecorder } from '../../src/control.ts';
+import { formatTs } from '../../src/event/clock.ts';
+import { defaultStore, openSegments } from '../../src/segment/store.ts';
+import { bytesText, countText, sumCounts } from '../format.ts';
+import type { Command, Flags } from '../program.ts';
+
+/** First and last ts that a store holds, ns; null where it holds no rows. */
+function heldRange(store: string): { first: bigint; last: bigint } | null {
+  const segments = openSegments(store);
+  try {
+    const batches = segments.flatMap((s) => s.types().flatMap((type) => s.batches(type)));
+    const [one] = batches;
+    if (one === undefined) return null;
+    return {
+      first: batches.reduce((a, b) => (b.firstTs < a ? b.firstTs : a), one.firstTs),
+      last: batches.reduce((a, b) => (b.lastTs > a ? b.lastTs : a), one.lastTs),
+    };
+  } finally {
+    for (const segment of segments) segment.close();
+  }
+}
+
+async function run(flags: Flags): Promise<number> {
+  const store = (flags.store as string | undefined) ?? defaultStore();
+  const status = await askRecorder(store, 'status');
+  const held = heldRange(store);
+  const heldText = {
+    held_from: held === null ? null : formatTs(held.first),
+    held_to: held === null ? null : formatTs(held.last),
+  };
+  if (flags.output === 'json') {
+    stdout.write(`${JSON.stringify({ ...status, ...heldText })}\n`);
+    return 0;
+  }
+  const seconds = Number(status.duration_s);
+  const cpu = Number(status.cpu_s);
+  const typeRows = Object.entries(status.events as Record<string, unknown>).map(
+    ([type, ops]) =>
+      `  ${type.padEnd(8)} ${countText(sumCounts(ops)).padStart(14)}  ${countText(sumCounts(ops) / seconds)}/s`,
+  );
+  const lost = sumCounts(status.lost);
+  const lossRows = Object.entries(status.lost as Record<string, Record<string, unknown>>).flatMap(
+    ([stage, causes]) =>
+      Object.entries(causes).map(
+        ([cause, types]) => `  ${stage} ${cause}: ${countText(sumCounts(types))}`,
+      ),
+  );
+  stdout.write(
+    [
+      `process ${status.pid} is recording (${status.source}) into ${store} for ${seconds.toFixed(0)} s`,
+      held === null ? 'nothing is held yet' : `held: ${heldText.held_from} to ${heldText.held_to}`,
+      ...typeRows,
+      lost === 0 ? 'lost nothing' : `lost ${countText(lost)}:`,
+      ...lossRows,
+      `late ${countText(Number(status.late))}, left out ${countText(Number(status.filtered))}, fullest ring ${(Number(status.backlog) * 100).toFixed(1)} %`,
+      `${status.segments} segments, ${bytesText(Number(status.bytes))} on disk`,
+      `cost: CPU ${((cpu / seconds) * 100).toFixed(1)} % of a core, main thread ${(Number(status.main_thread_busy) * 100).toFixed(1)} % busy, memory ${bytesText(Number(status.rss_bytes))}`,
+      '',
+    ].join('\n'),
+  );
+  return 0;
+}
+
+export const status: Command = {
+  usage: 'status [flags]',
+  flags: {
+    store: { type: 'string', describe: 'DIR — the store that is recorded into' },
+    output: { alias: 'o', choices: ['text', 'json'], default: 'text', describe: 'how to answer' },
+  },
+  examples: [['tapio-record status --store ./recording -o json', 'for a machine']],
+  run,
+};

@@ -1,0 +1,42 @@
+// What a recording came to, for people, with what to do next.
+
+import type { Summary } from '../src/daemon.ts';
+import { bytesText, countText, sumCounts } from './format.ts';
+
+/** Rows of a nested count, `name: number`. */
+function rows(counts: Readonly<Record<string, unknown>>, path: string[] = []): [string, number][] {
+  return Object.entries(counts).flatMap(([name, value]) =>
+    typeof value === 'number'
+      ? [[[...path, name].join('.'), value] as [string, number]]
+      : rows(value as Readonly<Record<string, unknown>>, [...path, name]),
+  );
+}
+
+/** Text of the summary, several lines. */
+export function summaryText(summary: Summary): string {
+  const events = sumCounts(summary.events);
+  const lost = sumCounts(summary.lost);
+  const rate = summary.duration_s > 0 ? events / summary.duration_s : 0;
+  const perEvent = events > 0 ? ` (${(summary.bytes / events).toFixed(1)} B/event)` : '';
+  const cpu = summary.duration_s > 0 ? (summary.cpu_s / summary.duration_s) * 100 : 0;
+  const width = Math.max(...rows(summary.events).map(([name]) => name.length), 10);
+  return [
+    `recorded ${countText(events)} events in ${summary.duration_s.toFixed(1)} s (${countText(rate)}/s) into ${summary.store}`,
+    ...rows(summary.events).map(
+      ([name, n]) => `  ${name.padEnd(width)} ${countText(n).padStart(12)}`,
+    ),
+    lost === 0 ? 'lost nothing' : `lost ${countText(lost)}:`,
+    ...rows(summary.lost).map(
+      ([name, n]) => `  ${name.padEnd(width)} ${countText(n).padStart(12)}`,
+    ),
+    ...(summary.filtered > 0 ? [`left out by --exclude: ${countText(summary.filtered)}`] : []),
+    ...(summary.late > 0 ? [`late: ${countText(summary.late)}`] : []),
+    `${summary.segments} segment${summary.segments === 1 ? '' : 's'}, ${bytesText(summary.bytes)}${perEvent}; CPU ${summary.cpu_s.toFixed(2)} s (${cpu.toFixed(1)} % of a core), memory ${bytesText(summary.rss_bytes)}`,
+    '',
+    'next:',
+    `  tapio-replay query --store ${summary.store} --last 20`,
+    `  tapio-replay query --store ${summary.store} --type process --all -o json`,
+    `  tapio-replay segments --store ${summary.store}`,
+    '',
+  ].join('\n');
+}

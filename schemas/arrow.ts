@@ -1,0 +1,154 @@
+// Tables as columns: the event table's, and the small ones that go with every segment.
+
+import {
+  Binary,
+  type DataType,
+  Dictionary,
+  Field,
+  Int32,
+  Int64,
+  List,
+  Schema,
+  TimestampNanosecond,
+  Uint16,
+  Uint32,
+  Uint64,
+  Utf8,
+} from 'apache-arrow';
+import { COMMON, EVENTS, type FieldType, type TypeSpec } from './events.ts';
+
+/** How a column is stored; `utf8` is a plain string, for tables that are small. */
+export type ColumnType = FieldType | 'utf8';
+
+export interface ColumnSpec {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly nullable: boolean;
+}
+
+/** A table of a segment: one Arrow file. */
+export interface TableSpec {
+  readonly name: string;
+  readonly columns: readonly ColumnSpec[];
+}
+
+/** Event types by name, in id order. */
+export type EventType = keyof typeof EVENTS;
+export const EVENT_TYPES = Object.keys(EVENTS) as readonly EventType[];
+
+function eventTable(name: EventType): TableSpec {
+  const spec: TypeSpec = EVENTS[name];
+  return {
+    name,
+    columns: [
+      ...Object.entries(COMMON).map(([n, f]) => ({ name: n, type: f.type, nullable: false })),
+      ...Object.entries(spec.fields).map(([n, f]) => ({ name: n, type: f.type, nullable: true })),
+    ],
+  };
+}
+
+/** The table of each event type. */
+export const EVENT_TABLES = Object.fromEntries(
+  EVENT_TYPES.map((name) => [name, eventTable(name)]),
+) as Readonly<Record<EventType, TableSpec>>;
+
+const column = (name: string, type: ColumnType, nullable = false): ColumnSpec => ({
+  name,
+  type,
+  nullable,
+});
+
+/** Gaps and clock steps. A count of null is unknown. */
+export const LOSSES: TableSpec = {
+  name: 'losses',
+  columns: [
+    column('stage', 'utf8'),
+    column('cause', 'utf8'),
+    column('type', 'utf8', true),
+    column('op', 'utf8', true),
+    column('cpu', 'u16', true),
+    column('count', 'u64', true),
+    column('first_ts', 'timestamp'),
+    column('last_ts', 'timestamp'),
+  ],
+};
+
+/** Every process alive during the segment. */
+export const PROCESSES: TableSpec = {
+  name: 'processes',
+  columns: [
+    column('pid', 'u32'),
+    column('pstart', 'u64'),
+    column('ppid', 'u32'),
+    column('uid', 'u32'),
+    column('comm', 'utf8'),
+    column('exe', 'utf8', true),
+    column('args', 'texts', true),
+    column('cwd', 'utf8', true),
+    column('cgroup_id', 'u64'),
+    column('cgroup', 'utf8', true),
+    column('container_id', 'utf8', true),
+    column('first_seq', 'u64', true),
+    column('last_seq', 'u64', true),
+  ],
+};
+
+/** One row per record batch of the event files; zones is JSON, {column: {min, max} or {in: […]}}. */
+export const INDEX: TableSpec = {
+  name: 'index',
+  columns: [
+    column('file', 'utf8'),
+    column('batch', 'u32'),
+    column('offset', 'u64'),
+    column('metadata_length', 'u32'),
+    column('body_length', 'u64'),
+    column('rows', 'u32'),
+    column('first_seq', 'u64'),
+    column('last_seq', 'u64'),
+    column('first_ts', 'timestamp'),
+    column('last_ts', 'timestamp'),
+    column('zones', 'utf8'),
+  ],
+};
+
+function arrowType(type: ColumnType, dictionaryId: number): DataType {
+  switch (type) {
+    case 'u16':
+      return new Uint16();
+    case 'u32':
+      return new Uint32();
+    case 'u64':
+      return new Uint64();
+    case 'i32':
+      return new Int32();
+    case 'i64':
+      return new Int64();
+    case 'timestamp':
+      return new TimestampNanosecond('UTC');
+    case 'name':
+      return new Dictionary(new Utf8(), new Uint16(), dictionaryId);
+    case 'text':
+      return new Dictionary(new Utf8(), new Int32(), dictionaryId);
+    case 'texts':
+      return new List(new Field('item', new Utf8(), true));
+    case 'u64s':
+      return new List(new Field('item', new Uint64(), true));
+    case 'bytes':
+      return new Binary();
+    case 'utf8':
+      return new Utf8();
+  }
+}
+
+/** True for columns whose values are in a dictionary. */
+export function isDictionary(type: ColumnType): boolean {
+  return type === 'name' || type === 'text';
+}
+
+/** The Arrow schema of a table; a dictionary's id is its column's position. */
+export function arrowSchema(table: TableSpec, metadata: ReadonlyMap<string, string>): Schema {
+  return new Schema(
+    table.columns.map((c, i) => new Field(c.name, arrowType(c.type, i), c.nullable)),
+    new Map(metadata),
+  );
+}

@@ -1,0 +1,312 @@
+// What a recording can be told: one table of settings, from flags, environment, file and defaults, in
+// that order of precedence.
+
+import { totalmem } from 'node:os';
+import { parse as parseYaml } from 'yaml';
+import { EVENTS } from '../schemas/events.ts';
+import { nearestName, TapioError } from './errors.ts';
+
+export interface Setting {
+  readonly type: 'string' | 'number' | 'boolean' | 'list';
+  readonly doc: string;
+  readonly choices?: readonly string[];
+  readonly placeholder?: string;
+}
+
+/** Every setting of tapio-record start, by the name that flags and the file use. */
+export const SETTINGS = {
+  store: { type: 'string', placeholder: 'DIR', doc: 'where to record' },
+  duration: {
+    type: 'string',
+    placeholder: 'TIME',
+    doc: 'end by itself after this long: 10s, 5m, 2h',
+  },
+  profile: {
+    type: 'string',
+    choices: ['minimal', 'default', 'full'],
+    doc: 'minimal: processes only; default: what is cheap and asked for most; full: all but floods',
+  },
+  enable: {
+    type: 'list',
+    placeholder: 'OP,…',
+    doc: 'ops to add to the profile, such as file.read',
+  },
+  disable: { type: 'list', placeholder: 'OP,…', doc: 'ops to take from the profile' },
+  syscalls: {
+    type: 'list',
+    placeholder: 'NAME,…',
+    doc: 'system calls that syscall.call records; turns it on',
+  },
+  exclude: {
+    type: 'list',
+    placeholder: 'KEY=VALUE,…',
+    doc: 'leave out comm=, pid=, uid= or cgroup= (counted as filtered)',
+  },
+  latency: { type: 'boolean', doc: 'measure how long calls take (about 57 ns a call)' },
+  source: {
+    type: 'string',
+    choices: ['live', 'synthetic'],
+    doc: 'live: this host’s kernel; synthetic: generated events, no privileges needed',
+  },
+  rate: { type: 'number', placeholder: 'N', doc: 'synthetic: events per second (0 = all it can)' },
+  seed: { type: 'number', placeholder: 'S', doc: 'synthetic: what the events are made from' },
+  events: { type: 'number', placeholder: 'N', doc: 'synthetic: stop making them after N' },
+  'ring-size': {
+    type: 'string',
+    placeholder: 'SIZE',
+    doc: 'kernel memory per CPU, a power of two: 64MiB (less where that passes 2 % of RAM)',
+  },
+  'log-level': {
+    type: 'string',
+    choices: ['error', 'warn', 'info', 'debug'],
+    doc: 'how much to say on stderr',
+  },
+} as const satisfies Readonly<Record<string, Setting>>;
+
+export type SettingName = keyof typeof SETTINGS;
+/** Settings as given somewhere; what is missing is undefined. */
+export type Given = Readonly<Partial<Record<SettingName, unknown>>>;
+
+export interface RecordConfig {
+  readonly store: string | null;
+  readonly durationMs: number | null;
+  /** Op ids that are on. */
+  readonly ops: readonly number[];
+  readonly syscalls: readonly string[];
+  readonly exclude: {
+    readonly pids: readonly number[];
+    readonly uids: readonly number[];
+    readonly comms: readonly string[];
+    readonly cgroups: readonly bigint[];
+  };
+  readonly latency: boolean;
+  readonly source: 'live' | 'synthetic';
+  readonly rate: number;
+  readonly seed: number;
+  readonly events: number;
+  readonly ringBytes: number;
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+}
+
+const usage = (message: string): TapioError => new TapioError('usage', message);
+
+function unknownName(what: string, word: string, names: Iterable<string>): TapioError {
+  const near = nearestName(word, names);
+  const hint = near === null ? '' : ` (did you mean ${near}?)`;
+  return usage(`unknown ${what} ${word}${hint}`);
+}
+
+/** Settings named in the environment: TAPIO_RECORD_RING_SIZE and so on. */
+export function settingsFromEnvironment(environment: NodeJS.ProcessEnv): Given {
+  const out: Partial<Record<SettingName, unknown>> = {};
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    const value = environment[`TAPIO_RECORD_${name.toUpperCase().replaceAll('-', '_')}`];
+    if (value !== undefined && value !== '') out[name] = value;
+  }
+  return out;
+}
+
+/** Settings of a YAML file's text. `path` is for messages. */
+export function settingsFromFile(text: string, path: string): Given {
+  let parsed: unknown;
+  try {
+    parsed = parseYaml(text);
+  } catch (error) {
+    throw usage(`${path} is not YAML: ${(error as Error).message.split('\n')[0]}`);
+  }
+  if (parsed === null) return {};
+  if (typeof parsed !== 'object' || Array.isArray(parsed)) {
+    throw usage(`${path} must be a list of settings, such as "profile: full"`);
+  }
+  for (const key of Object.keys(parsed)) {
+    if (!(key in SETTINGS)) {
+      throw usage(`${path}: ${unknownName('setting', key, Object.keys(SETTINGS)).message}`);
+    }
+  }
+  return parsed as Given;
+}
+
+/** A list given as text with commas, as a list, or several times. */
+function listOf(value: unknown): string[] {
+  const parts = Array.isArray(value) ? value : [value];
+  return parts
+    .flatMap((part) => String(part).split(','))
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** A duration such as 500ms, 10s, 1h30m, in ms. */
+export function parseDuration(text: string): number {
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/gy)];
+  const covered = parts.reduce((sum, part) => sum + part[0].length, 0);
+  if (parts.length === 0 || covered !== text.length) {
+    throw usage(`${text} is no duration: write 500ms, 10s, 5m or 1h30m`);
+  }
+  return parts.reduce((sum, part) => sum + Number(part[1]) * (UNITS_MS[part[2] ?? ''] ?? 0), 0);
+}
+
+/** A size such as 64MiB, 64M or 67108864, in bytes (units are powers of 1024). */
+export function parseSize(text: string): number {
+  const match = /^(\d+)\s*([kmg]?)(i?b)?$/i.exec(text);
+  if (match === null) throw usage(`${text} is no size: write 64MiB or 67108864`);
+  const power = ['', 'k', 'm', 'g'].indexOf((match[2] ?? '').toLowerCase());
+  return Number(match[1]) * 1024 ** power;
+}
+
+/** Smallest ring: eight blocks of 64 KiB. */
+export const RING_BYTES_MIN = 512 * 1024;
+export const RING_BYTES_MAX = 1024 ** 3;
+const RING_BYTES_DEFAULT = 64 * 2 ** 20;
+const RING_SHARE_OF_MEMORY = 0.02;
+
+function ringBytes(value: unknown, cpus: number): number {
+  if (value === undefined) {
+    let bytes = RING_BYTES_DEFAULT;
+    while (bytes * cpus > totalmem() * RING_SHARE_OF_MEMORY && bytes > RING_BYTES_MIN) bytes /= 2;
+    return bytes;
+  }
+  const bytes = parseSize(String(value));
+  if (bytes < RING_BYTES_MIN || bytes > RING_BYTES_MAX || Math.log2(bytes) % 1 !== 0) {
+    throw usage(`--ring-size ${value} is not a power of two from 512KiB to 1GiB`);
+  }
+  return bytes;
+}
+
+/** Every op by its full name, `type.op`. */
+export function allOps(): Map<string, { id: number; default: boolean; recorded: boolean }> {
+  return new Map(
+    Object.entries(EVENTS).flatMap(([type, spec]) =>
+      Object.entries(spec.ops).map(([op, o]) => [`${type}.${op}`, o] as const),
+    ),
+  );
+}
+
+/** Ops that even the full profile leaves out: they would drown the rest. */
+const NOT_IN_FULL = [
+  'memory.alloc',
+  'memory.free',
+  'memory.rss',
+  'memory.fault',
+  'network.packet',
+  'syscall.call',
+];
+
+function opsOf(given: Given): number[] {
+  const ops = allOps();
+  const named = (value: unknown): string[] => {
+    const names = value === undefined ? [] : listOf(value);
+    for (const name of names) if (!ops.has(name)) throw unknownName('op', name, ops.keys());
+    return names;
+  };
+  const profile = String(given.profile ?? 'default');
+  const on = new Set<string>();
+  for (const [name, op] of ops) {
+    if (!op.recorded) continue;
+    if (profile === 'minimal' ? name.startsWith('process.') : op.default) on.add(name);
+    if (profile === 'full' && !NOT_IN_FULL.includes(name)) on.add(name);
+  }
+  if (given.syscalls !== undefined && listOf(given.syscalls).length > 0) on.add('syscall.call');
+  for (const name of named(given.enable)) {
+    if (ops.get(name)?.recorded !== true) {
+      throw usage(`${name} is in the event table, but this version does not record it yet`);
+    }
+    on.add(name);
+  }
+  for (const name of named(given.disable)) on.delete(name);
+  return [...on].map((name) => ops.get(name)?.id ?? 0);
+}
+
+function exclusions(value: unknown): RecordConfig['exclude'] {
+  const out = {
+    pids: [] as number[],
+    uids: [] as number[],
+    comms: [] as string[],
+    cgroups: [] as bigint[],
+  };
+  for (const part of value === undefined ? [] : listOf(value)) {
+    const [key = '', ...rest] = part.split('=');
+    const text = rest.join('=');
+    const isNumber = /^\d+$/.test(text);
+    if (key === 'comm' && text !== '') out.comms.push(text);
+    else if (key === 'pid' && isNumber) out.pids.push(Number(text));
+    else if (key === 'uid' && isNumber) out.uids.push(Number(text));
+    else if (key === 'cgroup' && isNumber) out.cgroups.push(BigInt(text));
+    else if (!['comm', 'pid', 'uid', 'cgroup'].includes(key)) {
+      throw unknownName('exclusion', key, ['comm', 'pid', 'uid', 'cgroup']);
+    } else throw usage(`--exclude ${part}: write comm=NAME, pid=NUMBER, uid=NUMBER or cgroup=ID`);
+  }
+  return out;
+}
+
+function choice<T extends string>(name: SettingName, value: unknown, fallback: T): T {
+  if (value === undefined) return fallback;
+  const setting: Setting = SETTINGS[name];
+  const choices = setting.choices ?? [];
+  if (!choices.includes(String(value))) {
+    throw usage(
+      `${unknownName(name, String(value), choices).message}: one of ${choices.join(', ')}`,
+    );
+  }
+  return value as T;
+}
+
+function numberOf(name: SettingName, value: unknown, fallback: number): number {
+  if (value === undefined) return fallback;
+  const number = Number(value);
+  if (!Number.isFinite(number) || number < 0)
+    throw usage(`--${name} ${value} is not a number from 0`);
+  return number;
+}
+
+function booleanOf(name: SettingName, value: unknown, fallback: boolean): boolean {
+  if (value === undefined) return fallback;
+  if (value === true || value === 'true' || value === '1') return true;
+  if (value === false || value === 'false' || value === '0') return false;
+  throw usage(`${name} is true or false, not ${value}`);
+}
+
+/** Checks settings and makes them typed. `layers` come in order of precedence, the strongest first. */
+export function resolveConfig(layers: readonly Given[], cpus: number): RecordConfig {
+  const given: Partial<Record<SettingName, unknown>> = {};
+  for (const layer of [...layers].reverse()) {
+    for (const [name, value] of Object.entries(layer)) {
+      if (value !== undefined) given[name as SettingName] = value;
+    }
+  }
+  choice('profile', given.profile, 'default');
+  const duration = given.duration === undefined ? null : parseDuration(String(given.duration));
+  return {
+    store: given.store === undefined ? null : String(given.store),
+    durationMs: duration,
+    ops: opsOf(given),
+    syscalls: given.syscalls === undefined ? [] : listOf(given.syscalls),
+    exclude: exclusions(given.exclude),
+    latency: booleanOf('latency', given.latency, true),
+    source: choice('source', given.source, 'live'),
+    rate: numberOf('rate', given.rate, 1000),
+    seed: numberOf('seed', given.seed, 1),
+    events: numberOf('events', given.events, 0),
+    ringBytes: ringBytes(given['ring-size'], cpus),
+    logLevel: choice('log-level', given['log-level'], 'info'),
+  };
+}
+
+/** Numbers of system calls by name; refuses a name that this architecture lacks. */
+export function syscallNumbers(
+  names: readonly string[],
+  known: Readonly<Record<string, number>>,
+): number[] {
+  return names.map((name) => {
+    const number = known[name];
+    if (number === undefined) throw unknownName('system call', name, Object.keys(known));
+    return number;
+  });
+}

@@ -1,0 +1,249 @@
+// The recorder as a process: takes the store, starts the worker, opens the control socket. This is the
+// only file that knows both.
+
+import { availableParallelism } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import { Worker } from 'node:worker_threads';
+import { type RecordConfig, syscallNumbers } from './config.ts';
+import { ControlServer } from './control.ts';
+import { type ErrorCode, TapioError } from './errors.ts';
+import type { FromWorker, ToWorker, WorkerOptions } from './recorder/protocol.ts';
+import { ROTATION, type Totals } from './recorder/recorder.ts';
+import { ensureStore, lockStore } from './segment/store.ts';
+import { native, type SourceConfig } from './source/binding.ts';
+
+/** What a recording came to. Durations in seconds, CPU user + system of the whole process. */
+export interface Summary {
+  readonly store: string;
+  readonly events: Totals['events'];
+  readonly lost: Totals['lost'];
+  readonly filtered: number;
+  readonly late: number;
+  readonly segments: number;
+  readonly bytes: number;
+  readonly duration_s: number;
+  readonly cpu_s: number;
+  readonly main_thread_busy: number;
+  readonly rss_bytes: number;
+  readonly first_ts: string | null;
+  readonly last_ts: string | null;
+}
+
+const SLOTS_PER_TYPE = 4;
+
+function sourceConfig(config: RecordConfig): SourceConfig {
+  return {
+    ops: config.ops,
+    syscalls: syscallNumbers(config.syscalls, native().syscalls()),
+    latency: config.latency,
+    exclude: config.exclude,
+  };
+}
+
+function workerUrl(): URL {
+  // The bundle is dist/*.js with the worker beside it; from source the worker is TypeScript.
+  const bundled = !import.meta.url.endsWith('.ts');
+  if (!bundled) return new URL('./recorder/worker.ts', import.meta.url);
+  const inChunk = import.meta.url.includes('/chunks/');
+  return new URL(inChunk ? '../worker.js' : './worker.js', import.meta.url);
+}
+
+export class Daemon {
+  readonly store: string;
+  readonly #worker: Worker;
+  readonly #unlock: () => void;
+  readonly #started = performance.now();
+  readonly #waiting = new Map<number, (value: Totals | null) => void>();
+  readonly #onNote: (text: string) => void;
+  readonly #source: RecordConfig['source'];
+  #control: ControlServer | null = null;
+  #nextId = 1;
+  #stopping = false;
+  #ready!: () => void;
+  #failed!: (error: Error) => void;
+  #finish!: (totals: Totals) => void;
+  /** Resolves when events flow. */
+  readonly started: Promise<void>;
+  /** Resolves when everything is sealed. */
+  readonly finished: Promise<Summary>;
+
+  /** Takes the store and starts; throws TapioError where that cannot be. */
+  constructor(store: string, config: RecordConfig, onNote: (text: string) => void) {
+    this.store = store;
+    // SQLite makes its files itself: they too are for their owner only.
+    process.umask(0o077);
+    this.#source = config.source;
+    this.#onNote = onNote;
+    const source = sourceConfig(config);
+    ensureStore(store);
+    this.#unlock = lockStore(store);
+    const done = new Promise<Totals>((resolve, reject) => {
+      this.#finish = resolve;
+      this.#failed = reject;
+    });
+    this.started = new Promise((resolve, reject) => {
+      this.#ready = resolve;
+      done.catch(reject);
+    });
+    this.finished = done.then((totals) => this.#close(totals)).finally(() => this.#unlock());
+    // Whoever waits for one of them hears of a failure; nobody must wait for both.
+    this.started.catch(() => {});
+    this.finished.catch(() => {});
+    this.#worker = new Worker(workerUrl(), {
+      workerData: {
+        store,
+        rotation: ROTATION,
+        source: {
+          kind: config.source,
+          ringBytes: config.ringBytes,
+          rate: config.rate,
+          seed: config.seed,
+          cpus: availableParallelism(),
+          events: config.events,
+          slotsPerType: SLOTS_PER_TYPE,
+          ...source,
+        },
+      } satisfies WorkerOptions,
+    });
+    this.#worker.on('message', (message: FromWorker) => this.#hear(message));
+    this.#worker.on('error', (error) => this.#failed(error as Error));
+    this.#worker.on('exit', () => {
+      if (!this.#stopping)
+        this.#failed(new TapioError('internal', 'the recording thread ended unexpectedly'));
+    });
+  }
+
+  /** Opens the control socket. */
+  async listen(): Promise<void> {
+    try {
+      this.#control = await ControlServer.open(this.store, async (request) => {
+        if (request === 'status') return { ...(await this.status()) };
+        if (request === 'flush') {
+          await this.flush();
+          return {};
+        }
+        this.stop();
+        const { store: _, ...summary } = await this.finished;
+        return summary;
+      });
+    } catch (error) {
+      this.#onNote(
+        `no control socket (${(error as Error).message}): stop and status will not work`,
+      );
+    }
+  }
+
+  async totals(): Promise<Totals> {
+    return (await this.#ask({ kind: 'totals', id: this.#nextId++ })) as Totals;
+  }
+
+  async flush(): Promise<void> {
+    await this.#ask({ kind: 'flush', id: this.#nextId++ });
+  }
+
+  rotate(): void {
+    this.#post({ kind: 'rotate' });
+  }
+
+  /** Changes ops, syscalls, latency and exclusions while recording. */
+  configure(config: RecordConfig): void {
+    this.#post({ kind: 'configure', config: sourceConfig(config) });
+  }
+
+  stop(): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#post({ kind: 'stop' });
+  }
+
+  /** The recording so far and what it costs. */
+  async status(): Promise<
+    Summary & { pid: number; source: string; backlog: number; unattached: Totals['unattached'] }
+  > {
+    const totals = await this.totals();
+    return {
+      ...this.#summary(totals),
+      pid: process.pid,
+      source: this.#source,
+      backlog: totals.backlog,
+      unattached: totals.unattached,
+    };
+  }
+
+  #summary(totals: Totals): Summary {
+    const cpu = process.cpuUsage();
+    return {
+      store: this.store,
+      events: totals.events,
+      lost: totals.lost,
+      filtered: totals.filtered,
+      late: totals.late,
+      segments: totals.segments,
+      bytes: totals.bytes,
+      duration_s: (performance.now() - this.#started) / 1000,
+      cpu_s: (cpu.user + cpu.system) / 1e6,
+      main_thread_busy: performance.eventLoopUtilization().utilization,
+      rss_bytes: process.memoryUsage.rss(),
+      first_ts: totals.firstTs,
+      last_ts: totals.lastTs,
+    };
+  }
+
+  async #close(totals: Totals): Promise<Summary> {
+    const summary = this.#summary(totals);
+    // Answers under way (a `stop` that waits for this) go out before the socket closes.
+    setImmediate(() => this.#control?.close());
+    return summary;
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  #ask(message: ToWorker & { readonly id: number }): Promise<Totals | null> {
+    return new Promise((resolve) => {
+      this.#waiting.set(message.id, resolve);
+      this.#post(message);
+    });
+  }
+
+  #hear(message: FromWorker): void {
+    switch (message.kind) {
+      case 'started':
+        this.#ready();
+        return;
+      case 'note':
+        this.#onNote(message.text);
+        return;
+      case 'totals':
+      case 'flushed':
+        this.#waiting.get(message.id)?.(message.kind === 'totals' ? message.totals : null);
+        this.#waiting.delete(message.id);
+        return;
+      case 'finished':
+        this.#stopping = true;
+        this.#finish(message.totals);
+        return;
+      case 'failed':
+        this.#stopping = true;
+        this.#failed(failureOf(message));
+        return;
+    }
+  }
+}
+
+const CODES: readonly string[] = ['not_permitted', 'unsupported_kernel', 'internal', 'io'];
+
+function failureOf(message: Extract<FromWorker, { kind: 'failed' }>): Error {
+  if (CODES.includes(message.code))
+    return new TapioError(message.code as ErrorCode, message.message);
+  if (['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'ENOENT'].includes(message.code)) {
+    return new TapioError(
+      'io',
+      `the store cannot be written any more (${message.code}): what was committed is safe; make room or choose another --store`,
+    );
+  }
+  const error = new Error(message.message);
+  error.stack = message.stack;
+  return error;
+}

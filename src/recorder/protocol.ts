@@ -1,0 +1,30 @@
+// Messages between the main thread, which steers, and the worker, which records.
+
+import type { SourceConfig, SourceOptions } from '../source/binding.ts';
+import type { RotationLimits, Totals } from './recorder.ts';
+
+export interface WorkerOptions {
+  readonly store: string;
+  readonly source: Omit<SourceOptions, 'tsOffset' | 'nextSeq'>;
+  readonly rotation: RotationLimits;
+}
+
+export type ToWorker =
+  | { readonly kind: 'totals'; readonly id: number }
+  | { readonly kind: 'flush'; readonly id: number }
+  | { readonly kind: 'rotate' }
+  | { readonly kind: 'configure'; readonly config: SourceConfig }
+  | { readonly kind: 'stop' };
+
+export type FromWorker =
+  | { readonly kind: 'started' }
+  | { readonly kind: 'note'; readonly text: string }
+  | { readonly kind: 'totals'; readonly id: number; readonly totals: Totals }
+  | { readonly kind: 'flushed'; readonly id: number }
+  | { readonly kind: 'finished'; readonly totals: Totals }
+  | {
+      readonly kind: 'failed';
+      readonly code: string;
+      readonly message: string;
+      readonly stack: string;
+    };

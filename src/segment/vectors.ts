@@ -1,0 +1,148 @@
+// Columns as readers see them: a value per row, null where it is absent.
+
+import type { ColumnSpec } from '../../schemas/arrow.ts';
+import type { RawColumn } from './arrow-reader.ts';
+
+/** u64, i64 and timestamps are bigint (ns); lists are arrays; bytes are Uint8Array. */
+export type Value =
+  | number
+  | bigint
+  | string
+  | readonly string[]
+  | readonly bigint[]
+  | Uint8Array
+  | null;
+
+export interface Vector {
+  readonly length: number;
+  get(row: number): Value;
+}
+
+type TypedArray = Uint16Array | Uint32Array | Int32Array | BigUint64Array | BigInt64Array;
+
+function isPresent(validity: Uint8Array, row: number): boolean {
+  return validity.length === 0 || ((validity[row >> 3] ?? 0) & (1 << (row & 7))) !== 0;
+}
+
+function view(type: ColumnSpec['type'], bytes: Uint8Array): TypedArray {
+  const { buffer, byteOffset, byteLength } = bytes;
+  switch (type) {
+    case 'u16':
+    case 'name':
+      return new Uint16Array(buffer, byteOffset, byteLength >> 1);
+    case 'u32':
+      return new Uint32Array(buffer, byteOffset, byteLength >> 2);
+    case 'u64':
+      return new BigUint64Array(buffer, byteOffset, byteLength >> 3);
+    case 'i64':
+    case 'timestamp':
+      return new BigInt64Array(buffer, byteOffset, byteLength >> 3);
+    default:
+      return new Int32Array(buffer, byteOffset, byteLength >> 2);
+  }
+}
+
+class NumberVector implements Vector {
+  readonly length: number;
+  readonly values: TypedArray;
+  readonly #validity: Uint8Array;
+
+  constructor(length: number, validity: Uint8Array, values: TypedArray) {
+    this.length = length;
+    this.values = values;
+    this.#validity = validity;
+  }
+
+  get(row: number): Value {
+    return isPresent(this.#validity, row) ? (this.values[row] ?? null) : null;
+  }
+}
+
+/** Strings by index into a dictionary. */
+export class DictionaryVector implements Vector {
+  readonly length: number;
+  readonly indices: TypedArray;
+  readonly dictionary: readonly string[];
+  readonly #validity: Uint8Array;
+
+  constructor(
+    length: number,
+    validity: Uint8Array,
+    indices: TypedArray,
+    dictionary: readonly string[],
+  ) {
+    this.length = length;
+    this.indices = indices;
+    this.dictionary = dictionary;
+    this.#validity = validity;
+  }
+
+  get(row: number): Value {
+    if (!isPresent(this.#validity, row)) return null;
+    return this.dictionary[Number(this.indices[row])] ?? null;
+  }
+}
+
+class SliceVector<T extends Value> implements Vector {
+  readonly length: number;
+  readonly #validity: Uint8Array;
+  readonly #offsets: Int32Array;
+  readonly #slice: (from: number, to: number) => T;
+
+  constructor(
+    length: number,
+    validity: Uint8Array,
+    offsets: Uint8Array,
+    slice: (from: number, to: number) => T,
+  ) {
+    this.length = length;
+    this.#validity = validity;
+    this.#offsets = new Int32Array(offsets.buffer, offsets.byteOffset, length + 1);
+    this.#slice = slice;
+  }
+
+  get(row: number): Value {
+    if (!isPresent(this.#validity, row)) return null;
+    return this.#slice(this.#offsets[row] ?? 0, this.#offsets[row + 1] ?? 0);
+  }
+}
+
+const NONE = new Uint8Array(0);
+
+/** A vector over the buffers of a column; `dictionary` where the column has one. */
+export function vectorOf(
+  spec: ColumnSpec,
+  raw: RawColumn,
+  dictionary: readonly string[] | undefined,
+): Vector {
+  const length = raw.nodes[0]?.length ?? 0;
+  const [validity = NONE, data = NONE, third = NONE, fourth = NONE, fifth = NONE] = raw.buffers;
+  switch (spec.type) {
+    case 'name':
+    case 'text':
+      return new DictionaryVector(length, validity, view(spec.type, data), dictionary ?? []);
+    case 'utf8': {
+      const bytes = Buffer.from(third.buffer, third.byteOffset, third.byteLength);
+      return new SliceVector(length, validity, data, (from, to) =>
+        bytes.toString('utf8', from, to),
+      );
+    }
+    case 'bytes':
+      return new SliceVector(length, validity, data, (from, to) => third.subarray(from, to));
+    case 'u64s': {
+      const values = new BigUint64Array(fourth.buffer, fourth.byteOffset, fourth.byteLength >> 3);
+      return new SliceVector(length, validity, data, (from, to) => [...values.subarray(from, to)]);
+    }
+    case 'texts': {
+      const inner = new Int32Array(fourth.buffer, fourth.byteOffset, fourth.byteLength >> 2);
+      const bytes = Buffer.from(fifth.buffer, fifth.byteOffset, fifth.byteLength);
+      return new SliceVector(length, validity, data, (from, to) =>
+        Array.from({ length: to - from }, (_, i) =>
+          bytes.toString('utf8', inner[from + i], inner[from + i + 1]),
+        ),
+      );
+    }
+    default:
+      return new NumberVector(length, validity, view(spec.type, data));
+  }
+}

@@ -1,0 +1,3 @@
+// The version of both programs, as in package.json.
+
+export const VERSION = '0.1.0';
