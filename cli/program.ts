@@ -83,7 +83,7 @@ async function parse(
     .usage(`${program.name} ${command.usage.replace('COMMAND', name)}`)
     .options(command.flags)
     .example(command.examples.map(([line, about]) => [line, about] as [string, string]))
-    .parserConfiguration({ 'duplicate-arguments-array': false, 'strip-aliased': true })
+    .parserConfiguration({ 'duplicate-arguments-array': true, 'strip-aliased': true })
     .wrap(100)
     .version(false)
     .exitProcess(false)

@@ -56,7 +56,10 @@ function flagOptions(): Record<string, Options> {
 function givenByFlags(flags: Flags): Given {
   const out: Partial<Record<SettingName, unknown>> = {};
   for (const name of Object.keys(SETTINGS) as SettingName[]) {
-    if (flags[name] !== undefined) out[name] = flags[name];
+    const value = flags[name];
+    // A flag that is given twice means the last, but for lists, which are added up.
+    const list = (SETTINGS[name] as Setting).type === 'list';
+    if (value !== undefined) out[name] = Array.isArray(value) && !list ? value.at(-1) : value;
   }
   return out;
 }
