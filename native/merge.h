@@ -33,19 +33,9 @@ class Merge {
   // Reads the rings and sets the watermark: a record with a later ktime may still be overtaken. The
   // clock is read before any ring's position, so what is reserved after that is later than the
   // clock.
-  void refill() {
-    const uint64_t now = monotonic_ns();
-    watermark_ = UINT64_MAX;
-    for (auto& reader : readers_) {
-      const uint64_t floor = reader->refill(now);
-      if (floor < watermark_) watermark_ = floor;
-    }
-  }
-  // For rings that nobody writes any more: everything may go.
-  void refill_all() {
-    for (auto& reader : readers_) reader->refill(UINT64_MAX);
-    watermark_ = UINT64_MAX;
-  }
+  void refill() { refill_to(monotonic_ns()); }
+  // For rings that nobody writes any more: what was read to its end holds nothing back.
+  void refill_all() { refill_to(UINT64_MAX); }
 
   // Hands every releasable record to `take(header, bytes, cpu)` in order of ktime; `take` returns
   // false to stop before that record. Returns how many were taken.
@@ -97,6 +87,14 @@ class Merge {
   }
 
  private:
+  void refill_to(uint64_t now) {
+    watermark_ = UINT64_MAX;
+    for (auto& reader : readers_) {
+      const uint64_t floor = reader->refill(now);
+      if (floor < watermark_) watermark_ = floor;
+    }
+  }
+
   // CPU whose next record is the oldest that may go, or -1.
   int oldest() const {
     int best = -1;

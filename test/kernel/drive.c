@@ -52,11 +52,16 @@ static void drive_accept(long count) {
 int main(int argc, char **argv) {
   if (argc != 3) return 64;
   const long count = atol(argv[2]);
-  if (!strcmp(argv[1], "getppid")) drive_getppid(count);
-  else if (!strcmp(argv[1], "open")) drive_open(count);
-  else if (!strcmp(argv[1], "exec")) drive_exec(count);
-  else if (!strcmp(argv[1], "accept")) drive_accept(count);
-  else return 64;
+  if (!strcmp(argv[1], "getppid"))
+    drive_getppid(count);
+  else if (!strcmp(argv[1], "open"))
+    drive_open(count);
+  else if (!strcmp(argv[1], "exec"))
+    drive_exec(count);
+  else if (!strcmp(argv[1], "accept"))
+    drive_accept(count);
+  else
+    return 64;
   printf("{\"pid\":%d,\"count\":%ld}\n", getpid(), count);
   return 0;
 }

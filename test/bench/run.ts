@@ -1,0 +1,62 @@
+// npm run bench [NAME…]: JSON lines {name, value, unit, runs, spread}. Timing is told here, never asserted in
+// tests: machines differ. `spread` is (max − min) / median over the runs.
+
+import { execFileSync } from 'node:child_process';
+import { cpus, release, totalmem } from 'node:os';
+import { argv, stdout } from 'node:process';
+import { ROOT } from '../support/recording.ts';
+
+export interface Result {
+  readonly name: string;
+  readonly values: readonly number[];
+  readonly unit: string;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? 0)
+    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
+}
+
+export function report({ name, values, unit }: Result): void {
+  const value = median(values);
+  const spread = value === 0 ? 0 : (Math.max(...values) - Math.min(...values)) / Math.abs(value);
+  const line = {
+    name,
+    value: Number(value.toPrecision(4)),
+    unit,
+    runs: values.length,
+    spread: Number(spread.toPrecision(2)),
+  };
+  stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+const SUITES: Readonly<Record<string, () => Promise<{ bench: () => Promise<void> }>>> = {
+  ring: () => import('./ring.bench.ts'),
+  record: () => import('./record.bench.ts'),
+  overhead: () => import('./overhead.bench.ts'),
+  idle: () => import('./idle.bench.ts'),
+};
+
+async function main(): Promise<void> {
+  const wanted = argv.slice(2);
+  execFileSync('mkdir', ['-p', 'build/bench'], { cwd: ROOT });
+  for (const name of ['calls', 'getppid']) {
+    execFileSync('gcc', ['-O2', '-o', `build/bench/${name}`, `test/bench/${name}.c`], {
+      cwd: ROOT,
+    });
+  }
+  stdout.write(
+    `${JSON.stringify({
+      machine: `${cpus()[0]?.model} × ${cpus().length}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`,
+    })}\n`,
+  );
+  for (const [name, load] of Object.entries(SUITES)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    await (await load()).bench();
+  }
+}
+
+if (import.meta.main) await main();
