@@ -98,10 +98,10 @@ class RingReader {
   enum class Stop { kHead, kRoom, kUncommitted };
 
   uint64_t position() const {
-    return std::atomic_ref<const uint64_t>(control_->position).load(std::memory_order_acquire);
+    return std::atomic_ref<const __u64>(control_->position).load(std::memory_order_acquire);
   }
   uint64_t position_relaxed() const {
-    return std::atomic_ref<const uint64_t>(control_->position).load(std::memory_order_relaxed);
+    return std::atomic_ref<const __u64>(control_->position).load(std::memory_order_relaxed);
   }
   uint64_t word(uint64_t position) const {
     return std::atomic_ref<const uint64_t>(ring_[(position & (ring_bytes_ - 1)) / 8])

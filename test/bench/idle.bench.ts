@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { startRecorder, sum } from './recorder.ts';
-import { report } from './run.ts';
+import { report } from './report.ts';
 
 const SECONDS = 30;
 

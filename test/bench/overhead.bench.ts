@@ -5,7 +5,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { temporaryDirectory } from '../support/recording.ts';
 import { onWorkCpu, startRecorder } from './recorder.ts';
-import { report } from './run.ts';
+import { report } from './report.ts';
 
 const ROUNDS = 5;
 

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { ROOT, temporaryDirectory } from '../support/recording.ts';
 import { onWorkCpu, startRecorder, sum } from './recorder.ts';
-import { report } from './run.ts';
+import { report } from './report.ts';
 
 const SECONDS = 20;
 

