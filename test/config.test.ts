@@ -1,0 +1,81 @@
+import { expect, test } from 'vitest';
+import {
+  allOps,
+  parseDuration,
+  parseSize,
+  resolveConfig,
+  settingsFromEnvironment,
+  settingsFromFile,
+} from '../src/config.ts';
+
+const names = (ids: readonly number[]): string[] =>
+  [...allOps()].filter(([, op]) => ids.includes(op.id)).map(([name]) => name);
+
+test('flags beat the environment, which beats the file, which beats the defaults', () => {
+  const file = settingsFromFile('profile: minimal\nlatency: false\nseed: 3\n', 'c.yaml');
+  const environment = settingsFromEnvironment({
+    TAPIO_RECORD_SEED: '4',
+    TAPIO_RECORD_RATE: '9',
+    OTHER: '1',
+  });
+  const config = resolveConfig([{ rate: '10' }, environment, file], 2);
+  expect(config).toMatchObject({ rate: 10, seed: 4, latency: false, source: 'live' });
+  expect(names(config.ops)).toEqual([
+    'process.fork',
+    'process.exec',
+    'process.exit',
+    'process.signal',
+  ]);
+});
+
+test('profiles hold only what is recorded', () => {
+  for (const profile of ['minimal', 'default', 'full']) {
+    for (const name of names(resolveConfig([{ profile }], 2).ops)) {
+      expect(allOps().get(name)?.recorded, name).toBe(true);
+    }
+  }
+  const full = names(resolveConfig([{ profile: 'full' }], 2).ops);
+  expect(full).toContain('file.read');
+  expect(full).not.toContain('syscall.call');
+});
+
+test('ops are added and taken away; naming syscalls turns their op on', () => {
+  const on = names(
+    resolveConfig([{ enable: ['file.read,file.write'], disable: 'file.open' }], 2).ops,
+  );
+  expect(on).toContain('file.read');
+  expect(on).not.toContain('file.open');
+  expect(names(resolveConfig([{ syscalls: 'getppid' }], 2).ops)).toContain('syscall.call');
+});
+
+test('exclusions of each kind, given in any form', () => {
+  const { exclude } = resolveConfig([{ exclude: ['comm=a b,pid=1', 'uid=0', 'cgroup=77'] }], 2);
+  expect(exclude).toEqual({ comms: ['a b'], pids: [1], uids: [0], cgroups: [77n] });
+});
+
+test('rings are a power of two within bounds, and by default no more than 2 % of memory', () => {
+  expect(resolveConfig([{ 'ring-size': '8MiB' }], 2).ringBytes).toBe(8 << 20);
+  for (const bad of ['3MiB', '256KiB', '2GiB', 'big']) {
+    expect(() => resolveConfig([{ 'ring-size': bad }], 2), bad).toThrow();
+  }
+  const many = resolveConfig([{}], 4096).ringBytes;
+  expect(Math.log2(many) % 1).toBe(0);
+  expect(many).toBe(512 * 1024);
+});
+
+test('durations and sizes', () => {
+  expect(parseDuration('1h30m')).toBe(5_400_000);
+  expect(parseDuration('250ms')).toBe(250);
+  expect(parseSize('64MiB')).toBe(64 << 20);
+  expect(parseSize('64M')).toBe(64 << 20);
+  expect(parseSize('1024')).toBe(1024);
+  for (const bad of ['', '10', 's', '1h 30'])
+    expect(() => parseDuration(bad), bad).toThrow('duration');
+});
+
+test('a file with a wrong setting is refused with the nearest one', () => {
+  expect(() => settingsFromFile('profil: full', 'c.yaml')).toThrow('did you mean profile');
+  expect(() => settingsFromFile('- a', 'c.yaml')).toThrow('must be a list of settings');
+  expect(() => settingsFromFile('a: [', 'c.yaml')).toThrow('is not YAML');
+  expect(settingsFromFile('', 'c.yaml')).toEqual({});
+});
