@@ -57,6 +57,7 @@ static __always_inline bool remote_from_user(struct endpoint_pair *pair, const v
     pair->daddr[0] = asked.v4;
   else
     __builtin_memcpy(pair->daddr, asked.v6, 16);
+  unmap_v4(pair);
   return true;
 }
 
@@ -107,8 +108,10 @@ static __noinline int handle_connect(struct task_struct *task, struct pt_regs *r
     result.new_state = BPF_CORE_READ(sk, __sk_common.skc_state);
     if (result.pair.protocol == IPPROTO_TCP) result.old_state = TCP_SYN_SENT;
   }
-  /* Unix and other families are not recorded; nor is a dissolved association (AF_UNSPEC). */
+  /* Unix and other families are not recorded. */
   if ((!sk || ret < 0) && !remote_from_user(&result.pair, address)) return 0;
+  /* connect() to AF_UNSPEC dissolves an association and leaves the socket without a peer. */
+  if (!result.pair.dport && !result.pair.daddr[0] && !result.pair.daddr[1]) return 0;
   owner_of_task(&result.owner, task);
   if (!sk) return emit_connect(&result);
   __u64 key = (__u64)sk;

@@ -57,6 +57,18 @@ static __always_inline bool is_full(__u8 state) {
   return state != TCP_TIME_WAIT && state != TCP_NEW_SYN_RECV;
 }
 
+#define V4_MAPPED_LOW 0xffff0000u /* bytes 8..11 of ::ffff:a.b.c.d, read as a little-endian word */
+
+/* A v4-mapped address, which an IPv6 socket has for an IPv4 peer, is an IPv4 address. */
+static __always_inline void unmap_v4(struct endpoint_pair *pair) {
+  if (pair->family != AF_INET6 || pair->daddr[0] || (__u32)pair->daddr[1] != V4_MAPPED_LOW) return;
+  pair->family = AF_INET;
+  pair->daddr[0] = pair->daddr[1] >> 32;
+  pair->daddr[1] = 0;
+  pair->saddr[0] = (__u32)pair->saddr[1] == V4_MAPPED_LOW ? pair->saddr[1] >> 32 : 0;
+  pair->saddr[1] = 0;
+}
+
 /* Addresses as the socket has them: local first. */
 static __always_inline void endpoints_of(struct endpoint_pair *pair, struct sock *sk) {
   __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
@@ -78,6 +90,7 @@ static __always_inline void endpoints_of(struct endpoint_pair *pair, struct sock
     /* A socket that reached CLOSE has given its number back, but still knows its port. */
     if (!pair->sport) pair->sport = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
   }
+  unmap_v4(pair);
 }
 
 /* Copies addresses into any record that has them under these names. */

@@ -1,5 +1,6 @@
 // What a recording came to, for people, with what to do next.
 
+import { env } from 'node:process';
 import type { Summary } from '../src/daemon.ts';
 import { bytesText, countText, sumCounts } from './format.ts';
 
@@ -12,8 +13,14 @@ function rows(counts: Readonly<Record<string, unknown>>, path: string[] = []): [
   );
 }
 
+/** How the other program is called from here: npm scripts and npx find it in a checkout. */
+function replayCommand(): string {
+  return env.npm_lifecycle_event === undefined ? 'tapio-replay' : 'npx tapio-replay';
+}
+
 /** Text of the summary, several lines. */
 export function summaryText(summary: Summary): string {
+  const replay = replayCommand();
   const events = sumCounts(summary.events);
   const lost = sumCounts(summary.lost);
   const rate = summary.duration_s > 0 ? events / summary.duration_s : 0;
@@ -34,9 +41,9 @@ export function summaryText(summary: Summary): string {
     `${summary.segments} segment${summary.segments === 1 ? '' : 's'}, ${bytesText(summary.bytes)}${perEvent}; CPU ${summary.cpu_s.toFixed(2)} s (${cpu.toFixed(1)} % of a core), memory ${bytesText(summary.rss_bytes)}`,
     '',
     'next:',
-    `  tapio-replay query --store ${summary.store} --last 20`,
-    `  tapio-replay query --store ${summary.store} --type process --all -o json`,
-    `  tapio-replay segments --store ${summary.store}`,
+    `  ${replay} query --store ${summary.store} --last 20`,
+    `  ${replay} query --store ${summary.store} --type process --all -o json`,
+    `  ${replay} segments --store ${summary.store}`,
     '',
   ].join('\n');
 }

@@ -226,6 +226,8 @@ export class Daemon {
         return;
       case 'failed':
         this.#stopping = true;
+        void this.#worker.terminate();
+        this.#control?.close();
         this.#failed(failureOf(message));
         return;
     }

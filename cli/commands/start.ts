@@ -1,6 +1,6 @@
 // tapio-record start: records until it is told to end.
 
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { env, stderr, stdout } from 'node:process';
 import type { Options } from 'yargs';
@@ -28,6 +28,8 @@ const YARGS_TYPES = {
   boolean: 'boolean',
   list: 'array',
 } as const;
+
+const startedOnTerminal = stderr.isTTY === true;
 
 function flagOptions(): Record<string, Options> {
   const out: Record<string, Options> = {};
@@ -75,6 +77,17 @@ function readConfigFile(path: string | undefined): Given {
   return settingsFromFile(text, path);
 }
 
+/** True when the terminal that we were started on is gone. */
+function terminalIsLost(): boolean {
+  if (!startedOnTerminal) return false;
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** Ends the recording on SIGINT and SIGTERM; a second SIGINT does not wait. */
 function onSignals(daemon: Daemon, log: Log, reload: () => RecordConfig | null): () => void {
   const stop = (): void => {
@@ -83,7 +96,7 @@ function onSignals(daemon: Daemon, log: Log, reload: () => RecordConfig | null):
   };
   const hangup = (): void => {
     try {
-      const config = reload();
+      const config = terminalIsLost() ? null : reload();
       if (config === null) daemon.stop();
       else {
         daemon.configure(config);

@@ -4,7 +4,10 @@
 // thread is native; what it hands over is read by take() and given back by release(). Batch memory
 // belongs to the addon: views of it are valid from take() until release() of that slot.
 
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { TapioError } from '../errors.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../event/batch.ts';
 
 /** What the kernel side rejects before it fills a record. */
@@ -105,19 +108,19 @@ export interface Native {
 
 let loaded: Native | null = null;
 
-/** Loads the addon on first use. */
+/** Loads the addon on first use; throws TapioError where it is not built. */
 export function native(): Native {
   if (loaded === null) {
-    const require = createRequire(import.meta.url);
-    loaded = require(addonPath()) as Native;
+    const path = addonPath();
+    if (!existsSync(path)) {
+      throw new TapioError('internal', 'the native addon is not built: run npm run build');
+    }
+    loaded = createRequire(import.meta.url)(path) as Native;
   }
   return loaded;
 }
 
 function addonPath(): string {
-  // The bundle lies in dist/, this file in src/source/: the build folder is found from both.
-  const here = new URL('.', import.meta.url).pathname;
-  return here.endsWith('/dist/')
-    ? `${here}../build/Release/tapio_native.node`
-    : `${here}../../build/Release/tapio_native.node`;
+  // The bundle lies in dist/chunks/, this file in src/source/: both are two folders deep.
+  return fileURLToPath(new URL('../../build/Release/tapio_native.node', import.meta.url));
 }

@@ -15,7 +15,12 @@ async function sustained(
   const recorder = await startRecorder(flags);
   const before = recorder.status();
   const started = performance.now();
-  await work();
+  try {
+    await work();
+  } catch (error) {
+    await recorder.stop();
+    throw error;
+  }
   const seconds = (performance.now() - started) / 1000;
   const after = recorder.status();
   const final = await recorder.stop();

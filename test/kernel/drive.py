@@ -51,7 +51,12 @@ def do_exit(_):
             body()
             os._exit(0)
         return pid
-    coded = child(lambda: os._exit(42))
+    def burn():
+        while time.process_time() < 0.1:
+            pass
+        os._exit(42)
+
+    coded = child(burn)
     os.waitpid(coded, 0)
     killed = child(lambda: time.sleep(60))
     os.kill(killed, signal.SIGTERM)
@@ -119,6 +124,22 @@ def do_network(_):
         server.close()
         facts[name] = {"refused": refused, "port": port, "local": local, "late_local": late_local,
                        "refused_later": refused_later, "again": again}
+    dual = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    dual.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    dual.bind(("::", 0))
+    dual.listen(4)
+    mapped = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    mapped.connect(("::ffff:127.0.0.1", dual.getsockname()[1]))
+    peer, _ = dual.accept()
+    facts["mapped"] = dual.getsockname()[1]
+    for one in (mapped, peer, dual):
+        one.close()
+    datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagram.connect(("127.0.0.1", 9))
+    facts["datagram"] = datagram.getsockname()[1]
+    # AF_UNSPEC: no connection is made.
+    ctypes.CDLL(None).connect(datagram.fileno(), struct.pack("H14x", socket.AF_UNSPEC), 16)
+    datagram.close()
     time.sleep(0.2)
     out(**facts)
 
