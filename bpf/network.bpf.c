@@ -86,13 +86,13 @@ static __noinline int follow_connect(struct connect_result *result, struct sock 
   }
   if (known->connect_state == CONNECT_TOLD) return 0;
   known->connect_state = CONNECT_PENDING;
-  __u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+  __u8 state = FIELD(struct sock, sk, __sk_common.skc_state);
   if (state == TCP_SYN_SENT) return 0;
   if (__sync_val_compare_and_swap(&known->connect_state, CONNECT_PENDING, CONNECT_TOLD) !=
       CONNECT_PENDING)
     return 0;
   result->new_state = state;
-  result->error = state == TCP_CLOSE ? BPF_CORE_READ(sk, sk_err) : 0;
+  result->error = state == TCP_CLOSE ? FIELD(struct sock, sk, sk_err) : 0;
   return emit_connect(result);
 }
 
@@ -105,7 +105,7 @@ static __noinline int handle_connect(struct task_struct *task, struct pt_regs *r
   const void *address = (const void *)call_arg1(regs);
   if (sk) {
     endpoints_of(&result.pair, sk);
-    result.new_state = BPF_CORE_READ(sk, __sk_common.skc_state);
+    result.new_state = FIELD(struct sock, sk, __sk_common.skc_state);
     if (result.pair.protocol == IPPROTO_TCP) result.old_state = TCP_SYN_SENT;
   }
   /* Unix and other families are not recorded. */
@@ -197,13 +197,14 @@ static __noinline int emit_close(struct sock *sk, int old_state) {
   fill_owner(&record->header, &owner);
   FILL_ENDPOINTS(record, &pair);
   struct tcp_sock *tcp = (struct tcp_sock *)sk;
-  __u64 received = BPF_CORE_READ(tcp, bytes_received);
+  __u64 received = FIELD(struct tcp_sock, tcp, bytes_received);
   /* The peer's FIN took a place in the sequence (tcp_fin() sets SOCK_DONE). */
-  if (received && (BPF_CORE_READ(sk, __sk_common.skc_flags) & (1ul << SOCK_DONE))) received--;
+  if (received && (FIELD(struct sock, sk, __sk_common.skc_flags) & (1ul << SOCK_DONE))) received--;
   record->bytes_received = received;
-  record->bytes_sent = BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans);
-  record->srtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
-  record->retransmits = BPF_CORE_READ(tcp, total_retrans);
+  record->bytes_sent =
+      FIELD(struct tcp_sock, tcp, bytes_sent) - FIELD(struct tcp_sock, tcp, bytes_retrans);
+  record->srtt_us = FIELD(struct tcp_sock, tcp, srtt_us) >> 3;
+  record->retransmits = FIELD(struct tcp_sock, tcp, total_retrans);
   record->old_state = old_state;
   record->new_state = TCP_CLOSE;
   record->nulls = 0;
@@ -229,7 +230,7 @@ static __noinline int end_connect(struct sock *sk, int new_state) {
   __builtin_memcpy(&result.owner, &known->owner, sizeof(result.owner));
   endpoints_of(&result.pair, sk);
   if (new_state == TCP_CLOSE) {
-    int error = BPF_CORE_READ(sk, sk_err);
+    int error = FIELD(struct sock, sk, sk_err);
     result.error = error ? error : -1; /* closed by its owner meanwhile */
   }
   return emit_connect(&result);
@@ -275,14 +276,14 @@ int BPF_PROG(retransmit, struct sock *sk, struct sk_buff *skb) {
   if (!record) return 0;
   fill_owner(&record->header, &owner);
   FILL_ENDPOINTS(record, &pair);
-  __u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+  __u8 state = FIELD(struct sock, sk, __sk_common.skc_state);
   record->old_state = state;
   record->nulls = 0;
   record->srtt_us = 0;
   record->retransmits = 0;
   if (is_full(state)) {
-    record->srtt_us = BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3;
-    record->retransmits = BPF_CORE_READ((struct tcp_sock *)sk, total_retrans);
+    record->srtt_us = FIELD(struct tcp_sock, sk, srtt_us) >> 3;
+    record->retransmits = FIELD(struct tcp_sock, sk, total_retrans);
   } else {
     record->nulls =
         TAPIO_NULL_NETWORK_RETRANSMIT_SRTT_US | TAPIO_NULL_NETWORK_RETRANSMIT_RETRANSMITS;
@@ -327,7 +328,7 @@ SEC("tp_btf/tcp_send_reset")
 int BPF_PROG(reset_sent, struct sock *sk, struct sk_buff *skb) {
   if (!op_is_on(TAPIO_NETWORK_RESET)) return 0;
   struct endpoint_pair pair;
-  __u32 state = sk ? BPF_CORE_READ(sk, __sk_common.skc_state) : 0;
+  __u32 state = sk ? FIELD(struct sock, sk, __sk_common.skc_state) : 0;
   if (skb && endpoints_of_packet(&pair, skb))
     swap_sides(&pair); /* the answer goes the other way */
   else if (sk)
@@ -343,7 +344,8 @@ int BPF_PROG(reset_received, struct sock *sk) {
   struct endpoint_pair pair;
   endpoints_of(&pair, sk);
   swap_sides(&pair); /* addresses as in the packet, which came from the peer */
-  return emit_reset(&pair, (__u64)sk, BPF_CORE_READ(sk, __sk_common.skc_state), DIRECTION_RECEIVED);
+  return emit_reset(&pair, (__u64)sk, FIELD(struct sock, sk, __sk_common.skc_state),
+                    DIRECTION_RECEIVED);
 }
 
 static __always_inline int emit_drop(struct sk_buff *skb, __u32 reason, __u64 sk) {

@@ -57,7 +57,8 @@ static __always_inline bool is_full(__u8 state) {
   return state != TCP_TIME_WAIT && state != TCP_NEW_SYN_RECV;
 }
 
-#define V4_MAPPED_LOW 0xffff0000u /* bytes 8..11 of ::ffff:a.b.c.d, read as a little-endian word */
+#define V4_MAPPED_LOW 0xffff0000u /* bytes 8..11 of ::ffff:a.b.c.d, read as a little-endian word \
+                                   */
 
 /* A v4-mapped address, which an IPv6 socket has for an IPv4 peer, is an IPv4 address. */
 static __always_inline void unmap_v4(struct endpoint_pair *pair) {
@@ -71,8 +72,8 @@ static __always_inline void unmap_v4(struct endpoint_pair *pair) {
 
 /* Addresses as the socket has them: local first. */
 static __always_inline void endpoints_of(struct endpoint_pair *pair, struct sock *sk) {
-  __u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
-  __u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+  __u16 family = FIELD(struct sock, sk, __sk_common.skc_family);
+  __u8 state = FIELD(struct sock, sk, __sk_common.skc_state);
   pair->family = family;
   pair->protocol = IPPROTO_TCP;
   pair->saddr[0] = pair->saddr[1] = pair->daddr[0] = pair->daddr[1] = 0;
@@ -80,15 +81,15 @@ static __always_inline void endpoints_of(struct endpoint_pair *pair, struct sock
     BPF_CORE_READ_INTO(&pair->saddr, sk, __sk_common.skc_v6_rcv_saddr);
     BPF_CORE_READ_INTO(&pair->daddr, sk, __sk_common.skc_v6_daddr);
   } else {
-    pair->saddr[0] = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-    pair->daddr[0] = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+    pair->saddr[0] = FIELD(struct sock, sk, __sk_common.skc_rcv_saddr);
+    pair->daddr[0] = FIELD(struct sock, sk, __sk_common.skc_daddr);
   }
-  pair->dport = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-  pair->sport = BPF_CORE_READ(sk, __sk_common.skc_num);
+  pair->dport = bpf_ntohs(FIELD(struct sock, sk, __sk_common.skc_dport));
+  pair->sport = FIELD(struct sock, sk, __sk_common.skc_num);
   if (is_full(state)) {
-    pair->protocol = BPF_CORE_READ(sk, sk_protocol);
+    pair->protocol = FIELD(struct sock, sk, sk_protocol);
     /* A socket that reached CLOSE has given its number back, but still knows its port. */
-    if (!pair->sport) pair->sport = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
+    if (!pair->sport) pair->sport = bpf_ntohs(FIELD(struct inet_sock, sk, inet_sport));
   }
   unmap_v4(pair);
 }
@@ -117,8 +118,8 @@ static __always_inline void owner_of_socket(struct owner *owner, __u64 sk) {
 
 /* Addresses of an IP packet, from its headers; false for anything else. */
 static __noinline bool endpoints_of_packet(struct endpoint_pair *pair, struct sk_buff *skb) {
-  unsigned char *head = BPF_CORE_READ(skb, head);
-  __u16 network = BPF_CORE_READ(skb, network_header);
+  unsigned char *head = FIELD(struct sk_buff, skb, head);
+  __u16 network = FIELD(struct sk_buff, skb, network_header);
   __u8 ip[40] = {};
   __u16 ports[2] = {};
   __u32 transport;
