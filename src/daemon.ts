@@ -59,6 +59,7 @@ export class Daemon {
   #control: ControlServer | null = null;
   #nextId = 1;
   #stopping = false;
+  #ended = false;
   #ready!: () => void;
   #failed!: (error: Error) => void;
   #finish!: (totals: Totals) => void;
@@ -106,10 +107,11 @@ export class Daemon {
       } satisfies WorkerOptions,
     });
     this.#worker.on('message', (message: FromWorker) => this.#hear(message));
-    this.#worker.on('error', (error) => this.#failed(error as Error));
+    this.#worker.on('error', (error) => this.#fail(error as Error));
     this.#worker.on('exit', () => {
-      if (!this.#stopping)
-        this.#failed(new TapioError('internal', 'the recording thread ended unexpectedly'));
+      if (!this.#ended) {
+        this.#fail(new TapioError('internal', 'the recording thread ended unexpectedly'));
+      }
     });
   }
 
@@ -196,6 +198,12 @@ export class Daemon {
     return summary;
   }
 
+  #fail(error: Error): void {
+    this.#ended = true;
+    this.#control?.close();
+    this.#failed(error);
+  }
+
   #post(message: ToWorker): void {
     this.#worker.postMessage(message);
   }
@@ -221,14 +229,11 @@ export class Daemon {
         this.#waiting.delete(message.id);
         return;
       case 'finished':
-        this.#stopping = true;
+        this.#ended = true;
         this.#finish(message.totals);
         return;
       case 'failed':
-        this.#stopping = true;
-        void this.#worker.terminate();
-        this.#control?.close();
-        this.#failed(failureOf(message));
+        this.#fail(failureOf(message));
         return;
     }
   }

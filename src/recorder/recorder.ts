@@ -173,7 +173,10 @@ export class Recorder {
     };
   }
 
+  /** Frees the source, whatever state it is in. */
   close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
     this.#source.close();
   }
 

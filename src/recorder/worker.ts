@@ -54,12 +54,14 @@ async function main(options: WorkerOptions): Promise<void> {
   parentPort?.on('message', (message: ToWorker) => {
     void handle(recorder, message).catch((error) => tell(failure(error)));
   });
-  await recorder.run(() => tell({ kind: 'started' }));
-  const totals = recorder.totals();
-  recorder.close();
-  catalog?.close();
-  tell({ kind: 'finished', totals });
-  parentPort?.close();
+  try {
+    await recorder.run(() => tell({ kind: 'started' }));
+    tell({ kind: 'finished', totals: recorder.totals() });
+  } finally {
+    // An open source keeps the thread alive: it is closed on every way out.
+    recorder.close();
+    catalog.close();
+  }
 }
 
 async function handle(recorder: Recorder, message: ToWorker): Promise<void> {
@@ -83,7 +85,6 @@ async function handle(recorder: Recorder, message: ToWorker): Promise<void> {
   }
 }
 
-main(workerData as WorkerOptions).catch((error: unknown) => {
-  tell(failure(error));
-  parentPort?.close();
-});
+main(workerData as WorkerOptions)
+  .catch((error: unknown) => tell(failure(error)))
+  .finally(() => parentPort?.close());

@@ -10,7 +10,6 @@ const SUITES: Readonly<Record<string, () => Promise<{ bench: () => Promise<void>
   ring: () => import('./ring.bench.ts'),
   record: () => import('./record.bench.ts'),
   overhead: () => import('./overhead.bench.ts'),
-  overhead: () => import('./overhead.bench.ts'),
   idle: () => import('./idle.bench.ts'),
 };
 
