@@ -65,15 +65,22 @@ check_debian_packages() {
   fi
 }
 
-# The addon and zstd-napi use only N-API, whose headers any Node brings: those beside the Node that
-# runs this are as good as the ones that node-gyp would download.
+# The addon and zstd-napi use only N-API, whose headers any Node brings: those beside a Node on this
+# machine are as good as the ones that node-gyp would download. Every Node on PATH is looked at, for
+# npm puts the project's own first, and that one comes without headers.
 use_local_headers() {
-  [ -n "${npm_config_nodedir:-}" ] && return
-  prefix=$(node -p 'require("path").resolve(process.execPath, "../..")')
-  if [ -e "$prefix/include/node/node_api.h" ]; then
-    npm_config_nodedir=$prefix
-    export npm_config_nodedir
-  fi
+  [ -z "${npm_config_nodedir:-}" ] || return 0
+  old_ifs=$IFS
+  IFS=:
+  for directory in $PATH; do
+    [ -x "$directory/node" ] || continue
+    prefix=$(dirname "$(dirname "$(readlink -f "$directory/node")")")
+    if [ -e "$prefix/include/node/node_api.h" ]; then
+      export npm_config_nodedir="$prefix"
+      break
+    fi
+  done
+  IFS=$old_ifs
 }
 
 npm_packages() {
@@ -83,10 +90,20 @@ npm_packages() {
   touch $stamps/npm
 }
 
+# Folders count too: their time tells of a file that was removed.
 newer_than() {
   stamp=$1
   shift
-  [ ! -e "$stamp" ] || [ -n "$(find "$@" -newer "$stamp" -type f -print -quit)" ]
+  [ ! -e "$stamp" ] || [ -n "$(find "$@" -newer "$stamp" -print -quit)" ]
+}
+
+# A stamp bears the time at which its step began: what is edited meanwhile is built the next time.
+stamped_step() {
+  stamp=$1
+  shift
+  touch "$stamp.begun"
+  step "$@"
+  mv "$stamp.begun" "$stamp"
 }
 
 mount_kernel_filesystems() {
@@ -100,16 +117,15 @@ use_local_headers
 npm_packages
 mkdir -p $stamps
 touch "$stamps/debian-$tests"
-PATH=$PWD/node_modules/.bin:$PATH
+# Debian keeps bpftool where only root looks.
+PATH=$PWD/node_modules/.bin:$PATH:/usr/sbin:/sbin
 
 if newer_than $stamps/native binding.gyp bpf native schemas/generated ||
   [ ! -e build/Release/tapio_native.node ]; then
-  step "building the addon and the BPF programs" npm run build:native
-  touch $stamps/native
+  stamped_step $stamps/native "building the addon and the BPF programs" npm run build:native
 fi
 if newer_than $stamps/bundle src cli schemas package.json || [ ! -e dist/tapio-record.js ]; then
-  step "bundling" npm run build:bundle
-  touch $stamps/bundle
+  stamped_step $stamps/bundle "bundling" npm run build:bundle
 fi
 if [ $tests = yes ] && newer_than .venv/.setup test/interop/requirements.txt; then
   step "making the Python environment for the tests" sh -c \

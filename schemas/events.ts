@@ -261,7 +261,13 @@ export const EVENTS = {
         since: 1,
       },
       duration_ns: { id: 28, type: 'u64', unit: 'ns', doc: 'life of the process', since: 1 },
-      cpu_ns: { id: 29, type: 'u64', unit: 'ns', doc: 'CPU time of all its threads, as far as the kernel had accounted for it: up to a tick less', since: 1 },
+      cpu_ns: {
+        id: 29,
+        type: 'u64',
+        unit: 'ns',
+        doc: 'CPU time of all its threads, as far as the kernel had accounted for it: up to a tick less',
+        since: 1,
+      },
       target_pid: { id: 30, type: 'u32', unit: 'number', doc: 'process signalled', since: 1 },
       result: {
         id: 31,

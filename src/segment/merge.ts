@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ColumnSpec, EventType } from '../../schemas/arrow.ts';
 import { type Body, type ColumnBuffers, EMPTY } from './arrow-file.ts';
 import { ArrowFileReader, type RawColumn } from './arrow-reader.ts';
-import type { EventFiles, IndexRow } from './writer.ts';
+import type { EventFiles, IndexRow } from './event-files.ts';
 import type { Zones } from './zones.ts';
 
 const BATCH_ROWS = 65_536;

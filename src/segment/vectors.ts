@@ -1,17 +1,11 @@
 // Columns as readers see them: a value per row, null where it is absent.
 
 import type { ColumnSpec } from '../../schemas/arrow.ts';
+import type { RowValue } from '../event/json.ts';
 import type { RawColumn } from './arrow-reader.ts';
 
 /** u64, i64 and timestamps are bigint (ns); lists are arrays; bytes are Uint8Array. */
-export type Value =
-  | number
-  | bigint
-  | string
-  | readonly string[]
-  | readonly bigint[]
-  | Uint8Array
-  | null;
+export type Value = RowValue;
 
 export interface Vector {
   readonly length: number;

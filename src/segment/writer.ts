@@ -5,16 +5,14 @@
 import { basename, join } from 'node:path';
 import {
   arrowSchema,
-  EVENT_TABLES,
   type EventType,
   INDEX,
-  isDictionary,
   LOSSES,
   PROCESSES,
   type TableSpec,
 } from '../../schemas/arrow.ts';
 import type { BatchItem, ColumnRegion } from '../event/batch.ts';
-import { ArrowFileWriter, type ColumnBuffers } from './arrow-file.ts';
+import { ArrowFileWriter } from './arrow-file.ts';
 import { type SmallRow, slotColumns, smallColumns } from './columns.ts';
 import {
   COMMITS_FILE,
@@ -24,40 +22,16 @@ import {
   type SegmentHeader,
 } from './commits.ts';
 import { crcText } from './crc32c.ts';
+import { EventFiles, type IndexRow, metadataOf } from './event-files.ts';
 import type { AppendFile, StoreFiles } from './files.ts';
 import { mergeSmallBatches } from './merge.ts';
-import { type Zones, zonesOf } from './zones.ts';
+import { zonesOf } from './zones.ts';
 
 export const DICTIONARY_LOG = 'dictionary.log';
 export const OPEN_PREFIX = '.open-';
 export const SEAL_PREFIX = '.seal-';
 /** Below this average, sealing merges a segment's batches. */
 export const MERGE_BELOW_ROWS = 16_384;
-
-/** What stands in every Arrow file's schema metadata. */
-export function metadataOf(header: SegmentHeader): Map<string, string> {
-  return new Map(
-    Object.entries(header).map(([key, value]) => [
-      `tapio.${key}`,
-      typeof value === 'string' ? value : JSON.stringify(value),
-    ]),
-  );
-}
-
-/** Row of index.arrow, as it is gathered. */
-export interface IndexRow {
-  readonly file: string;
-  readonly batch: number;
-  readonly offset: number;
-  readonly metadataLength: number;
-  readonly bodyLength: number;
-  readonly rows: number;
-  readonly firstSeq: bigint;
-  readonly lastSeq: bigint;
-  readonly firstTs: bigint;
-  readonly lastTs: bigint;
-  readonly zones: Zones;
-}
 
 /** The part of a commit line that the recorder knows. */
 export type CommitPoint = Omit<CommitLine, 'rows' | 'files' | 'sealed'>;
@@ -72,84 +46,6 @@ export interface SealedSegment {
   readonly bytes: number;
   readonly rows: Readonly<Record<string, number>>;
   readonly index: readonly IndexRow[];
-}
-
-interface EventFile {
-  readonly writer: ArrowFileWriter;
-  readonly table: TableSpec;
-  /** Values per dictionary column, in index order. */
-  readonly dictionaries: Map<number, string[]>;
-  rows: number;
-}
-
-/** Writes the Arrow files of a directory; knows nothing of commits. */
-export class EventFiles {
-  readonly #files: StoreFiles;
-  readonly #directory: string;
-  readonly #metadata: ReadonlyMap<string, string>;
-  readonly #open = new Map<EventType, EventFile>();
-  readonly index: IndexRow[] = [];
-
-  constructor(files: StoreFiles, directory: string, header: SegmentHeader) {
-    this.#files = files;
-    this.#directory = directory;
-    this.#metadata = metadataOf(header);
-  }
-
-  /** The file of a type, made when its first rows come. */
-  file(type: EventType): EventFile {
-    let file = this.#open.get(type);
-    if (file === undefined) {
-      const table = EVENT_TABLES[type];
-      const append = this.#files.create(join(this.#directory, `${type}.arrow`));
-      file = {
-        writer: new ArrowFileWriter(append, arrowSchema(table, this.#metadata)),
-        table,
-        dictionaries: new Map(),
-        rows: 0,
-      };
-      this.#open.set(type, file);
-    }
-    return file;
-  }
-
-  /** Appends rows; `range` says which, for the index. */
-  append(
-    type: EventType,
-    rows: number,
-    columns: readonly ColumnBuffers[],
-    range: Pick<IndexRow, 'firstSeq' | 'lastSeq' | 'firstTs' | 'lastTs' | 'zones'>,
-  ): void {
-    const file = this.file(type);
-    const batch = file.writer.batchCount;
-    const place = file.writer.writeBatch(rows, columns);
-    file.rows += rows;
-    this.index.push({ file: `${type}.arrow`, batch, rows, ...place, ...range });
-  }
-
-  types(): EventType[] {
-    return [...this.#open.keys()];
-  }
-
-  rows(): Record<string, number> {
-    return Object.fromEntries([...this.#open].map(([type, file]) => [type, file.rows]));
-  }
-
-  appendFiles(): AppendFile[] {
-    return [...this.#open.values()].map((file) => file.writer.file);
-  }
-
-  /** Dictionaries and footers: after this every file opens in any Arrow tool. */
-  finish(): void {
-    for (const file of this.#open.values()) {
-      file.table.columns.forEach((column, id) => {
-        if (isDictionary(column.type)) {
-          file.writer.writeDictionary(id, file.dictionaries.get(id) ?? []);
-        }
-      });
-      file.writer.finish();
-    }
-  }
 }
 
 /** One segment that is being written. */

@@ -1,4 +1,4 @@
-// The merge against a sort: random writers on several CPUs, read at random moments.
+// The merge against a sort: random writers on several CPUs, read in chunks.
 
 #include <algorithm>
 #include <cstdio>
@@ -64,7 +64,6 @@ void equals_a_sort(unsigned seed) {
       made.push_back({ktime, cpu, sequences[cpu]++});
       write(writers[cpu], ktime, 80 + 8 * (random() % 30));
     }
-    if (random() % 3 == 0) merge.refill_all();
   }
   while (!merge.drained()) {
     merge.refill_all();

@@ -1,0 +1,118 @@
+// The event files of a segment directory: one Arrow file per type, made when its first rows come, and the
+// index of their batches. Knows nothing of commits.
+
+import { join } from 'node:path';
+import {
+  arrowSchema,
+  EVENT_TABLES,
+  type EventType,
+  isDictionary,
+  type TableSpec,
+} from '../../schemas/arrow.ts';
+import { ArrowFileWriter, type ColumnBuffers } from './arrow-file.ts';
+import type { SegmentHeader } from './commits.ts';
+import type { AppendFile, StoreFiles } from './files.ts';
+import type { Zones } from './zones.ts';
+
+/** What stands in every Arrow file's schema metadata. */
+export function metadataOf(header: SegmentHeader): Map<string, string> {
+  return new Map(
+    Object.entries(header).map(([key, value]) => [
+      `tapio.${key}`,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
+  );
+}
+
+/** Row of index.arrow, as it is gathered. */
+export interface IndexRow {
+  readonly file: string;
+  readonly batch: number;
+  readonly offset: number;
+  readonly metadataLength: number;
+  readonly bodyLength: number;
+  readonly rows: number;
+  readonly firstSeq: bigint;
+  readonly lastSeq: bigint;
+  readonly firstTs: bigint;
+  readonly lastTs: bigint;
+  readonly zones: Zones;
+}
+
+interface EventFile {
+  readonly writer: ArrowFileWriter;
+  readonly table: TableSpec;
+  /** Values per dictionary column, in index order. */
+  readonly dictionaries: Map<number, string[]>;
+  rows: number;
+}
+
+/** Writes the event files of a directory. */
+export class EventFiles {
+  readonly #files: StoreFiles;
+  readonly #directory: string;
+  readonly #metadata: ReadonlyMap<string, string>;
+  readonly #open = new Map<EventType, EventFile>();
+  readonly index: IndexRow[] = [];
+
+  constructor(files: StoreFiles, directory: string, header: SegmentHeader) {
+    this.#files = files;
+    this.#directory = directory;
+    this.#metadata = metadataOf(header);
+  }
+
+  /** The file of a type, made when its first rows come. */
+  file(type: EventType): EventFile {
+    let file = this.#open.get(type);
+    if (file === undefined) {
+      const table = EVENT_TABLES[type];
+      const append = this.#files.create(join(this.#directory, `${type}.arrow`));
+      file = {
+        writer: new ArrowFileWriter(append, arrowSchema(table, this.#metadata)),
+        table,
+        dictionaries: new Map(),
+        rows: 0,
+      };
+      this.#open.set(type, file);
+    }
+    return file;
+  }
+
+  /** Appends rows; `range` says which, for the index. */
+  append(
+    type: EventType,
+    rows: number,
+    columns: readonly ColumnBuffers[],
+    range: Pick<IndexRow, 'firstSeq' | 'lastSeq' | 'firstTs' | 'lastTs' | 'zones'>,
+  ): void {
+    const file = this.file(type);
+    const batch = file.writer.batchCount;
+    const place = file.writer.writeBatch(rows, columns);
+    file.rows += rows;
+    this.index.push({ file: `${type}.arrow`, batch, rows, ...place, ...range });
+  }
+
+  types(): EventType[] {
+    return [...this.#open.keys()];
+  }
+
+  rows(): Record<string, number> {
+    return Object.fromEntries([...this.#open].map(([type, file]) => [type, file.rows]));
+  }
+
+  appendFiles(): AppendFile[] {
+    return [...this.#open.values()].map((file) => file.writer.file);
+  }
+
+  /** Dictionaries and footers: after this every file opens in any Arrow tool. */
+  finish(): void {
+    for (const file of this.#open.values()) {
+      file.table.columns.forEach((column, id) => {
+        if (isDictionary(column.type)) {
+          file.writer.writeDictionary(id, file.dictionaries.get(id) ?? []);
+        }
+      });
+      file.writer.finish();
+    }
+  }
+}
