@@ -57,8 +57,8 @@ static __always_inline bool is_full(__u8 state) {
   return state != TCP_TIME_WAIT && state != TCP_NEW_SYN_RECV;
 }
 
-#define V4_MAPPED_LOW 0xffff0000u /* bytes 8..11 of ::ffff:a.b.c.d, read as a little-endian word \
-                                   */
+/* Bytes 8..11 of ::ffff:a.b.c.d, read as a little-endian word. */
+#define V4_MAPPED_LOW 0xffff0000u
 
 /* A v4-mapped address, which an IPv6 socket has for an IPv4 peer, is an IPv4 address. */
 static __always_inline void unmap_v4(struct endpoint_pair *pair) {

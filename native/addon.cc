@@ -109,8 +109,8 @@ class Source : public Napi::ObjectWrap<Source> {
     wake_ =
         Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "tapio wake", 0, 1);
   }
-  // Without close() before it (the thread was ended), JS can be asked nothing any more: only what is
-  // ours is freed, and the environment ends the wake function itself.
+  // Without close() before it (the thread was ended), JS can be asked nothing any more: only what
+  // is ours is freed, and the environment ends the wake function itself.
   ~Source() override {
     if (raw_) raw_->stop();
     drain_.reset();

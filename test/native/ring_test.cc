@@ -152,7 +152,7 @@ void laps_and_counts(uint64_t records, bool nest) {
 
 // Without validation a reader that is lapped hands on torn records: the checker can see them.
 void control_tears(uint64_t records) {
-  for (int attempt = 0; attempt < 20; attempt++) {
+  for (int attempt = 0; attempt < 100; attempt++) {
     const Outcome out = lap(1 << 19, records, false, false, 3000);
     std::printf("control: %llu taken, %llu bad\n", static_cast<unsigned long long>(out.taken),
                 static_cast<unsigned long long>(out.bad));
