@@ -2,7 +2,7 @@
 
 import {
   Binary,
-  type DataType,
+  DataType,
   Dictionary,
   Field,
   Int32,
@@ -93,6 +93,17 @@ export const PROCESSES: TableSpec = {
   ],
 };
 
+/** Stacks that rows name by id; the file is there only where there are any. */
+export const STACKS: TableSpec = {
+  name: 'stacks',
+  columns: [
+    column('stack_id', 'u64'),
+    column('kind', 'utf8'),
+    column('frames', 'texts'),
+    column('symbols', 'texts', true),
+  ],
+};
+
 /** One row per record batch of the event files; zones is JSON, {column: {min, max} or {in: […]}}. */
 export const INDEX: TableSpec = {
   name: 'index',
@@ -139,6 +150,20 @@ function arrowType(type: ColumnType, dictionaryId: number): DataType {
       return new Utf8();
   }
 }
+
+/** How a column of a file is stored; null for Arrow types that no table of ours has. */
+export function columnTypeOf(type: DataType): ColumnType | null {
+  if (DataType.isDictionary(type)) return type.indices.bitWidth === 16 ? 'name' : 'text';
+  if (DataType.isTimestamp(type)) return 'timestamp';
+  if (DataType.isUtf8(type)) return 'utf8';
+  if (DataType.isBinary(type)) return 'bytes';
+  if (DataType.isList(type)) return DataType.isUtf8(type.valueType) ? 'texts' : 'u64s';
+  if (!DataType.isInt(type)) return null;
+  const sized = `${type.isSigned ? 'i' : 'u'}${type.bitWidth}`;
+  return INTEGERS.find((known) => known === sized) ?? null;
+}
+
+const INTEGERS = ['u16', 'u32', 'u64', 'i32', 'i64'] as const;
 
 /** True for columns whose values are in a dictionary. */
 export function isDictionary(type: ColumnType): boolean {

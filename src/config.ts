@@ -88,6 +88,10 @@ export interface RecordConfig {
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 
+const ENVIRONMENT_PREFIX = 'TAPIO_RECORD_';
+/** Names the file of settings, as --config does. */
+export const CONFIG_VARIABLE = 'TAPIO_RECORD_CONFIG';
+
 const usage = (message: string): TapioError => new TapioError('usage', message);
 
 function unknownName(what: string, word: string, names: Iterable<string>): TapioError {
@@ -98,10 +102,18 @@ function unknownName(what: string, word: string, names: Iterable<string>): Tapio
 
 /** Settings named in the environment: TAPIO_RECORD_RING_SIZE and so on. */
 export function settingsFromEnvironment(environment: NodeJS.ProcessEnv): Given {
+  const names = new Map(
+    (Object.keys(SETTINGS) as SettingName[]).map((name) => [
+      ENVIRONMENT_PREFIX + name.toUpperCase().replaceAll('-', '_'),
+      name,
+    ]),
+  );
   const out: Partial<Record<SettingName, unknown>> = {};
-  for (const name of Object.keys(SETTINGS) as SettingName[]) {
-    const value = environment[`TAPIO_RECORD_${name.toUpperCase().replaceAll('-', '_')}`];
-    if (value !== undefined && value !== '') out[name] = value;
+  for (const [variable, value] of Object.entries(environment)) {
+    if (!variable.startsWith(ENVIRONMENT_PREFIX) || variable === CONFIG_VARIABLE) continue;
+    const name = names.get(variable);
+    if (name === undefined) throw unknownName('environment variable', variable, names.keys());
+    if (value !== '') out[name] = value;
   }
   return out;
 }
@@ -118,12 +130,22 @@ export function settingsFromFile(text: string, path: string): Given {
   if (typeof parsed !== 'object' || Array.isArray(parsed)) {
     throw usage(`${path} must be a list of settings, such as "profile: full"`);
   }
-  for (const key of Object.keys(parsed)) {
-    if (!(key in SETTINGS)) {
+  for (const [key, value] of Object.entries(parsed)) {
+    if (!Object.hasOwn(SETTINGS, key)) {
       throw usage(`${path}: ${unknownName('setting', key, Object.keys(SETTINGS)).message}`);
     }
+    if (!isPlain(value, SETTINGS[key as SettingName].type === 'list')) {
+      const list = SETTINGS[key as SettingName].type === 'list';
+      throw usage(`${path}: ${key} must be ${list ? 'a list of words' : 'one value'}`);
+    }
   }
-  return parsed as Given;
+  // A key without a value is as good as absent.
+  return Object.fromEntries(Object.entries(parsed).filter(([, value]) => value !== null));
+}
+
+function isPlain(value: unknown, listAllowed: boolean): boolean {
+  if (Array.isArray(value)) return listAllowed && value.every((one) => isPlain(one, false));
+  return value === null || typeof value !== 'object';
 }
 
 /** A list given as text with commas, as a list, or several times. */
@@ -266,6 +288,12 @@ function numberOf(name: SettingName, value: unknown, fallback: number): number {
   return number;
 }
 
+function integerOf(name: SettingName, value: unknown, fallback: number): number {
+  const number = numberOf(name, value, fallback);
+  if (!Number.isSafeInteger(number)) throw usage(`--${name} ${value} is not a whole number`);
+  return number;
+}
+
 function booleanOf(name: SettingName, value: unknown, fallback: boolean): boolean {
   if (value === undefined) return fallback;
   if (value === true || value === 'true' || value === '1') return true;
@@ -283,17 +311,24 @@ export function resolveConfig(layers: readonly Given[], cpus: number): RecordCon
   }
   choice('profile', given.profile, 'default');
   const duration = given.duration === undefined ? null : parseDuration(String(given.duration));
+  const source = choice('source', given.source, 'live') as RecordConfig['source'];
+  const ops = opsOf(given);
+  const syscalls = given.syscalls === undefined ? [] : listOf(given.syscalls);
+  if (ops.length === 0) throw usage('every op is off: nothing would be recorded');
+  if (source === 'live' && syscalls.length === 0 && ops.includes(EVENTS.syscall.ops.call.id)) {
+    throw usage('syscall.call records the calls that are named: add --syscalls NAME,…');
+  }
   return {
     store: given.store === undefined ? null : String(given.store),
     durationMs: duration,
-    ops: opsOf(given),
-    syscalls: given.syscalls === undefined ? [] : listOf(given.syscalls),
+    ops,
+    syscalls,
     exclude: exclusions(given.exclude),
     latency: booleanOf('latency', given.latency, true),
-    source: choice('source', given.source, 'live'),
+    source,
     rate: numberOf('rate', given.rate, 1000),
-    seed: numberOf('seed', given.seed, 1),
-    events: numberOf('events', given.events, 0),
+    seed: integerOf('seed', given.seed, 1),
+    events: integerOf('events', given.events, 0),
     ringBytes: ringBytes(given['ring-size'], cpus),
     logLevel: choice('log-level', given['log-level'], 'info'),
   };

@@ -1,22 +1,33 @@
-// The local door of a running recorder: control.sock in the store, one JSON request and answer a line.
-// Only the recorder's own user and root are heard.
+// The local door of a running recorder: control.sock in the store. Requests and answers are JSON, one a
+// line, answered in order: {"request":"status"} → {…} or {"error":"…","code":"…"}. Only the recorder's
+// own user and root are heard.
 
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { TapioError } from './errors.ts';
+import { type ErrorCode, TapioError } from './errors.ts';
 import { native } from './source/binding.ts';
 
-export type ControlRequest = 'status' | 'flush' | 'stop';
-const REQUESTS: readonly string[] = ['status', 'flush', 'stop'];
+const REQUESTS = ['status', 'flush', 'stop'] as const;
+export type ControlRequest = (typeof REQUESTS)[number];
+export type Answer = Readonly<Record<string, unknown>>;
+
 const LINE_BYTES_MAX = 4096;
-/** sockaddr_un.sun_path, with its NUL. */
+/** Room in sockaddr_un.sun_path, without its NUL. */
 const PATH_BYTES_MAX = 107;
+const SOCKET = 'control.sock';
 
-type Answer = Readonly<Record<string, unknown>>;
-
+/** Path of a store's control socket. */
 export function controlPath(store: string): string {
-  return join(store, 'control.sock');
+  return join(store, SOCKET);
+}
+
+/** A way to name the socket that fits a socket address, and what lets go of it. */
+function shortPath(store: string): { readonly path: string; readonly done: () => void } {
+  const path = controlPath(store);
+  if (Buffer.byteLength(path) <= PATH_BYTES_MAX) return { path, done: () => {} };
+  const directory = openSync(store, 'r');
+  return { path: `/proc/self/fd/${directory}/${SOCKET}`, done: () => closeSync(directory) };
 }
 
 function peerIsAllowed(socket: Socket): boolean {
@@ -26,95 +37,193 @@ function peerIsAllowed(socket: Socket): boolean {
   return uid === 0 || uid === process.geteuid?.();
 }
 
-export class ControlServer {
-  readonly #server: Server;
-  readonly #path: string;
+function failureLine(error: unknown): Answer {
+  const code = error instanceof TapioError ? error.code : 'internal';
+  return { error: (error as Error).message, code };
+}
 
-  private constructor(server: Server, path: string) {
-    this.#server = server;
-    this.#path = path;
+/** One connection: its requests are answered one after another. */
+class Caller {
+  readonly #socket: Socket;
+  readonly #answer: (request: ControlRequest) => Promise<Answer>;
+  readonly #waiting: string[] = [];
+  #text = '';
+  #busy = false;
+  #closing = false;
+
+  constructor(socket: Socket, answer: (request: ControlRequest) => Promise<Answer>) {
+    this.#socket = socket;
+    this.#answer = answer;
+    socket.setEncoding('utf8');
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (text: string) => this.#hear(text));
   }
 
-  /** Listens in the store; `answer` is given each request. */
+  /** Ends the connection, once what was asked is answered. */
+  close(): void {
+    this.#closing = true;
+    if (!this.#busy) this.#socket.destroy();
+  }
+
+  #hear(text: string): void {
+    const lines = (this.#text + text).split('\n');
+    this.#text = lines.pop() ?? '';
+    if (this.#text.length > LINE_BYTES_MAX) {
+      this.#socket.destroy();
+      return;
+    }
+    this.#waiting.push(...lines);
+    if (!this.#busy) void this.#serve();
+  }
+
+  async #serve(): Promise<void> {
+    this.#busy = true;
+    for (let line = this.#waiting.shift(); line !== undefined; line = this.#waiting.shift()) {
+      const answer = await this.#answerTo(line).catch(failureLine);
+      if (!this.#socket.writable) break;
+      this.#socket.write(`${JSON.stringify(answer)}\n`);
+    }
+    this.#busy = false;
+    if (this.#closing) this.#socket.end();
+  }
+
+  async #answerTo(line: string): Promise<Answer> {
+    let request: unknown = null;
+    try {
+      request = (JSON.parse(line) as { request?: unknown } | null)?.request;
+    } catch {
+      // What is not JSON is no request that we know.
+    }
+    const known = REQUESTS.find((one) => one === request);
+    if (known === undefined) {
+      throw new TapioError('usage', `unknown request: one of ${REQUESTS.join(', ')}`);
+    }
+    return await this.#answer(known);
+  }
+}
+
+/** Listens in a store. */
+export class ControlServer {
+  readonly #server: Server;
+  readonly #callers = new Set<Caller>();
+  readonly #path: string;
+  readonly #done: () => void;
+
+  private constructor(store: string, answer: (request: ControlRequest) => Promise<Answer>) {
+    const { path, done } = shortPath(store);
+    this.#path = path;
+    this.#done = done;
+    this.#server = createServer((socket) => {
+      if (!peerIsAllowed(socket)) {
+        const refusal = new TapioError(
+          'not_permitted',
+          'only root and the recorder’s user may ask',
+        );
+        socket.on('error', () => socket.destroy());
+        socket.end(`${JSON.stringify(failureLine(refusal))}\n`);
+        return;
+      }
+      const caller = new Caller(socket, answer);
+      this.#callers.add(caller);
+      socket.on('close', () => this.#callers.delete(caller));
+    });
+  }
+
+  /** Listens in the store, in place of a socket that a crash left; `answer` is given each request. */
   static async open(
     store: string,
     answer: (request: ControlRequest) => Promise<Answer>,
   ): Promise<ControlServer> {
-    const path = controlPath(store);
-    if (Buffer.byteLength(path) > PATH_BYTES_MAX)
-      throw new Error('the path of the store is too long for one');
-    rmSync(path, { force: true });
-    const server = createServer((socket) => serve(socket, answer));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    });
-    chmodSync(path, 0o600);
-    return new ControlServer(server, path);
+    const control = new ControlServer(store, answer);
+    try {
+      await control.#listen();
+    } catch (error) {
+      control.#done();
+      throw error;
+    }
+    return control;
   }
 
+  async #listen(): Promise<void> {
+    rmSync(this.#path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.#path, resolve);
+    });
+    chmodSync(this.#path, 0o600);
+  }
+
+  /** Takes the socket away. Who waits for an answer still gets it; who asked nothing is hung up on. */
   close(): void {
     this.#server.close();
     rmSync(this.#path, { force: true });
+    this.#done();
+    for (const caller of this.#callers) caller.close();
   }
 }
 
-function serve(socket: Socket, answer: (request: ControlRequest) => Promise<Answer>): void {
-  socket.on('error', () => socket.destroy());
-  if (!peerIsAllowed(socket)) {
-    socket.end(`${JSON.stringify({ error: 'only root and the recorder’s own user may ask' })}\n`);
-    return;
+const CODES_TOLD: readonly string[] = ['usage', 'not_permitted', 'io', 'not_running'];
+
+function answerFrom(line: string, store: string): Answer {
+  let answer: Answer;
+  try {
+    answer = JSON.parse(line) as Answer;
+  } catch {
+    throw new TapioError('io', `what listens in ${store} is no recorder: remove its control.sock`);
   }
-  let text = '';
-  socket.on('data', (bytes) => {
-    text += bytes.toString('utf8');
-    const end = text.indexOf('\n');
-    if (end < 0) {
-      if (text.length > LINE_BYTES_MAX) socket.destroy();
-      return;
-    }
-    const request = text.slice(0, end).trim();
-    text = '';
-    if (!REQUESTS.includes(request)) {
-      socket.end(
-        `${JSON.stringify({ error: `unknown request: one of ${REQUESTS.join(', ')}` })}\n`,
-      );
-      return;
-    }
-    answer(request as ControlRequest).then(
-      (value) => socket.end(`${JSON.stringify(value)}\n`),
-      (error: Error) => socket.end(`${JSON.stringify({ error: error.message })}\n`),
+  if (typeof answer.error !== 'string') return answer;
+  const code = CODES_TOLD.includes(String(answer.code)) ? (answer.code as ErrorCode) : 'internal';
+  throw new TapioError(code, answer.error);
+}
+
+function connectionFailure(error: NodeJS.ErrnoException, store: string): TapioError {
+  if (error.code === 'EACCES' || error.code === 'EPERM') {
+    return new TapioError(
+      'not_permitted',
+      'only root and the recorder’s own user may ask it: use sudo',
     );
-  });
+  }
+  return notRunning(store);
 }
 
-/** Asks the recorder of a store; throws TapioError('not_running') when there is none. */
-export function askRecorder(store: string, request: ControlRequest): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    const socket = createConnection(controlPath(store), () => socket.write(`${request}\n`));
-    socket.on('data', (bytes) => {
-      text += bytes.toString('utf8');
-    });
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      const denied = error.code === 'EACCES';
-      reject(
-        denied
-          ? new TapioError(
-              'not_permitted',
-              `only root and the recorder’s own user may ask it: use sudo`,
-            )
-          : new TapioError(
-              'not_running',
-              `nothing is recording into ${store}: start it with tapio-record start`,
-            ),
+function notRunning(store: string): TapioError {
+  return new TapioError(
+    'not_running',
+    `nothing is recording into ${store}: start it with tapio-record start, or name another store with --store`,
+  );
+}
+
+/** Asks the recorder of a store. Throws TapioError('not_running') when there is none. */
+export async function askRecorder(store: string, request: ControlRequest): Promise<Answer> {
+  let named: ReturnType<typeof shortPath>;
+  try {
+    named = shortPath(store);
+  } catch (error) {
+    throw connectionFailure(error as NodeJS.ErrnoException, store);
+  }
+  try {
+    const line = await new Promise<string>((resolve, reject) => {
+      let text = '';
+      const socket = createConnection(named.path, () => {
+        socket.write(`${JSON.stringify({ request })}\n`);
+      });
+      socket.setEncoding('utf8');
+      socket.on('data', (part: string) => {
+        text += part;
+        const end = text.indexOf('\n');
+        if (end < 0) return;
+        resolve(text.slice(0, end));
+        socket.end();
+      });
+      socket.on('error', (error) => reject(connectionFailure(error, store)));
+      socket.on('close', () =>
+        reject(
+          new TapioError('not_running', `the recorder of ${store} ended before it had answered`),
+        ),
       );
     });
-    socket.on('close', () => {
-      if (text === '') return;
-      const answer = JSON.parse(text) as Answer;
-      if (typeof answer.error === 'string') reject(new TapioError('internal', answer.error));
-      else resolve(answer);
-    });
-  });
+    return answerFrom(line, store);
+  } finally {
+    named.done();
+  }
 }

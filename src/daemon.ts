@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 import { type RecordConfig, syscallNumbers } from './config.ts';
-import { ControlServer } from './control.ts';
+import { type Answer, type ControlRequest, ControlServer } from './control.ts';
 import { type ErrorCode, TapioError } from './errors.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './recorder/protocol.ts';
 import { ROTATION, type Totals } from './recorder/recorder.ts';
@@ -31,6 +31,11 @@ export interface Summary {
 
 const SLOTS_PER_TYPE = 4;
 
+interface Waiting {
+  readonly resolve: (value: Totals | null) => void;
+  readonly reject: (error: Error) => void;
+}
+
 function sourceConfig(config: RecordConfig): SourceConfig {
   return {
     ops: config.ops,
@@ -53,9 +58,11 @@ export class Daemon {
   readonly #worker: Worker;
   readonly #unlock: () => void;
   readonly #started = performance.now();
-  readonly #waiting = new Map<number, (value: Totals | null) => void>();
+  readonly #waiting = new Map<number, Waiting>();
   readonly #onNote: (text: string) => void;
   readonly #source: RecordConfig['source'];
+  /** Where the event loop stood when events began to flow: starting up is no steering. */
+  #loop = performance.eventLoopUtilization();
   #control: ControlServer | null = null;
   #nextId = 1;
   #stopping = false;
@@ -86,7 +93,7 @@ export class Daemon {
       this.#ready = resolve;
       done.catch(reject);
     });
-    this.finished = done.then((totals) => this.#close(totals)).finally(() => this.#unlock());
+    this.finished = done.then((totals) => this.#summary(totals)).finally(() => this.#end());
     // Whoever waits for one of them hears of a failure; nobody must wait for both.
     this.started.catch(() => {});
     this.finished.catch(() => {});
@@ -107,27 +114,18 @@ export class Daemon {
       } satisfies WorkerOptions,
     });
     this.#worker.on('message', (message: FromWorker) => this.#hear(message));
-    this.#worker.on('error', (error) => this.#fail(error as Error));
-    this.#worker.on('exit', () => {
-      if (!this.#ended) {
-        this.#fail(new TapioError('internal', 'the recording thread ended unexpectedly'));
-      }
-    });
+    this.#worker.on('error', (error) => this.#failed(error as Error));
+    // Says nothing new where the thread has told its end already.
+    this.#worker.on('exit', () =>
+      this.#failed(new TapioError('internal', 'the recording thread ended unexpectedly')),
+    );
   }
 
   /** Opens the control socket. */
   async listen(): Promise<void> {
     try {
-      this.#control = await ControlServer.open(this.store, async (request) => {
-        if (request === 'status') return { ...(await this.status()) };
-        if (request === 'flush') {
-          await this.flush();
-          return {};
-        }
-        this.stop();
-        const { store: _, ...summary } = await this.finished;
-        return summary;
-      });
+      this.#control = await ControlServer.open(this.store, (request) => this.#answer(request));
+      if (this.#ended) this.#control.close();
     } catch (error) {
       this.#onNote(
         `no control socket (${(error as Error).message}): stop and status will not work`,
@@ -135,14 +133,30 @@ export class Daemon {
     }
   }
 
+  async #answer(request: ControlRequest): Promise<Answer> {
+    switch (request) {
+      case 'status':
+        return { ...(await this.status()) };
+      case 'flush':
+        await this.flush();
+        return {};
+      case 'stop':
+        this.stop();
+        return { ...(await this.finished) };
+    }
+  }
+
+  /** What was recorded so far. Rejects when the recording ends first. */
   async totals(): Promise<Totals> {
     return (await this.#ask({ kind: 'totals', id: this.#nextId++ })) as Totals;
   }
 
+  /** Resolves when every row that was emitted before is durable. */
   async flush(): Promise<void> {
     await this.#ask({ kind: 'flush', id: this.#nextId++ });
   }
 
+  /** Ends the segment and begins the next. */
   rotate(): void {
     this.#post({ kind: 'rotate' });
   }
@@ -152,6 +166,7 @@ export class Daemon {
     this.#post({ kind: 'configure', config: sourceConfig(config) });
   }
 
+  /** Ends the recording; `finished` tells when it is sealed. */
   stop(): void {
     if (this.#stopping) return;
     this.#stopping = true;
@@ -160,13 +175,20 @@ export class Daemon {
 
   /** The recording so far and what it costs. */
   async status(): Promise<
-    Summary & { pid: number; source: string; backlog: number; unattached: Totals['unattached'] }
+    Summary & {
+      pid: number;
+      source: string;
+      rates: Totals['rates'];
+      backlog: number;
+      unattached: Totals['unattached'];
+    }
   > {
     const totals = await this.totals();
     return {
       ...this.#summary(totals),
       pid: process.pid,
       source: this.#source,
+      rates: totals.rates,
       backlog: totals.backlog,
       unattached: totals.unattached,
     };
@@ -184,24 +206,22 @@ export class Daemon {
       bytes: totals.bytes,
       duration_s: (performance.now() - this.#started) / 1000,
       cpu_s: (cpu.user + cpu.system) / 1e6,
-      main_thread_busy: performance.eventLoopUtilization().utilization,
+      main_thread_busy: performance.eventLoopUtilization(this.#loop).utilization,
       rss_bytes: process.memoryUsage.rss(),
       first_ts: totals.firstTs,
       last_ts: totals.lastTs,
     };
   }
 
-  async #close(totals: Totals): Promise<Summary> {
-    const summary = this.#summary(totals);
-    // Answers under way (a `stop` that waits for this) go out before the socket closes.
-    setImmediate(() => this.#control?.close());
-    return summary;
-  }
-
-  #fail(error: Error): void {
+  // The socket goes before the lock: after it, another recorder may have made its own there.
+  #end(): void {
     this.#ended = true;
+    this.#stopping = true;
     this.#control?.close();
-    this.#failed(error);
+    this.#unlock();
+    const gone = new TapioError('not_running', 'the recording has ended');
+    for (const { reject } of this.#waiting.values()) reject(gone);
+    this.#waiting.clear();
   }
 
   #post(message: ToWorker): void {
@@ -209,8 +229,12 @@ export class Daemon {
   }
 
   #ask(message: ToWorker & { readonly id: number }): Promise<Totals | null> {
-    return new Promise((resolve) => {
-      this.#waiting.set(message.id, resolve);
+    return new Promise((resolve, reject) => {
+      if (this.#ended) {
+        reject(new TapioError('not_running', 'the recording has ended'));
+        return;
+      }
+      this.#waiting.set(message.id, { resolve, reject });
       this.#post(message);
     });
   }
@@ -218,6 +242,7 @@ export class Daemon {
   #hear(message: FromWorker): void {
     switch (message.kind) {
       case 'started':
+        this.#loop = performance.eventLoopUtilization();
         this.#ready();
         return;
       case 'note':
@@ -225,15 +250,14 @@ export class Daemon {
         return;
       case 'totals':
       case 'flushed':
-        this.#waiting.get(message.id)?.(message.kind === 'totals' ? message.totals : null);
+        this.#waiting.get(message.id)?.resolve(message.kind === 'totals' ? message.totals : null);
         this.#waiting.delete(message.id);
         return;
       case 'finished':
-        this.#ended = true;
         this.#finish(message.totals);
         return;
       case 'failed':
-        this.#fail(failureOf(message));
+        this.#failed(failureOf(message));
         return;
     }
   }

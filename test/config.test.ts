@@ -79,3 +79,25 @@ test('a file with a wrong setting is refused with the nearest one', () => {
   expect(() => settingsFromFile('a: [', 'c.yaml')).toThrow('is not YAML');
   expect(settingsFromFile('', 'c.yaml')).toEqual({});
 });
+
+test('settings of the wrong shape are refused, each with a sentence', () => {
+  const from = (text: string): unknown => resolveConfig([settingsFromFile(text, 'c.yaml')], 2);
+  expect(() => from('profile: [full]')).toThrow('profile must be one value');
+  expect(() => from('exclude: { comm: x }')).toThrow('exclude must be a list of words');
+  expect(() => from('exclude: [[a]]')).toThrow('exclude must be a list of words');
+  expect(() => from('toString: 1')).toThrow('unknown setting toString');
+  expect(() => from('seed: 1.5')).toThrow('whole number');
+  expect(from('exclude:\nenable: [file.read]')).toMatchObject({ source: 'live' });
+  expect(() => settingsFromEnvironment({ TAPIO_RECORD_PROFIL: 'full' })).toThrow(
+    'did you mean TAPIO_RECORD_PROFILE',
+  );
+  expect(settingsFromEnvironment({ TAPIO_RECORD_CONFIG: 'c.yaml' })).toEqual({});
+});
+
+test('a recording of nothing is refused', () => {
+  const disable = 'process.fork,process.exec,process.exit,process.signal';
+  expect(() => resolveConfig([{ profile: 'minimal', disable }], 2)).toThrow('every op is off');
+  expect(() => resolveConfig([{ enable: 'syscall.call' }], 2)).toThrow('add --syscalls');
+  const both = { enable: 'syscall.call', source: 'synthetic' };
+  expect(names(resolveConfig([both], 2).ops)).toContain('syscall.call');
+});

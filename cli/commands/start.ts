@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { env, stderr, stdout } from 'node:process';
 import type { Options } from 'yargs';
 import {
+  CONFIG_VARIABLE,
   type Given,
   type RecordConfig,
   resolveConfig,
@@ -88,41 +89,49 @@ function terminalIsLost(): boolean {
   }
 }
 
-/** Ends the recording on SIGINT and SIGTERM; a second SIGINT does not wait. */
+/** A terminal's Ctrl-C may come twice, from the terminal and from npm: within this it is one, ms. */
+const SAME_KEYPRESS_MS = 300;
+
+/** SIGINT and SIGTERM end the recording; a second SIGINT does not wait. Gives back what undoes it. */
 function onSignals(daemon: Daemon, log: Log, reload: () => RecordConfig | null): () => void {
-  const stop = (): void => {
-    process.once('SIGINT', () => process.exit(130));
-    daemon.stop();
-  };
-  const hangup = (): void => {
+  let interrupted: number | null = null;
+  const reread = (): void => {
     try {
       const config = terminalIsLost() ? null : reload();
-      if (config === null) daemon.stop();
-      else {
-        daemon.configure(config);
-        log.level = config.logLevel;
-        log.info('the configuration was read again');
+      if (config === null) {
+        daemon.stop();
+        return;
       }
+      daemon.configure(config);
+      log.level = config.logLevel;
+      log.info('the configuration was read again');
     } catch (error) {
       log.warn(`the old configuration is kept: ${(error as Error).message}`);
     }
   };
-  const rotate = (): void => daemon.rotate();
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
-  process.on('SIGHUP', hangup);
-  process.on('SIGUSR2', rotate);
+  const handlers: readonly (readonly [NodeJS.Signals, () => void])[] = [
+    [
+      'SIGINT',
+      () => {
+        const now = performance.now();
+        if (interrupted !== null && now - interrupted > SAME_KEYPRESS_MS) process.exit(130);
+        interrupted ??= now;
+        daemon.stop();
+      },
+    ],
+    ['SIGTERM', () => daemon.stop()],
+    ['SIGHUP', reread],
+    ['SIGUSR2', () => daemon.rotate()],
+  ];
+  for (const [signal, handler] of handlers) process.on(signal, handler);
   return () => {
-    process.removeListener('SIGINT', stop);
-    process.removeListener('SIGTERM', stop);
-    process.removeListener('SIGHUP', hangup);
-    process.removeListener('SIGUSR2', rotate);
+    for (const [signal, handler] of handlers) process.removeListener(signal, handler);
   };
 }
 
 async function run(flags: Flags): Promise<number> {
   const byFlags = givenByFlags(flags);
-  const configFile = flags.config as string | undefined;
+  const configFile = (flags.config ?? env[CONFIG_VARIABLE]) as string | undefined;
   const resolve = (): RecordConfig =>
     resolveConfig(
       [byFlags, settingsFromEnvironment(env), readConfigFile(configFile)],
@@ -141,7 +150,7 @@ async function run(flags: Flags): Promise<number> {
     log.info(`recording into ${store}${line === null ? '' : ' (Ctrl-C ends it)'}`);
     const { unattached } = await daemon.totals();
     for (const [op, why] of Object.entries(unattached))
-      log.warn(`op ${op} is not recorded: ${why}`);
+      log.warn(`${op} is not recorded: ${why} (tapio-record doctor tells more)`);
     if (config.durationMs !== null) timer = setTimeout(() => daemon.stop(), config.durationMs);
     line?.follow(daemon);
     const summary = await daemon.finished;

@@ -3,9 +3,10 @@
 import { stdout } from 'node:process';
 import { askRecorder } from '../../src/control.ts';
 import { formatTs } from '../../src/event/clock.ts';
-import { defaultStore, openSegments } from '../../src/segment/store.ts';
+import { openSegments } from '../../src/segment/store.ts';
 import { bytesText, countText, sumCounts } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
+import { storeOf } from '../store-of.ts';
 
 /** First and last ts that a store holds, ns; null where it holds no rows. */
 function heldRange(store: string): { first: bigint; last: bigint } | null {
@@ -24,7 +25,7 @@ function heldRange(store: string): { first: bigint; last: bigint } | null {
 }
 
 async function run(flags: Flags): Promise<number> {
-  const store = (flags.store as string | undefined) ?? defaultStore();
+  const store = storeOf(flags);
   const status = await askRecorder(store, 'status');
   const held = heldRange(store);
   const heldText = {
@@ -37,9 +38,10 @@ async function run(flags: Flags): Promise<number> {
   }
   const seconds = Number(status.duration_s);
   const cpu = Number(status.cpu_s);
+  const rates = status.rates as Record<string, number>;
   const typeRows = Object.entries(status.events as Record<string, unknown>).map(
     ([type, ops]) =>
-      `  ${type.padEnd(8)} ${countText(sumCounts(ops)).padStart(14)}  ${countText(sumCounts(ops) / seconds)}/s`,
+      `  ${type.padEnd(8)} ${countText(sumCounts(ops)).padStart(14)}  ${countText(rates[type] ?? 0)}/s`,
   );
   const lost = sumCounts(status.lost);
   const lossRows = Object.entries(status.lost as Record<string, Record<string, unknown>>).flatMap(
@@ -56,7 +58,7 @@ async function run(flags: Flags): Promise<number> {
       lost === 0 ? 'lost nothing' : `lost ${countText(lost)}:`,
       ...lossRows,
       `late ${countText(Number(status.late))}, left out ${countText(Number(status.filtered))}, fullest ring ${(Number(status.backlog) * 100).toFixed(1)} %`,
-      `${status.segments} segments, ${bytesText(Number(status.bytes))} on disk`,
+      `${status.segments} segment${status.segments === 1 ? '' : 's'}, ${bytesText(Number(status.bytes))} on disk`,
       `cost: CPU ${((cpu / seconds) * 100).toFixed(1)} % of a core, main thread ${(Number(status.main_thread_busy) * 100).toFixed(1)} % busy, memory ${bytesText(Number(status.rss_bytes))}`,
       '',
     ].join('\n'),

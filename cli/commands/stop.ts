@@ -2,13 +2,13 @@
 
 import { stdout } from 'node:process';
 import { askRecorder } from '../../src/control.ts';
-import { defaultStore } from '../../src/segment/store.ts';
 import type { Command, Flags } from '../program.ts';
+import { storeOf } from '../store-of.ts';
 
 async function run(flags: Flags): Promise<number> {
-  const store = (flags.store as string | undefined) ?? defaultStore();
+  const store = storeOf(flags);
   const summary = await askRecorder(store, 'stop');
-  if (flags.output === 'json') stdout.write(`${JSON.stringify({ store, ...summary })}\n`);
+  if (flags.output === 'json') stdout.write(`${JSON.stringify(summary)}\n`);
   else stdout.write(`the recording in ${store} is sealed\n`);
   return 0;
 }

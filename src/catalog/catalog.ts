@@ -1,46 +1,61 @@
 // catalog.db: where in time each segment and batch lies. A cache of what the segments say themselves:
-// losing it changes no answer, so trouble with it is told and never stops a recording.
+// losing it changes no answer, only how long it takes.
 
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
+import type { IndexRow } from '../segment/event-files.ts';
+import type { LossRow, Segment } from '../segment/reader.ts';
+import { lossOf } from '../segment/small-tables.ts';
 import type { SealedSegment } from '../segment/writer.ts';
+import type { Zones } from '../segment/zones.ts';
+import { openDatabase } from './database.ts';
 
-const FILE = 'catalog.db';
-
-/** Folder of the numbered migrations, found from src/catalog/ and from dist/chunks/ alike. */
-function migrationsDirectory(): string {
-  const tries = ['../../schemas/catalog', '../schemas/catalog'];
-  for (const relative of tries) {
-    const path = fileURLToPath(new URL(relative, import.meta.url));
-    if (existsSync(path)) return path;
-  }
-  throw new Error('the package lacks schemas/catalog');
+/** A stretch of time [since, until), ns since 1970; null where it has no end. */
+export interface Window {
+  readonly since: bigint | null;
+  readonly until: bigint | null;
 }
 
-function migrate(database: Database.Database): void {
-  const directory = migrationsDirectory();
-  const version = database.pragma('user_version', { simple: true }) as number;
-  const files = readdirSync(directory)
-    .filter((name) => name.endsWith('.sql'))
-    .sort();
-  for (const name of files.slice(version)) {
-    database.transaction(() => {
-      database.exec(readFileSync(join(directory, name), 'utf8'));
-      database.pragma(`user_version = ${Number(name.slice(0, 4))}`);
-    })();
-  }
+export interface CataloguedSegment {
+  readonly name: string;
+  readonly recording: string;
+  /** ts of the first and last row, ns since 1970. */
+  readonly t0: bigint;
+  readonly t1: bigint;
+  readonly bytes: number;
+  readonly rows: Readonly<Record<string, number>>;
 }
 
-function openDatabase(path: string): Database.Database {
-  const database = new Database(path);
-  database.pragma('journal_mode = WAL');
-  database.pragma('synchronous = NORMAL');
-  database.pragma('busy_timeout = 5000');
-  migrate(database);
-  return database;
+export interface CataloguedBatch {
+  readonly segment: string;
+  readonly file: string;
+  readonly batch: number;
+  readonly rows: number;
+  readonly firstSeq: bigint;
+  readonly lastSeq: bigint;
+  readonly t0: bigint;
+  readonly t1: bigint;
+  readonly zones: Zones;
 }
+
+/** What the catalogue takes of a segment. */
+interface Entry {
+  readonly name: string;
+  readonly recording: string;
+  readonly bytes: number;
+  readonly rows: Readonly<Record<string, number>>;
+  readonly index: readonly Omit<IndexRow, 'offset' | 'metadataLength' | 'bodyLength'>[];
+  readonly losses: readonly LossRow[];
+}
+
+const MIN = -(2n ** 63n);
+const MAX = 2n ** 63n - 1n;
+
+// t0 leads the index, and no row is longer than the longest: both ends of the search are bounded.
+const inWindow = (table: string): string => `
+  SELECT * FROM ${table}
+  WHERE t0 >= ? - (SELECT ifnull(max(t1 - t0), 0) FROM ${table}) AND t0 < ? AND t1 >= ?`;
+
+type Columns = Readonly<Record<string, bigint | string | null>>;
 
 export class Catalog {
   readonly #database: Database.Database;
@@ -51,48 +66,147 @@ export class Catalog {
 
   /** Opens the catalogue of a store, making it anew where it cannot be used. */
   static open(store: string): Catalog {
-    const path = join(store, FILE);
-    try {
-      return new Catalog(openDatabase(path));
-    } catch {
-      for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true });
-      return new Catalog(openDatabase(path));
-    }
+    return new Catalog(openDatabase(store));
   }
 
-  /** Enters a segment that was sealed, in place of what was known of that name. */
+  /** Enters a segment as it was sealed, in place of what was known of that name. */
   addSegment(segment: SealedSegment, recording: string): void {
-    const times = segment.index.flatMap((row) => [row.firstTs, row.lastTs]);
-    const lowest = times.reduce((a, b) => (b < a ? b : a), times[0] ?? 0n);
-    const highest = times.reduce((a, b) => (b > a ? b : a), times[0] ?? 0n);
-    const database = this.#database;
-    database.transaction(() => {
-      database.prepare('INSERT OR IGNORE INTO recordings (id) VALUES (?)').run(recording);
-      database
-        .prepare(
-          'INSERT OR REPLACE INTO segments (name, recording, t0, t1, bytes, rows) VALUES (?, ?, ?, ?, ?, ?)',
-        )
-        .run(segment.name, recording, lowest, highest, segment.bytes, JSON.stringify(segment.rows));
-      const insert = database.prepare(
-        'INSERT OR REPLACE INTO batches (segment, file, batch, rows, first_seq, last_seq, t0, t1, zones) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-      );
-      for (const row of segment.index) {
-        insert.run(
-          segment.name,
-          row.file,
-          row.batch,
-          row.rows,
-          row.firstSeq,
-          row.lastSeq,
-          row.firstTs,
-          row.lastTs,
-          JSON.stringify(row.zones),
-        );
-      }
+    const losses = segment.losses.map(lossOf);
+    this.#database.transaction(() => this.#enter({ ...segment, recording, losses }))();
+  }
+
+  /** Forgets a segment, its batches and its losses. */
+  removeSegment(name: string): void {
+    this.#database.prepare('DELETE FROM segments WHERE name = ?').run(name);
+  }
+
+  /** Names of the segments that are entered, oldest first. */
+  names(): string[] {
+    return this.#database
+      .prepare('SELECT name FROM segments ORDER BY name')
+      .pluck()
+      .all() as string[];
+  }
+
+  /**
+   * Makes the catalogue say what these segments say, and nothing else; segments that are open have no
+   * place in it. Throws TapioError where one is damaged, and then changes nothing.
+   */
+  rebuild(segments: Iterable<Segment>): void {
+    this.#database.transaction(() => {
+      this.#database.exec('DELETE FROM segments; DELETE FROM recordings');
+      for (const segment of segments) if (segment.sealed) this.#enter(entryOf(segment));
     })();
+  }
+
+  /** Segments with a row in the window, oldest first. */
+  segmentsIn(window: Window): CataloguedSegment[] {
+    return this.#select(`${inWindow('segments')} ORDER BY name`, window).map((row) => ({
+      name: String(row.name),
+      recording: String(row.recording),
+      t0: BigInt(row.t0 ?? 0n),
+      t1: BigInt(row.t1 ?? 0n),
+      bytes: Number(row.bytes),
+      rows: JSON.parse(String(row.rows)) as Record<string, number>,
+    }));
+  }
+
+  /** Batches that may have a row in the window, by segment and seq. */
+  batchesIn(window: Window): CataloguedBatch[] {
+    const sql = `${inWindow('batches')} ORDER BY segment, first_seq`;
+    return this.#select(sql, window).map((row) => ({
+      segment: String(row.segment),
+      file: String(row.file),
+      batch: Number(row.batch),
+      rows: Number(row.rows),
+      firstSeq: BigInt(row.first_seq ?? 0n),
+      lastSeq: BigInt(row.last_seq ?? 0n),
+      t0: BigInt(row.t0 ?? 0n),
+      t1: BigInt(row.t1 ?? 0n),
+      zones: JSON.parse(String(row.zones)) as Zones,
+    }));
+  }
+
+  /** Losses that overlap the window, by time. */
+  lossesIn(window: Window): LossRow[] {
+    return this.#select(`${inWindow('losses')} ORDER BY t0, t1`, window).map((row) =>
+      lossOf({
+        stage: row.stage ?? null,
+        cause: row.cause ?? null,
+        type: row.type ?? null,
+        op: row.op ?? null,
+        cpu: row.cpu === null ? null : Number(row.cpu),
+        count: row.count ?? null,
+        first_ts: row.t0 ?? null,
+        last_ts: row.t1 ?? null,
+      }),
+    );
   }
 
   close(): void {
     this.#database.close();
   }
+
+  #select(sql: string, { since, until }: Window): Columns[] {
+    const from = since ?? MIN;
+    // The bound t0 >= from - longest must not leave the range of an integer.
+    const low = since === null ? MIN / 2n : since;
+    return this.#database
+      .prepare(sql)
+      .safeIntegers()
+      .all(low, until ?? MAX, from) as Columns[];
+  }
+
+  #enter({ name, recording, bytes, rows, index, losses }: Entry): void {
+    const database = this.#database;
+    // Batches first, then losses: a segment of losses alone has a place in time too.
+    const times = [
+      ...index.flatMap((row) => [row.firstTs, row.lastTs]),
+      ...(index.length > 0 ? [] : losses.flatMap((loss) => [loss.firstTs, loss.lastTs])),
+    ];
+    const [t0, t1] = rangeOf(times);
+    database.prepare('DELETE FROM segments WHERE name = ?').run(name);
+    database.prepare('INSERT OR IGNORE INTO recordings (id) VALUES (?)').run(recording);
+    database
+      .prepare(
+        'INSERT INTO segments (name, recording, t0, t1, bytes, rows) VALUES (?, ?, ?, ?, ?, ?)',
+      )
+      .run(name, recording, t0, t1, bytes, JSON.stringify(rows));
+    const batch = database.prepare(
+      'INSERT INTO batches (segment, file, batch, rows, first_seq, last_seq, t0, t1, zones) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    );
+    for (const one of index) {
+      const { file, firstSeq, lastSeq, firstTs, lastTs } = one;
+      const zones = JSON.stringify(one.zones);
+      batch.run(name, file, one.batch, one.rows, firstSeq, lastSeq, firstTs, lastTs, zones);
+    }
+    const loss = database.prepare(
+      'INSERT INTO losses (segment, stage, cause, type, op, cpu, count, t0, t1) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    );
+    for (const { stage, cause, type, op, cpu, count, firstTs, lastTs } of losses) {
+      loss.run(name, stage, cause, type, op, cpu, count, firstTs, lastTs);
+    }
+  }
+}
+
+function rangeOf(times: readonly bigint[]): [bigint, bigint] {
+  const [first = 0n] = times;
+  return times.reduce<[bigint, bigint]>(
+    ([low, high], time) => [time < low ? time : low, time > high ? time : high],
+    [first, first],
+  );
+}
+
+function entryOf(segment: Segment): Entry {
+  const types = segment.types();
+  return {
+    name: segment.name,
+    recording: segment.header.recording,
+    bytes: segment.bytes(),
+    rows: Object.fromEntries(types.map((type) => [type, segment.rows(type)])),
+    index: types.flatMap((type) =>
+      segment.batches(type).map((info) => ({ ...info, file: `${type}.arrow` })),
+    ),
+    losses: segment.losses(),
+  };
 }

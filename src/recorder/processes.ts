@@ -1,45 +1,17 @@
 // Which processes are alive, and what each runs: from the snapshot at the start, then from the rows.
 
-import { readFileSync, readlinkSync } from 'node:fs';
 import { EVENT_TABLES } from '../../schemas/arrow.ts';
 import type { BatchItem, ColumnRegion, ProcessSnapshot } from '../event/batch.ts';
 import { processStartTicks } from '../segment/store.ts';
 import type { ProcessRow } from '../segment/writer.ts';
+import { argsOf, Cgroups, linkOf } from './proc.ts';
 
 /** USER_HZ: what /proc counts starts in, whatever the kernel's own tick. */
 const NS_PER_TICK = 10_000_000n;
-const CONTAINER_ID = /([0-9a-f]{64})(?:\.scope)?(?:\/|$)/;
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+type Entry = { -readonly [K in keyof ProcessRow]: ProcessRow[K] } & { cgroup_id: bigint };
 
-function read(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return null;
-  }
-}
-
-function link(path: string): string | null {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return null;
-  }
-}
-
-/** The path in the unified hierarchy, else the first that is not the root. */
-function cgroupPath(pid: number): string | null {
-  const text = read(`/proc/${pid}/cgroup`);
-  if (text === null) return null;
-  const lines = text.trim().split('\n');
-  const unified = lines.find((line) => line.startsWith('0::'))?.slice(3);
-  if (unified !== undefined && unified !== '/') return unified;
-  const paths = lines.map((line) => line.split(':').slice(2).join(':'));
-  return paths.find((path) => path !== '/') ?? unified ?? null;
-}
-
-function newRow(pid: number, pstart: bigint, ppid: number): Mutable<ProcessRow> {
+function newRow(pid: number, pstart: bigint, ppid: number): Entry {
   return {
     pid,
     pstart,
@@ -57,15 +29,9 @@ function newRow(pid: number, pstart: bigint, ppid: number): Mutable<ProcessRow> 
   };
 }
 
-/** Adds what only /proc knows; nothing where the pid is another process by now. */
-function enrich(row: Mutable<ProcessRow>): void {
-  if (processStartTicks(row.pid) !== (row.pstart / NS_PER_TICK).toString()) return;
-  row.exe = link(`/proc/${row.pid}/exe`);
-  row.cwd = link(`/proc/${row.pid}/cwd`);
-  const args = read(`/proc/${row.pid}/cmdline`);
-  row.args = args === null || args === '' ? null : args.replace(/\0$/, '').split('\0');
-  row.cgroup = cgroupPath(row.pid);
-  row.container_id = CONTAINER_ID.exec(row.cgroup ?? '')?.[1] ?? null;
+/** True while the pid in /proc is still this process. */
+function isAlive(row: ProcessRow): boolean {
+  return processStartTicks(row.pid) === (row.pstart / NS_PER_TICK).toString();
 }
 
 /** Strings of dictionary columns of the process table, as the source hands them over. */
@@ -87,63 +53,135 @@ class Dictionary {
 }
 
 const COLUMNS = EVENT_TABLES.process.columns.map((column) => column.name);
-const columnOf = (name: string): number => COLUMNS.indexOf(name);
+const COLUMN = Object.fromEntries(COLUMNS.map((name, i) => [name, i]));
+const columnOf = (name: string): number => COLUMN[name] ?? 0;
 
-/** The table. `takeChanges` gives what is new since the last call, `all` who is alive. */
+/** What a child has from its parent until it executes another program. */
+const INHERITED = [
+  'uid',
+  'comm',
+  'exe',
+  'args',
+  'cwd',
+  'cgroup_id',
+  'cgroup',
+  'container_id',
+] as const;
+
+/** The columns of a process batch that the table reads. */
+class ProcessColumns {
+  readonly seq: BigUint64Array;
+  readonly op: Uint16Array;
+  readonly pid: Uint32Array;
+  readonly pstart: BigUint64Array;
+  readonly ppid: Uint32Array;
+  readonly uid: Uint32Array;
+  readonly cgroup: BigUint64Array;
+  readonly comm: Uint16Array;
+  readonly childPid: Uint32Array;
+  readonly childStart: BigUint64Array;
+  readonly result: Int32Array;
+  readonly args: (row: number) => string[] | null;
+  readonly #batch: BatchItem;
+  readonly #regions: readonly ColumnRegion[];
+  readonly #memory: ArrayBuffer;
+  readonly #dictionary: Dictionary;
+
+  constructor(
+    batch: BatchItem,
+    regions: readonly ColumnRegion[],
+    memory: ArrayBuffer,
+    dictionary: Dictionary,
+  ) {
+    this.#batch = batch;
+    this.#regions = regions;
+    this.#memory = memory;
+    this.#dictionary = dictionary;
+    const { rows } = batch;
+    const at = (name: string): number => regions[columnOf(name)]?.data ?? 0;
+    this.seq = new BigUint64Array(memory, at('seq'), rows);
+    this.op = new Uint16Array(memory, at('op'), rows);
+    this.pid = new Uint32Array(memory, at('pid'), rows);
+    this.pstart = new BigUint64Array(memory, at('pstart'), rows);
+    this.ppid = new Uint32Array(memory, at('ppid'), rows);
+    this.uid = new Uint32Array(memory, at('uid'), rows);
+    this.cgroup = new BigUint64Array(memory, at('cgroup_id'), rows);
+    this.comm = new Uint16Array(memory, at('comm'), rows);
+    this.childPid = new Uint32Array(memory, at('child_pid'), rows);
+    this.childStart = new BigUint64Array(memory, at('child_pstart'), rows);
+    this.result = new Int32Array(memory, at('result'), rows);
+    this.args = listReader(regions[columnOf('args')], memory);
+  }
+
+  /** A string of a 32-bit dictionary column. */
+  text(name: 'filename' | 'cwd', row: number): string | null {
+    const column = columnOf(name);
+    if (this.#isNull(column, row)) return null;
+    const [index = 0] = new Int32Array(
+      this.#memory,
+      (this.#regions[column]?.data ?? 0) + row * 4,
+      1,
+    );
+    return this.#dictionary.get(column, index);
+  }
+
+  #isNull(column: number, row: number): boolean {
+    if ((this.#batch.nulls[column] ?? 0) === 0) return false;
+    const validity = this.#regions[column]?.validity ?? -1;
+    if (validity < 0) return false;
+    const [byte = 0] = new Uint8Array(this.#memory, validity + (row >> 3), 1);
+    return ((byte >> (row & 7)) & 1) === 0;
+  }
+}
+
+/** The table. `takeChanges` gives what is new since the last call. */
 export class ProcessTable {
-  readonly #alive = new Map<string, Mutable<ProcessRow>>();
-  readonly #dead: string[] = [];
+  readonly #alive = new Map<string, Entry>();
   readonly #changed = new Map<string, ProcessRow>();
   readonly #dictionary = new Dictionary();
+  readonly #cgroups = new Cgroups();
+  /** Ended since the last flush, and before it: a late row may still speak of them. */
+  #ended: string[] = [];
+  #endedBefore: string[] = [];
+  #inSegment = 0;
 
+  /** Processes of this segment so far. */
+  get inSegment(): number {
+    return this.#inSegment;
+  }
+
+  /** Begins with who is alive as the source starts. */
   start(snapshot: readonly ProcessSnapshot[]): void {
     for (const one of snapshot) {
       const row = newRow(one.pid, one.pstart, one.ppid);
       row.uid = one.uid;
       row.comm = one.comm;
       row.cgroup_id = one.cgroupId;
-      enrich(row);
-      this.#note(row);
+      this.#enrich(row);
+      this.#add(row);
     }
   }
 
   /** Reads the fork, exec and exit rows of a process batch. */
   apply(batch: BatchItem, regions: readonly ColumnRegion[], memory: ArrayBuffer): void {
     this.#dictionary.add(batch);
-    const region = (name: string): number => regions[columnOf(name)]?.data ?? 0;
-    const { rows } = batch;
-    const seq = new BigUint64Array(memory, region('seq'), rows);
-    const op = new Uint16Array(memory, region('op'), rows);
-    const pid = new Uint32Array(memory, region('pid'), rows);
-    const pstart = new BigUint64Array(memory, region('pstart'), rows);
-    const childPid = new Uint32Array(memory, region('child_pid'), rows);
-    const childStart = new BigUint64Array(memory, region('child_pstart'), rows);
-    const result = new Int32Array(memory, region('result'), rows);
-    const filename = new Int32Array(memory, region('filename'), rows);
-    const cwd = new Int32Array(memory, region('cwd'), rows);
-    const comm = new Uint16Array(memory, region('comm'), rows);
-    const uid = new Uint32Array(memory, region('uid'), rows);
-    const ppid = new Uint32Array(memory, region('ppid'), rows);
-    const cgroup = new BigUint64Array(memory, region('cgroup_id'), rows);
-    const argsOf = listReader(regions[columnOf('args')], memory);
-    for (let i = 0; i < rows; i++) {
-      const name = this.#dictionary.get(columnOf('op'), op[i] ?? 0);
-      if (name === 'signal') continue;
-      const parent = this.#find(pid[i] ?? 0, pstart[i] ?? 0n, ppid[i] ?? 0);
-      parent.uid = uid[i] ?? 0;
-      parent.cgroup_id = cgroup[i] ?? 0n;
-      if (name === 'fork') {
-        this.#fork(parent, childPid[i] ?? 0, childStart[i] ?? 0n, seq[i] ?? 0n);
-      } else if (name === 'exec' && result[i] === 0) {
-        parent.exe = this.#dictionary.get(columnOf('filename'), filename[i] ?? 0);
-        parent.cwd = this.#dictionary.get(columnOf('cwd'), cwd[i] ?? 0);
-        parent.comm = this.#dictionary.get(columnOf('comm'), comm[i] ?? 0);
-        parent.args = argsOf(i);
-        this.#note(parent);
-      } else if (name === 'exit') {
-        parent.last_seq = seq[i] ?? 0n;
-        this.#note(parent);
-        this.#dead.push(key(parent));
+    const columns = new ProcessColumns(batch, regions, memory, this.#dictionary);
+    for (let i = 0; i < batch.rows; i++) {
+      const op = this.#dictionary.get(columnOf('op'), columns.op[i] ?? 0);
+      if (op === 'signal') continue;
+      const row = this.#subject(columns, i);
+      if (op === 'fork') {
+        this.#fork(row, columns, i);
+      } else if (op === 'exec' && columns.result[i] === 0) {
+        row.exe = columns.text('filename', i);
+        row.cwd = columns.text('cwd', i);
+        row.args = columns.args(i);
+        row.comm = this.#dictionary.get(columnOf('comm'), columns.comm[i] ?? 0);
+        this.#note(row);
+      } else if (op === 'exit') {
+        row.last_seq = columns.seq[i] ?? 0n;
+        this.#note(row);
+        this.#ended.push(key(row));
       }
     }
   }
@@ -152,46 +190,82 @@ export class ProcessTable {
   takeChanges(): ProcessRow[] {
     const out = [...this.#changed.values()].map((row) => ({ ...row }));
     this.#changed.clear();
+    for (const gone of this.#endedBefore) this.#alive.delete(gone);
+    this.#endedBefore = this.#ended;
+    this.#ended = [];
     return out;
   }
 
   /** A new segment begins: its dictionaries are empty, and who has ended is not carried over. */
   rotate(): void {
-    for (const gone of this.#dead.splice(0)) this.#alive.delete(gone);
+    for (const gone of [...this.#endedBefore, ...this.#ended]) this.#alive.delete(gone);
+    this.#ended = [];
+    this.#endedBefore = [];
     this.#dictionary.clear();
-    for (const row of this.#alive.values()) this.#note(row);
+    this.#changed.clear();
+    for (const [name, row] of this.#alive) this.#changed.set(name, row);
+    this.#inSegment = this.#alive.size;
   }
 
-  #fork(parent: ProcessRow, pid: number, pstart: bigint, seq: bigint): void {
-    const child = newRow(pid, pstart, parent.pid);
-    // A child runs its parent's program until it executes another.
-    for (const same of [
-      'uid',
-      'comm',
-      'exe',
-      'args',
-      'cwd',
-      'cgroup_id',
-      'cgroup',
-      'container_id',
-    ]) {
-      Object.assign(child, { [same]: parent[same] });
-    }
-    child.first_seq = seq;
-    this.#note(child);
-  }
-
-  #find(pid: number, pstart: bigint, ppid: number): Mutable<ProcessRow> {
+  // The process that a row is about, with what the row says of it.
+  #subject(columns: ProcessColumns, i: number): Entry {
+    const pid = columns.pid[i] ?? 0;
+    const pstart = columns.pstart[i] ?? 0n;
+    const cgroup = columns.cgroup[i] ?? 0n;
     const known = this.#alive.get(`${pid}:${pstart}`);
-    if (known !== undefined) return known;
-    const row = newRow(pid, pstart, ppid);
-    enrich(row);
-    this.#note(row);
+    const row = known ?? newRow(pid, pstart, columns.ppid[i] ?? 0);
+    row.uid = columns.uid[i] ?? 0;
+    if (known === undefined) {
+      row.comm = this.#dictionary.get(columnOf('comm'), columns.comm[i] ?? 0);
+      row.cgroup_id = cgroup;
+      this.#enrich(row);
+      this.#add(row);
+    } else if (row.cgroup_id !== cgroup) {
+      // It was moved, as a container's first process is between its fork and its exec.
+      row.cgroup_id = cgroup;
+      this.#nameCgroup(row, isAlive(row));
+      this.#note(row);
+    }
     return row;
   }
 
-  #note(row: Mutable<ProcessRow>): void {
+  #fork(parent: ProcessRow, columns: ProcessColumns, i: number): void {
+    const seq = columns.seq[i] ?? 0n;
+    const child = newRow(columns.childPid[i] ?? 0, columns.childStart[i] ?? 0n, parent.pid);
+    const known = this.#alive.get(key(child));
+    if (known !== undefined) {
+      // It was in the snapshot, or this row comes after the child's own.
+      known.first_seq ??= seq;
+      this.#note(known);
+      return;
+    }
+    for (const same of INHERITED) Object.assign(child, { [same]: parent[same] });
+    child.first_seq = seq;
+    this.#add(child);
+  }
+
+  // Adds what only /proc knows; nothing where the pid is another process by now.
+  #enrich(row: Entry): void {
+    if (!isAlive(row)) return;
+    row.exe = linkOf(row.pid, 'exe');
+    row.cwd = linkOf(row.pid, 'cwd');
+    row.args = argsOf(row.pid);
+    this.#nameCgroup(row, true);
+  }
+
+  #nameCgroup(row: Entry, alive: boolean): void {
+    const cgroup = this.#cgroups.of(alive ? row.pid : null, row.cgroup_id);
+    row.cgroup = cgroup.path;
+    row.container_id = cgroup.container;
+  }
+
+  #add(row: Entry): void {
+    if (!this.#alive.has(key(row))) this.#inSegment++;
     this.#alive.set(key(row), row);
+    this.#note(row);
+  }
+
+  #note(row: ProcessRow): void {
     this.#changed.set(key(row), row);
   }
 }

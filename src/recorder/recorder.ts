@@ -1,6 +1,8 @@
 // Moves what the source hands over into segments: batches as they come, a commit at each cut, a new
 // segment when size, age or the clock asks for it. Runs on the worker thread; see worker.ts.
 
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { FORMAT_VERSION } from '../../schemas/events.ts';
 import type { Catalog } from '../catalog/catalog.ts';
@@ -14,6 +16,8 @@ import type { Native, NativeSource, SourceConfig, SourceOptions } from '../sourc
 import { LossAccount, lossRow, OP_NAMES, refusedCounts, sparseCounts } from './losses.ts';
 import { segmentName } from './names.ts';
 import { ProcessTable } from './processes.ts';
+import { Rates } from './rates.ts';
+import { Tally } from './tally.ts';
 
 /** When a segment is ended. */
 export interface RotationLimits {
@@ -22,6 +26,8 @@ export interface RotationLimits {
   readonly agedMs: number;
   readonly agedBytesMin: number;
   readonly ageMaxMs: number;
+  /** Processes of one segment: they are kept in memory until it is sealed. */
+  readonly processesMax: number;
 }
 
 export const ROTATION: RotationLimits = {
@@ -29,6 +35,7 @@ export const ROTATION: RotationLimits = {
   agedMs: 5 * 60_000,
   agedBytesMin: 16 * 2 ** 20,
   ageMaxMs: 60 * 60_000,
+  processesMax: 65_536,
 };
 
 /** Time between flushes, ms: what a power cut may cost. */
@@ -53,6 +60,8 @@ export interface Totals {
   readonly lost: Readonly<
     Record<string, Readonly<Record<string, Readonly<Record<string, number>>>>>
   >;
+  /** Events per second of the last ten seconds, by type. */
+  readonly rates: Readonly<Record<string, number>>;
   readonly filtered: number;
   readonly late: number;
   readonly segments: number;
@@ -67,12 +76,24 @@ export interface Totals {
 
 type Nested = Record<string, Record<string, Record<string, number>>>;
 
+/** What a directory's files take, bytes. */
+function bytesOf(directory: string): number {
+  return readdirSync(directory).reduce(
+    (sum, name) => sum + statSync(join(directory, name)).size,
+    0,
+  );
+}
+
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #source: NativeSource;
   readonly #processes = new ProcessTable();
+  readonly #tally = new Tally();
+  readonly #rates = new Rates();
   #losses: LossAccount;
+  /** The reading that the offset in use was taken from. */
   #clocks: Clocks;
+  #lastTick: bigint;
   #tsOffset: bigint;
   #writer: SegmentWriter | null = null;
   #writerSince = 0;
@@ -88,12 +109,14 @@ export class Recorder {
   #pumping = false;
   #rotateAsked = false;
   #onFinished: ((error: Error | null) => void) | null = null;
-  #onFlushed: (() => void)[] = [];
+  #flushAsked: (() => void)[] = [];
+  #flushUnderWay: (() => void)[] = [];
 
   constructor(options: RecorderOptions) {
     this.#options = options;
     this.#number = options.firstNumber;
     this.#clocks = options.native.clocks();
+    this.#lastTick = this.#clocks.realtime;
     this.#tsOffset = tsOffset(this.#clocks);
     this.#source = options.native.createSource(
       { ...options.source, tsOffset: this.#tsOffset, nextSeq: 1n },
@@ -117,10 +140,11 @@ export class Recorder {
     });
   }
 
-  /** Commits what there is; resolves when it is durable. */
+  /** Resolves when every row that the source had when this was called is durable. */
   flush(): Promise<void> {
+    if (this.#lastCut?.final === true) return Promise.resolve();
     this.#source.cut(null);
-    return new Promise((resolve) => this.#onFlushed.push(resolve));
+    return new Promise((resolve) => this.#flushAsked.push(resolve));
   }
 
   /** Ends the segment and begins the next. */
@@ -131,37 +155,31 @@ export class Recorder {
     this.#source.cut(tsOffset(this.#clocks));
   }
 
+  /** Changes what is recorded. Throws what the source throws; then the old settings hold. */
   configure(config: SourceConfig): void {
     this.#source.configure(config);
   }
 
+  /** Ends the source; what it still holds is written before `run` resolves. */
   stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
     this.#source.stop();
   }
 
+  /** What was recorded so far. */
   totals(): Totals {
     const stats = this.#source.stats();
-    const opsMax = this.#options.native.opsMax;
-    const events: Record<string, Record<string, number>> = {};
     const cut = this.#lastCut;
-    let filtered = 0;
-    for (const [id, { type, op }] of OP_NAMES) {
-      let count = 0;
-      for (let at = id; at < (cut?.consumed.length ?? 0); at += opsMax) {
-        count += Number(cut?.consumed[at] ?? 0n);
-        filtered += Number(cut?.filtered[at] ?? 0n);
-      }
-      if (count > 0) {
-        events[type] ??= {};
-        events[type][op] = count;
-      }
-    }
+    const unattached = Object.entries(stats.unattached).map(([id, why]) => {
+      const name = OP_NAMES.get(Number(id));
+      return [name === undefined ? id : `${name.type}.${name.op}`, why];
+    });
     return {
-      events,
+      events: this.#tally.counts(),
       lost: this.#lost,
-      filtered,
+      rates: this.#rates.perSecond(),
+      filtered: Number((cut?.filtered ?? new BigUint64Array()).reduce((a, b) => a + b, 0n)),
       late: Number(cut?.late ?? 0n),
       segments: this.#segments + (this.#writer === null ? 0 : 1),
       bytes: this.#sealedBytes + (this.#writer?.bytes ?? 0),
@@ -169,11 +187,11 @@ export class Recorder {
       lastTs: this.#lastTs?.toString() ?? null,
       drainCpuNs: Number(stats.drainCpuNs),
       backlog: stats.backlog,
-      unattached: stats.unattached,
+      unattached: Object.fromEntries(unattached) as Record<string, string>,
     };
   }
 
-  /** Frees the source, whatever state it is in. */
+  /** Frees the source. */
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
@@ -207,6 +225,7 @@ export class Recorder {
     const regions = this.#options.native.columns(batch.type);
     const memory = this.#source.slotBuffer(batch.slot);
     if (type === 'process') this.#processes.apply(batch, regions, memory);
+    this.#tally.add(type, batch, regions, memory);
     this.#open().append(type, batch, regions, memory);
     this.#source.release(batch.slot);
     this.#firstTs ??= batch.firstTs;
@@ -227,10 +246,19 @@ export class Recorder {
       this.#writer.addProcesses(this.#processes.takeChanges());
       this.#writer.commit(this.#pointOf(cut));
     }
-    for (const flushed of this.#onFlushed.splice(0)) flushed();
+    this.#tellFlushed(cut);
     if (cut.rotated || cut.final) this.#seal(cut);
     if (cut.final) this.#onFinished?.(null);
     return cut.final;
+  }
+
+  // A cut that comes after a request may have been made before it; the one asked for then was not.
+  #tellFlushed(cut: CutItem): void {
+    for (const flushed of this.#flushUnderWay.splice(0)) flushed();
+    this.#flushUnderWay = this.#flushAsked.splice(0);
+    if (this.#flushUnderWay.length === 0) return;
+    if (cut.final) for (const flushed of this.#flushUnderWay.splice(0)) flushed();
+    else this.#source.cut(null);
   }
 
   #seal(cut: CutItem): void {
@@ -240,10 +268,11 @@ export class Recorder {
       const sealed = this.#writer.seal();
       this.#writer = null;
       this.#segments++;
-      this.#sealedBytes += sealed.bytes;
+      this.#sealedBytes += bytesOf(sealed.directory);
       this.#options.catalog?.addSegment(sealed, this.#options.host.recording);
     }
     this.#processes.rotate();
+    this.#tally.rotate();
   }
 
   #open(): SegmentWriter {
@@ -296,25 +325,37 @@ export class Recorder {
     }
   }
 
+  // Compared with the reading behind the offset in use: small steps add up, and one that falls
+  // between a rotation's request and its cut is seen by the next tick.
   #tick(): void {
-    const now = this.#options.native.clocks();
-    const change = clockChange(this.#clocks, now);
-    if (change !== null) {
-      this.#pendingLosses.push(lossRow('clock', change, null, this.#clocks.realtime, now.realtime));
-      this.#options.onNote(
-        `the wall clock ${change === 'suspend' ? 'went on while the host slept' : 'was set'}: a new segment begins`,
-      );
+    try {
+      const now = this.#options.native.clocks();
+      const change = this.#rotateAsked ? null : clockChange(this.#clocks, now);
+      if (change !== null) {
+        this.#pendingLosses.push(lossRow('clock', change, null, this.#lastTick, now.realtime));
+        this.#options.onNote(
+          `the wall clock ${change === 'suspend' ? 'went on while the host slept' : 'was set'}: a new segment begins`,
+        );
+      }
+      this.#lastTick = now.realtime;
+      this.#rates.sample(performance.now(), this.#tally.byType());
+      if (change !== null || this.#isDue()) this.rotate();
+      else this.#source.cut(null);
+    } catch (error) {
+      this.#onFinished?.(error as Error);
     }
-    if (change !== null || this.#isDue()) this.rotate();
-    else this.#source.cut(null);
-    this.#clocks = now;
   }
 
   #isDue(): boolean {
     if (this.#writer === null) return false;
     const age = performance.now() - this.#writerSince;
     const { bytes } = this.#writer;
-    const { bytesMax, agedMs, agedBytesMin, ageMaxMs } = this.#options.rotation;
-    return bytes >= bytesMax || (age >= agedMs && bytes >= agedBytesMin) || age >= ageMaxMs;
+    const { bytesMax, agedMs, agedBytesMin, ageMaxMs, processesMax } = this.#options.rotation;
+    return (
+      bytes >= bytesMax ||
+      (age >= agedMs && bytes >= agedBytesMin) ||
+      age >= ageMaxMs ||
+      this.#processes.inSegment >= processesMax
+    );
   }
 }

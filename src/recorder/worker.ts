@@ -58,7 +58,7 @@ async function main(options: WorkerOptions): Promise<void> {
     await recorder.run(() => tell({ kind: 'started' }));
     tell({ kind: 'finished', totals: recorder.totals() });
   } finally {
-    // An open source keeps the thread alive: it is closed on every way out.
+    // A source that is left open keeps the thread, and with it the process, alive.
     recorder.close();
     catalog.close();
   }
@@ -77,7 +77,12 @@ async function handle(recorder: Recorder, message: ToWorker): Promise<void> {
       recorder.rotate();
       return;
     case 'configure':
-      recorder.configure(message.config);
+      try {
+        recorder.configure(message.config);
+      } catch (error) {
+        const { message: why } = error as Error;
+        tell({ kind: 'note', text: `the old settings are kept: ${why}` });
+      }
       return;
     case 'stop':
       recorder.stop();

@@ -4,8 +4,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32c, crcText } from './crc32c.ts';
-
-export const COMMITS_FILE = 'commits.ndjson';
+import { COMMITS_FILE } from './file-names.ts';
+import type { Zones } from './zones.ts';
 
 /** Length of a file at a commit, and the checksum of what was appended since the one before. */
 export type FileState = readonly [length: number, crc: string];
@@ -32,6 +32,16 @@ export interface SegmentHeader {
   };
 }
 
+/** A record batch: readers of an open segment need not ask its rows. ts in ns as text. */
+export type CommittedBatch = readonly [
+  rows: number,
+  firstSeq: number,
+  lastSeq: number,
+  firstTs: string,
+  lastTs: string,
+  zones: Zones,
+];
+
 /** A point up to which the directory is whole. */
 export interface CommitLine {
   readonly through_seq: number;
@@ -48,6 +58,8 @@ export interface CommitLine {
   /** Rows per event type. */
   readonly rows: Readonly<Record<string, number>>;
   readonly files: Readonly<Record<string, FileState>>;
+  /** File → the batches appended since the line before. */
+  readonly batches?: Readonly<Record<string, readonly CommittedBatch[]>>;
   /** The last line of a sealed segment. */
   readonly sealed?: true;
 }
@@ -76,6 +88,8 @@ export interface Commits {
   readonly lines: readonly CommitLine[];
   /** True where lines after the last good one had to be left out. */
   readonly torn: boolean;
+  /** Length of the lines that verify. */
+  readonly bytes: number;
 }
 
 /** Reads the commit lines of a segment, up to the first that does not verify; null without the file. */
@@ -88,12 +102,14 @@ export function readCommits(directory: string): Commits | null {
   }
   let header: SegmentHeader | null = null;
   const lines: CommitLine[] = [];
+  let bytes = 0;
   const all = text.split('\n');
   for (const one of all.slice(0, -1)) {
     const parsed = parseCommitText(one);
-    if (parsed === null) return { header, lines, torn: true };
+    if (parsed === null) return { header, lines, torn: true, bytes };
+    bytes += Buffer.byteLength(one) + 1;
     if ('segment' in parsed) header = parsed.segment as SegmentHeader;
     else lines.push(parsed as unknown as CommitLine);
   }
-  return { header, lines, torn: all.at(-1) !== '' };
+  return { header, lines, torn: all.at(-1) !== '', bytes };
 }

@@ -10,6 +10,7 @@ import {
   type TableSpec,
 } from '../../schemas/arrow.ts';
 import { ArrowFileWriter, type ColumnBuffers } from './arrow-file.ts';
+import type { SmallRow } from './columns.ts';
 import type { SegmentHeader } from './commits.ts';
 import type { AppendFile, StoreFiles } from './files.ts';
 import type { Zones } from './zones.ts';
@@ -115,4 +116,21 @@ export class EventFiles {
       file.writer.finish();
     }
   }
+}
+
+/** An index row as index.arrow has it. */
+export function indexRow(row: IndexRow): SmallRow {
+  return {
+    file: row.file,
+    batch: row.batch,
+    offset: BigInt(row.offset),
+    metadata_length: row.metadataLength,
+    body_length: BigInt(row.bodyLength),
+    rows: row.rows,
+    first_seq: row.firstSeq,
+    last_seq: row.lastSeq,
+    first_ts: row.firstTs,
+    last_ts: row.lastTs,
+    zones: JSON.stringify(row.zones),
+  };
 }

@@ -52,6 +52,7 @@ class DiskFile implements AppendFile {
   #length = 0;
   #crc = 0;
   #dirty = false;
+  #broken = false;
 
   constructor(path: string) {
     this.path = path;
@@ -68,6 +69,9 @@ class DiskFile implements AppendFile {
   }
 
   append(chunks: readonly Uint8Array[]): void {
+    this.#checkWhole();
+    // Where a write fails, what lies behind #length is unknown: nothing may be appended after it.
+    this.#broken = true;
     for (let at = 0; at < chunks.length; at += IOVECS_MAX) {
       writeAll(this.#fd, chunks.slice(at, at + IOVECS_MAX));
     }
@@ -76,12 +80,21 @@ class DiskFile implements AppendFile {
       this.#length += chunk.byteLength;
     }
     this.#dirty = true;
+    this.#broken = false;
   }
 
   sync(): void {
+    this.#checkWhole();
     if (!this.#dirty) return;
+    // After a failed sync the kernel may have dropped the pages and say so only once: no second try.
+    this.#broken = true;
     fdatasyncSync(this.#fd);
+    this.#broken = false;
     this.#dirty = false;
+  }
+
+  #checkWhole(): void {
+    if (this.#broken) throw new Error(`${this.path} was left half written by an earlier error`);
   }
 
   takeRange(): { length: number; crc: number } {

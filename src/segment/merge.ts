@@ -147,7 +147,10 @@ export function mergeSmallBatches(directory: string, from: EventFiles, to: Event
       to.file(type).dictionaries.set(column, values);
     }
     const path = join(directory, `${type}.arrow`);
-    const reader = new ArrowFileReader(path, source.table, source.writer.file.length);
+    const reader = new ArrowFileReader(path, {
+      length: source.writer.file.length,
+      footer: false,
+    });
     try {
       mergeType(
         reader,

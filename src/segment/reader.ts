@@ -1,6 +1,6 @@
 // Reads one segment, whether it is sealed, still being written, or a copy of its directory alone.
 
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import {
   EVENT_TABLES,
@@ -14,77 +14,87 @@ import {
 import { FORMAT_VERSION } from '../../schemas/events.ts';
 import { TapioError } from '../errors.ts';
 import { ArrowFileReader } from './arrow-reader.ts';
-import { type Commits, type FileState, readCommits, type SegmentHeader } from './commits.ts';
-import { type Value, type Vector, vectorOf } from './vectors.ts';
-import { DICTIONARY_LOG, OPEN_PREFIX } from './writer.ts';
-import type { Zones } from './zones.ts';
+import {
+  type BatchInfo,
+  type BatchInfos,
+  batchesOfCommits,
+  batchesOfIndex,
+  batchesOfRows,
+} from './batch-info.ts';
+import { type CommitLine, type Commits, readCommits, type SegmentHeader } from './commits.ts';
+import {
+  committedRanges,
+  type Damage,
+  damagedError,
+  damageText,
+  verifyDirectory,
+} from './damage.ts';
+import { type Dictionaries, readDictionaryLog } from './dictionary-log.ts';
+import {
+  DICTIONARY_LOG,
+  INDEX_FILE,
+  LOSSES_FILE,
+  OPEN_PREFIX,
+  PROCESS_LOG,
+  PROCESSES_FILE,
+} from './file-names.ts';
+import { type LossRow, lossOf, type TableRow, tableRows } from './small-tables.ts';
+import { nullVector, type Vector, vectorOf } from './vectors.ts';
 
-/** One record batch of an event file. */
-export interface BatchInfo {
-  readonly type: EventType;
-  readonly batch: number;
-  readonly rows: number;
-  readonly firstSeq: bigint;
-  readonly lastSeq: bigint;
-  /** ns since 1970. */
-  readonly firstTs: bigint;
-  readonly lastTs: bigint;
-  readonly zones: Zones;
-}
+export type { BatchInfo } from './batch-info.ts';
+export type { LossRow } from './small-tables.ts';
 
-export interface LossRow {
-  readonly stage: string;
-  readonly cause: string;
-  readonly type: string | null;
-  readonly op: string | null;
-  readonly cpu: number | null;
-  readonly count: bigint | null;
-  readonly firstTs: bigint;
-  readonly lastTs: bigint;
-}
+const SMALL_FILES = [LOSSES_FILE, PROCESSES_FILE, PROCESS_LOG, INDEX_FILE];
 
-type Row = Readonly<Record<string, Value>>;
-
+/**
+ * An open segment directory. What it holds is fixed as it is opened: rows that are committed later are
+ * not seen, and a segment that is sealed or removed meanwhile reads on.
+ */
 export class Segment {
   readonly directory: string;
   readonly name: string;
   readonly commits: Commits | null;
-  /** True once it has its final name and content. */
+  /** True once it has its final content. */
   readonly sealed: boolean;
   readonly header: SegmentHeader;
   /** What a reader should be told, in sentences. */
   readonly notes: string[] = [];
   readonly #readers = new Map<EventType, ArrowFileReader>();
-  readonly #dictionaries = new Map<EventType, Map<number, string[]>>();
-  #batches: Map<EventType, BatchInfo[]> | null = null;
+  readonly #small = new Map<string, ArrowFileReader>();
+  readonly #dictionaries: Dictionaries;
+  #batches: BatchInfos | null = null;
 
-  /** Opens a segment directory. Throws TapioError where there is none, or it is of a newer format. */
+  /**
+   * Opens a segment directory. Throws TapioError where there is none, where a committed file is missing
+   * or cut, or where it is of a newer format; ENOENT where the directory was renamed meanwhile.
+   */
   constructor(directory: string) {
     this.directory = directory;
     this.name = basename(directory).replace(OPEN_PREFIX, '');
     this.commits = readCommits(directory);
     const last = this.commits?.lines.at(-1);
     this.sealed = this.commits === null || last?.sealed === true;
-    if (this.commits === null) {
-      this.notes.push(`${this.name} has no commits.ndjson: it is read unverified`);
-    } else if (this.commits.torn) {
-      this.notes.push(
-        `${this.name}: commit lines after ${last?.through_seq ?? 0} are damaged and left out`,
-      );
+    this.#noteCommits(last);
+    try {
+      this.#checkVersion(this.commits?.header?.format, this.commits?.header?.recorder ?? '');
+      for (const type of EVENT_TYPES) {
+        const reader = this.#openFile(`${type}.arrow`);
+        if (reader !== null) this.#readers.set(type, reader);
+      }
+      this.header = this.commits?.header ?? this.#headerFromMetadata();
+      this.#checkVersion(this.header.format, this.header.recorder);
+      this.#dictionaries = this.#openDictionaries();
+      // Files that go or move with the seal are opened while they are there.
+      if (basename(directory).startsWith(OPEN_PREFIX)) {
+        for (const file of SMALL_FILES) this.#smallFile(file);
+      }
+    } catch (error) {
+      this.close();
+      throw error;
     }
-    const files = this.sealed ? null : (last?.files ?? {});
-    for (const type of EVENT_TYPES) {
-      const path = join(directory, `${type}.arrow`);
-      const state = files?.[`${type}.arrow`];
-      if (files !== null && state === undefined) continue;
-      if (!existsSync(path)) continue;
-      this.#readers.set(type, new ArrowFileReader(path, EVENT_TABLES[type], state?.[0] ?? null));
-    }
-    this.header = this.commits?.header ?? this.#headerFromMetadata();
-    this.#checkVersion();
-    if (!this.sealed) this.#readDictionaryLog(files?.[DICTIONARY_LOG]);
   }
 
+  /** Types that have rows. */
   types(): EventType[] {
     return [...this.#readers.keys()];
   }
@@ -96,21 +106,26 @@ export class Segment {
 
   /** Batches of a type in file order. */
   batches(type: EventType): readonly BatchInfo[] {
-    this.#batches ??= this.sealed ? this.#batchesFromIndex() : this.#batchesFromRows();
+    this.#batches ??= this.#findBatches();
     return this.#batches.get(type) ?? [];
   }
 
-  /** The named columns of a batch. */
+  /** The named columns of a batch; those that the file does not have are null in every row. */
   read(type: EventType, batch: number, columns: readonly string[]): Map<string, Vector> {
     const reader = this.#readers.get(type);
     if (reader === undefined) throw new RangeError(`${this.name} has no ${type} rows`);
     const raw = reader.read(batch, columns);
     const dictionaries = this.#dictionariesOf(type, reader);
     const out = new Map<string, Vector>();
-    EVENT_TABLES[type].columns.forEach((spec, id) => {
-      const column = raw.get(spec.name);
-      if (column !== undefined) out.set(spec.name, vectorOf(spec, column, dictionaries.get(id)));
-    });
+    for (const { name } of EVENT_TABLES[type].columns) {
+      if (!columns.includes(name)) continue;
+      const [spec, column] = [reader.columns.get(name), raw.get(name)];
+      const vector =
+        spec === undefined || column === undefined
+          ? nullVector(reader.rows(batch))
+          : vectorOf(spec, column, dictionaries.get(name));
+      out.set(name, vector);
+    }
     return out;
   }
 
@@ -124,52 +139,93 @@ export class Segment {
   }
 
   losses(): LossRow[] {
-    return this.#smallRows(LOSSES, 'losses.arrow').map((row) => ({
-      stage: String(row.stage),
-      cause: String(row.cause),
-      type: row.type === null ? null : String(row.type),
-      op: row.op === null ? null : String(row.op),
-      cpu: row.cpu as number | null,
-      count: row.count as bigint | null,
-      firstTs: row.first_ts as bigint,
-      lastTs: row.last_ts as bigint,
-    }));
+    return this.#smallRows(LOSSES, LOSSES_FILE).map(lossOf);
   }
 
   /** Every process alive during the segment, one row each. */
-  processes(): Row[] {
-    if (this.sealed) return this.#smallRows(PROCESSES, 'processes.arrow');
-    const latest = new Map<string, Row>();
-    for (const row of this.#smallRows(PROCESSES, 'processes.open.arrow')) {
+  processes(): TableRow[] {
+    if (this.sealed) return this.#smallRows(PROCESSES, PROCESSES_FILE);
+    const latest = new Map<string, TableRow>();
+    for (const row of this.#smallRows(PROCESSES, PROCESS_LOG)) {
       latest.set(`${row.pid}:${row.pstart}`, row);
     }
     return [...latest.values()];
   }
 
-  /** Bytes of its Arrow files, as committed. */
+  /** Bytes of its files, as committed; of the event files alone where nothing says what else is there. */
   bytes(): number {
-    const files = this.commits?.lines.at(-1)?.files;
-    if (files !== undefined) {
-      return Object.values(files).reduce((sum, [length]) => sum + length, 0);
+    if (this.commits !== null) {
+      const files = Object.values(this.commits.lines.at(-1)?.files ?? {});
+      return files.reduce((sum, [length]) => sum + length, this.commits.bytes);
     }
-    return this.types().reduce(
-      (sum, t) => sum + statSync(join(this.directory, `${t}.arrow`)).size,
-      0,
-    );
+    return [...this.#readers.values()].reduce((sum, reader) => sum + reader.bytes, 0);
+  }
+
+  /**
+   * Holds every committed byte against its checksum, which takes as long as reading all of it. Gives
+   * what is damaged, or null where there are no commit lines to hold it against.
+   */
+  verify(): readonly Damage[] | null {
+    if (this.commits === null) return null;
+    return verifyDirectory(this.directory, this.commits.lines);
   }
 
   close(): void {
-    for (const reader of this.#readers.values()) reader.close();
-    this.#readers.clear();
+    for (const readers of [this.#readers, this.#small]) {
+      for (const reader of readers.values()) reader.close();
+      readers.clear();
+    }
+  }
+
+  #noteCommits(last: CommitLine | undefined): void {
+    if (this.commits === null) {
+      this.notes.push(`${this.name} has no commits.ndjson: it is read unverified`);
+    } else if (this.commits.torn) {
+      this.notes.push(
+        `${this.name}: commit lines after ${last?.through_seq ?? 0} are damaged and left out`,
+      );
+    }
+  }
+
+  /** Opens a file that the last commit covers, or null where it covers none of that name. */
+  #openFile(file: string): ArrowFileReader | null {
+    const path = join(this.directory, file);
+    if (this.commits === null) {
+      return existsSync(path) ? new ArrowFileReader(path, { length: null, footer: null }) : null;
+    }
+    const state = this.commits.lines.at(-1)?.files[file];
+    if (state === undefined) return null;
+    try {
+      return new ArrowFileReader(path, { length: state[0], footer: this.sealed });
+    } catch (error) {
+      // Without its directory the segment has moved, which the caller can follow; a file that alone is
+      // gone is damage, and must not look like a segment without such rows.
+      const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      if (!gone || !existsSync(this.directory)) throw error;
+      throw damagedError(path, damageText({ file, from: 0, to: state[0], reason: 'missing' }));
+    }
+  }
+
+  #smallFile(file: string): ArrowFileReader | null {
+    const known = this.#small.get(file);
+    if (known !== undefined) return known;
+    const reader = this.#openFile(file);
+    if (reader === null) return null;
+    this.#small.set(file, reader);
+    // They are read whole, so that all of their bytes can be checked at little cost.
+    reader.verify(committedRanges(this.commits?.lines ?? [], file));
+    return reader;
+  }
+
+  #smallRows(table: TableSpec, file: string): TableRow[] {
+    const reader = this.#smallFile(file);
+    return reader === null ? [] : tableRows(reader, table);
   }
 
   #headerFromMetadata(): SegmentHeader {
     const metadata = [...this.#readers.values()][0]?.schema.metadata;
     if (metadata?.get('tapio.format') === undefined) {
-      throw new TapioError(
-        'segment_missing',
-        `${this.directory} is no segment: it has neither commits.ndjson nor event files of ours`,
-      );
+      throw new TapioError('segment_missing', this.#whyNoSegment());
     }
     const text = (key: string): string => metadata.get(`tapio.${key}`) ?? '';
     return {
@@ -185,39 +241,37 @@ export class Segment {
     };
   }
 
-  #checkVersion(): void {
-    if (this.header.format <= FORMAT_VERSION) return;
-    this.close();
+  #whyNoSegment(): string {
+    // Thrown on: a directory that was renamed is looked for under its new name.
+    readdirSync(this.directory);
+    return `${this.directory} is no segment: it has neither commits.ndjson nor event files of ours; name a store or one of its segments`;
+  }
+
+  #checkVersion(format: number | undefined, recorder: string): void {
+    if (format === undefined || format <= FORMAT_VERSION) return;
     throw new TapioError(
       'store_newer',
-      `${this.name} is of format ${this.header.format}, written by tapio-record ${this.header.recorder}: read it with that version or a later one`,
+      `${this.name} is of format ${format}, written by tapio-record ${recorder}: read it with that version or a later one`,
     );
   }
 
-  #readDictionaryLog(state: FileState | undefined): void {
-    if (state === undefined) return;
-    const bytes = readFileSync(join(this.directory, DICTIONARY_LOG)).subarray(0, state[0]);
-    for (const line of bytes.toString('utf8').split('\n')) {
-      if (line === '') continue;
-      const entry = JSON.parse(line) as {
-        file: EventType;
-        column: string;
-        from: number;
-        values: string[];
-      };
-      const id = EVENT_TABLES[entry.file].columns.findIndex((c) => c.name === entry.column);
-      let columns = this.#dictionaries.get(entry.file);
-      if (columns === undefined) {
-        columns = new Map();
-        this.#dictionaries.set(entry.file, columns);
-      }
-      const values = columns.get(id);
-      if (values === undefined) columns.set(id, entry.values);
-      else for (const value of entry.values) values.push(value);
-    }
+  #openDictionaries(): Dictionaries {
+    if (this.commits === null) return this.#unverifiedDictionaries();
+    const { lines } = this.commits;
+    if (this.sealed || lines.at(-1)?.files[DICTIONARY_LOG] === undefined) return new Map();
+    return readDictionaryLog(this.directory, committedRanges(lines, DICTIONARY_LOG));
   }
 
-  #dictionariesOf(type: EventType, reader: ArrowFileReader): Map<number, string[]> {
+  /** Of a copy of an open segment without its commit lines: as far as the log goes. */
+  #unverifiedDictionaries(): Dictionaries {
+    const open = [...this.#readers.values()].some((reader) => !reader.complete);
+    if (!open) return new Map();
+    this.notes.push(`${this.name} was not sealed: its last rows and strings may be missing`);
+    const logged = existsSync(join(this.directory, DICTIONARY_LOG));
+    return logged ? readDictionaryLog(this.directory, null) : new Map();
+  }
+
+  #dictionariesOf(type: EventType, reader: ArrowFileReader): ReadonlyMap<string, string[]> {
     let dictionaries = this.#dictionaries.get(type);
     if (dictionaries === undefined) {
       dictionaries = reader.dictionaries();
@@ -226,78 +280,25 @@ export class Segment {
     return dictionaries;
   }
 
-  #smallRows(table: TableSpec, file: string): Row[] {
-    const path = join(this.directory, file);
-    const state = this.sealed ? undefined : this.commits?.lines.at(-1)?.files[file];
-    if ((!this.sealed && state === undefined) || !existsSync(path)) return [];
-    const reader = new ArrowFileReader(path, table, state?.[0] ?? null);
-    try {
-      const rows: Row[] = [];
-      const names = table.columns.map((c) => c.name);
-      for (let batch = 0; batch < reader.batchCount; batch++) {
-        const raw = reader.read(batch, names);
-        const vectors = table.columns.map((spec) =>
-          vectorOf(spec, raw.get(spec.name) ?? { nodes: [], buffers: [] }, undefined),
-        );
-        for (let i = 0; i < reader.rows(batch); i++) {
-          rows.push(Object.fromEntries(names.map((name, c) => [name, vectors[c]?.get(i) ?? null])));
-        }
-      }
-      return rows;
-    } finally {
-      reader.close();
-    }
-  }
-
-  #batchesFromIndex(): Map<EventType, BatchInfo[]> {
-    const rows = this.#smallRows(INDEX, 'index.arrow');
-    if (rows.length === 0) return this.#batchesFromRows();
-    const out = new Map<EventType, BatchInfo[]>();
-    for (const row of rows) {
-      const type = String(row.file).replace('.arrow', '') as EventType;
-      if (!this.#readers.has(type)) continue;
-      const list = out.get(type) ?? [];
-      list.push({
-        type,
-        batch: Number(row.batch),
-        rows: Number(row.rows),
-        firstSeq: row.first_seq as bigint,
-        lastSeq: row.last_seq as bigint,
-        firstTs: row.first_ts as bigint,
-        lastTs: row.last_ts as bigint,
-        zones: JSON.parse(String(row.zones)) as Zones,
-      });
-      out.set(type, list);
-    }
-    return out;
-  }
-
-  // Without an index the ranges come from the rows themselves.
-  #batchesFromRows(): Map<EventType, BatchInfo[]> {
-    const out = new Map<EventType, BatchInfo[]>();
+  #findBatches(): BatchInfos {
+    const known = this.sealed
+      ? this.#batchesFromIndex()
+      : batchesOfCommits(this.commits?.lines ?? [], this.#readers);
+    const out = new Map(known);
     for (const [type, reader] of this.#readers) {
-      const list: BatchInfo[] = [];
-      for (let batch = 0; batch < reader.batchCount; batch++) {
-        const raw = reader.read(batch, ['seq', 'ts']);
-        const seq = new BigUint64Array(bufferOf(raw.get('seq')?.buffers[1]));
-        const ts = new BigInt64Array(bufferOf(raw.get('ts')?.buffers[1]));
-        list.push({
-          type,
-          batch,
-          rows: reader.rows(batch),
-          firstSeq: seq[0] ?? 0n,
-          lastSeq: seq.at(-1) ?? 0n,
-          firstTs: ts.reduce((a, b) => (a < b ? a : b), ts[0] ?? 0n),
-          lastTs: ts.reduce((a, b) => (a > b ? a : b), ts[0] ?? 0n),
-          zones: {},
-        });
-      }
-      out.set(type, list);
+      if (out.get(type)?.length !== reader.batchCount) out.set(type, batchesOfRows(type, reader));
     }
     return out;
   }
-}
 
-function bufferOf(bytes: Uint8Array | undefined): ArrayBuffer {
-  return (bytes ?? new Uint8Array(0)).buffer as ArrayBuffer;
+  // The index only says again what the rows say: where it is damaged, the rows are asked.
+  #batchesFromIndex(): BatchInfos {
+    try {
+      return batchesOfIndex(this.#smallRows(INDEX, INDEX_FILE), this.#readers);
+    } catch (error) {
+      if (!(error instanceof TapioError)) throw error;
+      this.notes.push(`${error.message} (its rows are read instead)`);
+      return new Map();
+    }
+  }
 }

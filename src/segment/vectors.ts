@@ -36,7 +36,8 @@ function view(type: ColumnSpec['type'], bytes: Uint8Array): TypedArray {
   }
 }
 
-class NumberVector implements Vector {
+/** Numbers; `values` has all rows, with 0 where `get` gives null. */
+export class NumberVector implements Vector {
   readonly length: number;
   readonly values: TypedArray;
   readonly #validity: Uint8Array;
@@ -102,6 +103,11 @@ class SliceVector<T extends Value> implements Vector {
 }
 
 const NONE = new Uint8Array(0);
+
+/** A column that a file does not have. */
+export function nullVector(length: number): Vector {
+  return { length, get: () => null };
+}
 
 /** A vector over the buffers of a column; `dictionary` where the column has one. */
 export function vectorOf(

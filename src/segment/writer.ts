@@ -13,28 +13,35 @@ import {
 } from '../../schemas/arrow.ts';
 import type { BatchItem, ColumnRegion } from '../event/batch.ts';
 import { ArrowFileWriter } from './arrow-file.ts';
+import { committedBatch } from './batch-info.ts';
 import { type SmallRow, slotColumns, smallColumns } from './columns.ts';
 import {
-  COMMITS_FILE,
   type CommitLine,
+  type CommittedBatch,
   commitText,
   type FileState,
   type SegmentHeader,
 } from './commits.ts';
 import { crcText } from './crc32c.ts';
-import { EventFiles, type IndexRow, metadataOf } from './event-files.ts';
+import { dictionaryLine } from './dictionary-log.ts';
+import { EventFiles, type IndexRow, indexRow, metadataOf } from './event-files.ts';
+import {
+  COMMITS_FILE,
+  DICTIONARY_LOG,
+  LOSSES_FILE,
+  OPEN_PREFIX,
+  PROCESS_LOG,
+  SEAL_PREFIX,
+} from './file-names.ts';
 import type { AppendFile, StoreFiles } from './files.ts';
 import { mergeSmallBatches } from './merge.ts';
 import { zonesOf } from './zones.ts';
 
-export const DICTIONARY_LOG = 'dictionary.log';
-export const OPEN_PREFIX = '.open-';
-export const SEAL_PREFIX = '.seal-';
 /** Below this average, sealing merges a segment's batches. */
 export const MERGE_BELOW_ROWS = 16_384;
 
 /** The part of a commit line that the recorder knows. */
-export type CommitPoint = Omit<CommitLine, 'rows' | 'files' | 'sealed'>;
+export type CommitPoint = Omit<CommitLine, 'rows' | 'files' | 'batches' | 'sealed'>;
 
 /** A process of the segment; upserts of the same (pid, pstart) replace one another. */
 export type ProcessRow = SmallRow & { readonly pid: number; readonly pstart: bigint };
@@ -43,9 +50,11 @@ export type ProcessRow = SmallRow & { readonly pid: number; readonly pstart: big
 export interface SealedSegment {
   readonly name: string;
   readonly directory: string;
+  /** Of all its files. */
   readonly bytes: number;
   readonly rows: Readonly<Record<string, number>>;
   readonly index: readonly IndexRow[];
+  readonly losses: readonly SmallRow[];
 }
 
 /** One segment that is being written. */
@@ -66,6 +75,7 @@ export class SegmentWriter {
   #lastPoint: CommitPoint | null = null;
   #changed = false;
   #knownFiles = 0;
+  #committedBatches = 0;
 
   /** Creates `segments/.open-NAME`. Throws what the file system throws. */
   constructor(files: StoreFiles, segments: string, name: string, header: SegmentHeader) {
@@ -106,11 +116,10 @@ export class SegmentWriter {
       const from = known?.length ?? 0;
       if (known === undefined) file.dictionaries.set(column, [...values]);
       else for (const value of values) known.push(value);
-      return { file: type, column: file.table.columns[column]?.name, from, values };
+      return { file: type, column: file.table.columns[column]?.name ?? '', from, values };
     });
     if (news.length > 0) {
-      const text = news.map((one) => `${JSON.stringify(one)}\n`).join('');
-      this.#dictionaryLog.append([Buffer.from(text)]);
+      this.#dictionaryLog.append([Buffer.from(news.map(dictionaryLine).join(''))]);
     }
     this.#events.append(type, batch.rows, slotColumns(batch, regions, memory), {
       ...batch,
@@ -134,7 +143,7 @@ export class SegmentWriter {
 
   addLosses(rows: readonly SmallRow[]): void {
     if (rows.length === 0) return;
-    this.#losses ??= this.#small(LOSSES, 'losses.arrow');
+    this.#losses ??= this.#small(LOSSES, LOSSES_FILE);
     this.#losses.writeBatch(rows.length, smallColumns(LOSSES, rows));
     this.#lossRows.push(...rows);
     this.#changed = true;
@@ -145,7 +154,7 @@ export class SegmentWriter {
     this.#lastPoint = point;
     if (!this.#changed) return;
     if (this.#newProcesses.length > 0) {
-      this.#processLog ??= this.#small(PROCESSES, 'processes.open.arrow');
+      this.#processLog ??= this.#small(PROCESSES, PROCESS_LOG);
       this.#processLog.writeBatch(
         this.#newProcesses.length,
         smallColumns(PROCESSES, this.#newProcesses.splice(0)),
@@ -176,11 +185,11 @@ export class SegmentWriter {
     if (this.#losses !== null) kept.push(this.#losses.file);
     this.#commitLine(point, [...kept, ...extra], true);
     this.#close();
-    for (const gone of [DICTIONARY_LOG, 'processes.open.arrow']) {
+    for (const gone of [DICTIONARY_LOG, PROCESS_LOG]) {
       this.#files.remove(join(this.#directory, gone));
     }
     for (const file of extra) file.close();
-    return this.#rename(this.#directory, this.#events);
+    return this.#rename(this.#directory, this.#events, [...kept, ...extra, this.#commits]);
   }
 
   // Many small batches cost space and time to read: the sealed segment gets them merged, in a directory
@@ -205,7 +214,7 @@ export class SegmentWriter {
     commits.sync();
     for (const file of [...kept, commits]) file.close();
     this.#files.syncDirectory(directory);
-    const sealed = this.#rename(directory, merged);
+    const sealed = this.#rename(directory, merged, [...kept, commits]);
     this.#files.remove(this.#directory);
     this.#files.syncDirectory(this.#segments);
     return sealed;
@@ -213,7 +222,7 @@ export class SegmentWriter {
 
   #copyLosses(directory: string): AppendFile[] {
     if (this.#lossRows.length === 0) return [];
-    const file = this.#files.create(join(directory, 'losses.arrow'));
+    const file = this.#files.create(join(directory, LOSSES_FILE));
     const writer = new ArrowFileWriter(file, arrowSchema(LOSSES, metadataOf(this.#header)));
     writer.writeBatch(this.#lossRows.length, smallColumns(LOSSES, this.#lossRows));
     writer.finish();
@@ -235,13 +244,19 @@ export class SegmentWriter {
     return out;
   }
 
-  #rename(directory: string, events: EventFiles): SealedSegment {
+  #rename(directory: string, events: EventFiles, files: readonly AppendFile[]): SealedSegment {
     const final = join(this.#segments, this.name);
     this.#files.syncDirectory(directory);
     this.#files.rename(directory, final);
     this.#files.syncDirectory(this.#segments);
-    const bytes = events.appendFiles().reduce((sum, file) => sum + file.length, 0);
-    return { name: this.name, directory: final, bytes, rows: events.rows(), index: events.index };
+    return {
+      name: this.name,
+      directory: final,
+      bytes: files.reduce((sum, file) => sum + file.length, 0),
+      rows: events.rows(),
+      index: events.index,
+      losses: this.#lossRows,
+    };
   }
 
   #small(table: TableSpec, name: string): ArrowFileWriter {
@@ -265,9 +280,21 @@ export class SegmentWriter {
       ...point,
       rows: this.#events.rows(),
       files: Object.fromEntries(states),
-      ...(sealed ? { sealed: true } : {}),
+      // A sealed segment has its index.
+      ...(sealed ? { sealed: true } : { batches: this.#newBatches() }),
     };
     return commitText(line);
+  }
+
+  #newBatches(): Record<string, CommittedBatch[]> {
+    const { index } = this.#events;
+    const out: Record<string, CommittedBatch[]> = {};
+    for (const row of index.slice(this.#committedBatches)) {
+      out[row.file] ??= [];
+      out[row.file]?.push(committedBatch(row));
+    }
+    this.#committedBatches = index.length;
+    return out;
   }
 
   #commitLine(point: CommitPoint, files: readonly AppendFile[], sealed = false): void {
@@ -285,20 +312,4 @@ export class SegmentWriter {
     for (const file of this.#appendFiles()) file.close();
     this.#commits.close();
   }
-}
-
-function indexRow(row: IndexRow): SmallRow {
-  return {
-    file: row.file,
-    batch: row.batch,
-    offset: BigInt(row.offset),
-    metadata_length: row.metadataLength,
-    body_length: BigInt(row.bodyLength),
-    rows: row.rows,
-    first_seq: row.firstSeq,
-    last_seq: row.lastSeq,
-    first_ts: row.firstTs,
-    last_ts: row.lastTs,
-    zones: JSON.stringify(row.zones),
-  };
 }

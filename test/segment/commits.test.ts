@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
-  COMMITS_FILE,
   type CommitLine,
   commitText,
   parseCommitText,
   readCommits,
 } from '../../src/segment/commits.ts';
 import { crc32c } from '../../src/segment/crc32c.ts';
+import { COMMITS_FILE } from '../../src/segment/file-names.ts';
 import { temporaryDirectory } from '../support/recording.ts';
 
 let directory: ReturnType<typeof temporaryDirectory>;

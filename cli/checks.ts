@@ -1,0 +1,243 @@
+// What doctor looks at, apart from the kernel's hooks: each check is one finding with its remedy.
+
+import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { availableParallelism, release, totalmem } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { geteuid, versions } from 'node:process';
+import { resolveConfig } from '../src/config.ts';
+import { lockHolder } from '../src/segment/store.ts';
+import { type Native, native } from '../src/source/binding.ts';
+import { bytesText } from './format.ts';
+
+/** One finding. `needed`: without it nothing can be recorded. */
+export interface Check {
+  readonly area: string;
+  readonly name: string;
+  readonly state: 'ok' | 'missing' | 'note';
+  readonly needed: boolean;
+  /** What to do, or what it means; empty where all is well. */
+  readonly detail: string;
+}
+
+const KERNEL_MIN = [5, 12];
+const CAPABILITIES = [
+  ['CAP_SYS_ADMIN', 21],
+  ['CAP_BPF', 39],
+  ['CAP_PERFMON', 38],
+  ['CAP_NET_ADMIN', 12],
+] as const;
+const FREE_BYTES_MIN = 1 << 30;
+const SLOW_CLOCKS = ['hpet', 'acpi_pm', 'jiffies'];
+/** statfs f_type of what a store may lie on, with what is to be said of it. */
+const FILE_SYSTEMS: Readonly<Record<number, readonly [name: string, warning: string]>> = {
+  61267: ['ext4', ''],
+  1481003842: ['xfs', ''],
+  2435016766: ['btrfs', ''],
+  801189825: ['zfs', ''],
+  2035054128: ['overlayfs', 'a container’s own layer goes with it: mount a volume there'],
+  16914836: ['tmpfs', 'it lives in memory and is gone after a reboot'],
+  26985: ['nfs', 'each flush waits for the network: a local disk loses less'],
+  4266872130: ['cifs', 'each flush waits for the network: a local disk loses less'],
+};
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return null;
+  }
+}
+
+const ok = (area: string, name: string): Check => ({
+  area,
+  name,
+  state: 'ok',
+  needed: false,
+  detail: '',
+});
+const missing = (area: string, name: string, detail: string): Check => ({
+  area,
+  name,
+  state: 'missing',
+  needed: true,
+  detail,
+});
+const note = (area: string, name: string, detail: string): Check => ({
+  area,
+  name,
+  state: 'note',
+  needed: false,
+  detail,
+});
+
+/** A kernel release as [major, minor] against what is needed. */
+export function kernelIsNewEnough(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [wantMajor = 0, wantMinor = 0] = KERNEL_MIN;
+  return major > wantMajor || (major === wantMajor && minor >= wantMinor);
+}
+
+function kernelChecks(): Check[] {
+  const name = `Linux ${release()}`;
+  const wanted = KERNEL_MIN.join('.');
+  const lockdown = /\[(\w+)\]/.exec(readText('/sys/kernel/security/lockdown') ?? '')?.[1] ?? 'none';
+  return [
+    kernelIsNewEnough(release())
+      ? ok('kernel', name)
+      : missing('kernel', name, `${wanted} or newer is needed: use a newer kernel`),
+    ...(lockdown === 'confidentiality'
+      ? [missing('kernel', 'lockdown', 'confidentiality forbids reading the kernel: boot without')]
+      : []),
+  ];
+}
+
+/** Names of the capabilities that matter in a CapEff mask, and whether they are enough to record. */
+export function capabilitiesOf(hex: string): { held: string[]; enough: boolean } {
+  const set = BigInt(`0x${hex}`);
+  const has = (bit: number): boolean => ((set >> BigInt(bit)) & 1n) === 1n;
+  return {
+    held: CAPABILITIES.filter(([, bit]) => has(bit)).map(([name]) => name),
+    enough: has(21) || (has(39) && has(38)),
+  };
+}
+
+function privilegeChecks(): Check[] {
+  const line = /^CapEff:\s*([0-9a-f]+)/m.exec(readText('/proc/self/status') ?? '');
+  const { held, enough } = capabilitiesOf(line?.[1] ?? '0');
+  const name = held.length === 0 ? 'no capabilities' : held.join(', ');
+  const unprivileged = readText('/proc/sys/kernel/unprivileged_bpf_disabled');
+  return [
+    enough
+      ? ok('privileges', name)
+      : missing('privileges', name, 'run as root, or with CAP_BPF and CAP_PERFMON'),
+    ok('privileges', `unprivileged_bpf_disabled ${unprivileged ?? 'unknown'}`),
+  ];
+}
+
+function hookChecks(addon: Native): Check[] {
+  return addon.probe().map(({ name, ok: works, detail }, i) => {
+    if (works) return ok('hooks', name);
+    // The first two are the type information and the loading itself.
+    return { ...missing('hooks', name, detail), needed: i < 2 };
+  });
+}
+
+function mountChecks(): Check[] {
+  const mounted = (readText('/proc/mounts') ?? '').split('\n').map((line) => line.split(' ')[2]);
+  const wanted = [
+    ['tracefs', '/sys/kernel/tracing'],
+    ['bpf', '/sys/fs/bpf'],
+  ] as const;
+  return wanted.map(([type, path]) =>
+    mounted.includes(type)
+      ? ok('mounts', `${path} (${type})`)
+      : note('mounts', path, `not mounted, not needed yet: mount -t ${type} none ${path}`),
+  );
+}
+
+/** What a recorder would find where it should record. */
+export function storeChecks(store: string): Check[] {
+  let at = resolve(store);
+  while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
+  const disk = statfsSync(at);
+  const free = disk.bavail * disk.bsize;
+  const [name = 'file system', warning = ''] = FILE_SYSTEMS[disk.type] ?? [];
+  const text = `${store}: ${name}, ${bytesText(free)} free`;
+  const advice = free < FREE_BYTES_MIN ? 'little room: choose another disk with --store' : warning;
+  const out = [advice === '' ? ok('store', text) : note('store', text, advice)];
+  const path = resolve(store);
+  const stat = statSync(at);
+  if (!stat.isDirectory()) {
+    out.push(missing('store', at, 'is not a directory: choose another with --store'));
+  } else if (!isWritable(at)) {
+    out.push(missing('store', at, 'cannot be written: choose another with --store'));
+  } else if (at === path) {
+    if (stat.uid !== geteuid?.()) {
+      out.push(
+        missing('store', path, `belongs to uid ${stat.uid}: chown -R ${geteuid?.()} ${path}`),
+      );
+    } else if ((stat.mode & 0o077) !== 0) {
+      out.push(missing('store', path, `is open to others: chmod 700 ${path}`));
+    }
+    const holder = lockHolder(path);
+    if (holder !== null) {
+      out.push(note('store', `process ${holder} is recording here`, 'tapio-record status asks it'));
+    }
+  }
+  return out;
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function memoryCheck(): Check {
+  const cpus = availableParallelism();
+  const { ringBytes } = resolveConfig([{}], cpus);
+  const share = ((ringBytes * cpus) / totalmem()) * 100;
+  const text = `rings ${cpus} × ${bytesText(ringBytes)} (${share.toFixed(1)} % of memory)`;
+  return ok('memory', text);
+}
+
+function clockChecks(addon: Native | null): Check[] {
+  const file = '/sys/devices/system/clocksource/clocksource0/current_clocksource';
+  const source = readText(file) ?? 'unknown';
+  const name = `clock source ${source}`;
+  const out = [
+    SLOW_CLOCKS.includes(source)
+      ? note('clocks', name, 'slow to read: each event costs more')
+      : ok('clocks', name),
+  ];
+  if (addon !== null) {
+    const { boottime, monotonic } = addon.clocks();
+    const slept = Number(boottime - monotonic) / 1e9;
+    out.push(ok('clocks', slept < 0.001 ? 'no sleep since boot' : `slept ${slept.toFixed(1)} s`));
+  }
+  return out;
+}
+
+function blindSpots(): Check[] {
+  const spots: [string, string][] = [
+    ['32-bit calls', 'calls of 32-bit programs are not rows yet; their processes and sockets are'],
+    ['Unix sockets', 'connect, accept and listen are recorded for IPv4 and IPv6 only'],
+    ['mmap', 'what is read or written through a memory mapping makes no system call'],
+  ];
+  // 2: nobody may make a ring.
+  if (readText('/proc/sys/kernel/io_uring_disabled') !== '2') {
+    spots.unshift([
+      'io_uring',
+      'what is done through it is no row yet; sysctl kernel.io_uring_disabled=2 turns it off',
+    ]);
+  }
+  return spots.map(([name, detail]) => note('blind spots', name, detail));
+}
+
+function loadAddon(): { addon: Native | null; checks: Check[] } {
+  try {
+    return { addon: native(), checks: [] };
+  } catch (error) {
+    return { addon: null, checks: [missing('program', 'addon', (error as Error).message)] };
+  }
+}
+
+/** Everything there is to say of this host and a store. */
+export function allChecks(store: string): Check[] {
+  const { addon, checks } = loadAddon();
+  return [
+    ok('program', `Node ${versions.node}`),
+    ...checks,
+    ...kernelChecks(),
+    ...privilegeChecks(),
+    ...(addon === null ? [] : hookChecks(addon)),
+    ...mountChecks(),
+    ...storeChecks(store),
+    memoryCheck(),
+    ...clockChecks(addon),
+    ...blindSpots(),
+  ];
+}

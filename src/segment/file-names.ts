@@ -1,0 +1,14 @@
+// Names inside a store's segments/ directory.
+
+/** Prefix of a segment that is being written. */
+export const OPEN_PREFIX = '.open-';
+/** Prefix of the merged form of one while it is built. */
+export const SEAL_PREFIX = '.seal-';
+
+export const COMMITS_FILE = 'commits.ndjson';
+export const LOSSES_FILE = 'losses.arrow';
+export const PROCESSES_FILE = 'processes.arrow';
+export const INDEX_FILE = 'index.arrow';
+/** What stand in for dictionaries and processes.arrow until the seal. */
+export const DICTIONARY_LOG = 'dictionary.log';
+export const PROCESS_LOG = 'processes.open.arrow';

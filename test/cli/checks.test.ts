@@ -1,0 +1,52 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { allChecks, capabilitiesOf, kernelIsNewEnough, storeChecks } from '../../cli/checks.ts';
+import { lockStore } from '../../src/segment/store.ts';
+import { temporaryDirectory } from '../support/recording.ts';
+
+test('kernels', () => {
+  for (const good of ['5.12.0', '5.15.0-91-generic', '6.1.0', '10.0']) {
+    expect(kernelIsNewEnough(good), good).toBe(true);
+  }
+  for (const bad of ['5.11.9', '4.19.0', '']) expect(kernelIsNewEnough(bad), bad).toBe(false);
+});
+
+test('capabilities: root’s, or BPF with PERFMON', () => {
+  expect(capabilitiesOf('000001ffffffffff').enough).toBe(true);
+  expect(capabilitiesOf((3n << 38n).toString(16))).toEqual({
+    held: ['CAP_BPF', 'CAP_PERFMON'],
+    enough: true,
+  });
+  expect(capabilitiesOf((1n << 39n).toString(16)).enough).toBe(false);
+  expect(capabilitiesOf('0')).toEqual({ held: [], enough: false });
+});
+
+test('a store: none yet, fit, too open, in use, no directory', () => {
+  const directory = temporaryDirectory();
+  const store = join(directory.path, 'store');
+  const details = (): string[] => storeChecks(store).map(({ name, detail }) => `${name} ${detail}`);
+  try {
+    expect(storeChecks(store).every(({ state }) => state !== 'missing')).toBe(true);
+    mkdirSync(store, { mode: 0o700 });
+    expect(storeChecks(store).every(({ state }) => state !== 'missing')).toBe(true);
+    const unlock = lockStore(store);
+    expect(details().join()).toContain(`process ${process.pid} is recording here`);
+    unlock();
+    chmodSync(store, 0o755);
+    expect(details().join()).toContain(`chmod 700 ${store}`);
+    writeFileSync(join(directory.path, 'file'), '');
+    expect(storeChecks(join(directory.path, 'file'))).toMatchObject([
+      {},
+      { state: 'missing', needed: true },
+    ]);
+  } finally {
+    directory.remove();
+  }
+});
+
+test('every finding that is not well says what to do', () => {
+  const checks = allChecks('.');
+  expect(checks.length).toBeGreaterThan(10);
+  for (const check of checks) expect(check.state === 'ok' || check.detail !== '').toBe(true);
+});

@@ -1,0 +1,150 @@
+// Who is alive and what each runs, from the snapshot, /proc and rows.
+
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import type { BatchItem, ProcessSnapshot } from '../../src/event/batch.ts';
+import { argsOf, Cgroups, containerOf } from '../../src/recorder/proc.ts';
+import { ProcessTable } from '../../src/recorder/processes.ts';
+import { processStartTicks } from '../../src/segment/store.ts';
+import { FakeNative, type FakeRow, FakeSource } from '../support/fake-source.ts';
+
+const regions = new FakeNative().columns(1);
+const FAR = 2 ** 22 + 1; // beyond pid_max: /proc never has it
+
+function apply(table: ProcessTable, source: FakeSource, rows: readonly FakeRow[]): void {
+  source.rows('process', rows);
+  const batch = source.take() as BatchItem;
+  table.apply(batch, regions, source.slotBuffer(batch.slot));
+  source.release(batch.slot);
+}
+
+const fresh = (): [ProcessTable, FakeSource] => [new ProcessTable(), new FakeSource(() => {})];
+const parent = { pid: FAR, pstart: 5n, uid: 7, comm: 'sh' };
+
+function snapshotOf(pid: number, pstart: bigint): ProcessSnapshot {
+  return { pid, pstart, ppid: 1, uid: 0, cgroupId: 0n, comm: 'x' };
+}
+
+test('a child runs its parent’s program until it executes another', () => {
+  const [table, source] = fresh();
+  apply(table, source, [
+    { op: 'exec', ...parent, result: 0, filename: '/bin/sh', cwd: '/', args: ['sh', '-c', 'a b'] },
+    { op: 'fork', ...parent, child_pid: FAR + 1, child_pstart: 9n },
+  ]);
+  expect(table.takeChanges()).toMatchObject([
+    { pid: FAR, uid: 7, comm: 'sh', exe: '/bin/sh', args: ['sh', '-c', 'a b'], first_seq: null },
+    { pid: FAR + 1, pstart: 9n, ppid: FAR, exe: '/bin/sh', comm: 'sh', first_seq: 2n },
+  ]);
+  apply(table, source, [
+    { op: 'exec', pid: FAR + 1, pstart: 9n, comm: 'ls', result: 0, filename: '/bin/ls', args: [] },
+    { op: 'exec', pid: FAR + 1, pstart: 9n, comm: 'ls', result: -2, filename: '/none' },
+  ]);
+  // Only what changed is told, and what is null in the row stays null.
+  expect(table.takeChanges()).toMatchObject([
+    { pid: FAR + 1, comm: 'ls', exe: '/bin/ls', cwd: null, args: null },
+  ]);
+});
+
+test('who has ended stays for late rows, is not carried over, and is not another of that pid', () => {
+  const [table, source] = fresh();
+  apply(table, source, [
+    { op: 'exec', ...parent, result: 0, filename: '/bin/sh', args: ['sh'] },
+    { op: 'exit', ...parent },
+    { op: 'fork', ...parent, child_pid: FAR + 1, child_pstart: 9n },
+  ]);
+  const [ended, child] = table.takeChanges();
+  expect(ended).toMatchObject({ exe: '/bin/sh', last_seq: 2n });
+  expect(child).toMatchObject({ exe: '/bin/sh', last_seq: null });
+  expect(table.inSegment).toBe(2);
+  table.rotate();
+  source.cutNow('rotated');
+  source.take();
+  expect(table.takeChanges()).toMatchObject([{ pid: FAR + 1 }]);
+  apply(table, source, [{ op: 'fork', pid: FAR, pstart: 6n, comm: 'new', child_pid: FAR + 2 }]);
+  expect(table.takeChanges()[0]).toMatchObject({ pid: FAR, pstart: 6n, exe: null, comm: 'new' });
+});
+
+test('the table does not grow with those who came and went', () => {
+  const [table, source] = fresh();
+  for (let round = 0; round < 50; round++) {
+    const rows = Array.from({ length: 50 }, (_, i) => ({
+      op: i % 2 === 0 ? 'fork' : 'exit',
+      pid: i % 2 === 0 ? FAR : FAR + round * 50 + i,
+      pstart: i % 2 === 0 ? 1n : 2n,
+      child_pid: FAR + round * 50 + i + 1,
+      child_pstart: 2n,
+    }));
+    apply(table, source, rows);
+    table.takeChanges();
+  }
+  expect(table.inSegment).toBe(1 + 50 * 25);
+  table.rotate();
+  expect(table.takeChanges().length).toBe(1);
+});
+
+test('a fork row that comes after the child’s own, or for one of the snapshot, changes little', () => {
+  const [table, source] = fresh();
+  apply(table, source, [
+    { op: 'exec', pid: FAR + 1, pstart: 9n, comm: 'ls', result: 0, filename: '/bin/ls' },
+    { op: 'fork', ...parent, child_pid: FAR + 1, child_pstart: 9n },
+  ]);
+  const child = table.takeChanges().find((row) => row.pid === FAR + 1);
+  expect(child).toMatchObject({ exe: '/bin/ls', comm: 'ls', first_seq: 2n });
+});
+
+test('/proc is believed only where the start is the same', async () => {
+  const program = spawn('/bin/sleep', ['60'], { cwd: '/', stdio: 'ignore' });
+  try {
+    await new Promise((resolve) => program.once('spawn', resolve));
+    const pid = program.pid ?? 0;
+    const start = BigInt(processStartTicks(pid) ?? 0) * 10_000_000n;
+    const table = new ProcessTable();
+    table.start([snapshotOf(pid, start + 3n), snapshotOf(pid, start + 50_000_000n)]);
+    const [real, other] = table.takeChanges();
+    expect(real).toMatchObject({ args: ['/bin/sleep', '60'], cwd: '/' });
+    expect(real?.exe).toMatch(/sleep$|coreutils$/);
+    const own = readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+    expect(own).toContain(real?.cgroup);
+    expect(other).toMatchObject({ exe: null, args: null, cwd: null, cgroup: null });
+  } finally {
+    program.kill();
+  }
+});
+
+test('who moves to another cgroup loses the name of the old one', () => {
+  const [table, source] = fresh();
+  apply(table, source, [{ op: 'fork', ...parent, cgroup_id: 1n, child_pid: FAR + 1 }]);
+  table.takeChanges();
+  apply(table, source, [{ op: 'exit', ...parent, cgroup_id: 2n }]);
+  expect(table.takeChanges()).toMatchObject([{ pid: FAR, cgroup_id: 2n, cgroup: null }]);
+});
+
+test('containers by their cgroup, the innermost one', () => {
+  const [a, b] = ['a'.repeat(64), 'b'.repeat(64)];
+  for (const path of [
+    `/docker/${a}`,
+    `/system.slice/docker-${a}.scope`,
+    `/kubepods.slice/pod1/cri-containerd-${a}.scope/init`,
+    `/docker/${b}/kubepods/pod1/${a}`,
+  ]) {
+    expect(containerOf(path), path).toBe(a);
+  }
+  expect(containerOf(`/user.slice/${'a'.repeat(63)}`)).toBeNull();
+  expect(new Cgroups().of(null, 1n)).toEqual({ path: null, container: null });
+});
+
+test('arguments that are no UTF-8 can be had back, and long ones are cut', async () => {
+  const program = spawn('/bin/sh', ['-c', 'read line', 'back\\slash', '', 'x'.repeat(10_000)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  try {
+    await new Promise((resolve) => program.once('spawn', resolve));
+    const args = argsOf(program.pid ?? 0) ?? [];
+    expect(args.slice(1, 5)).toEqual(['-c', 'read line', 'back\\\\slash', '']);
+    expect(args.join(' ').length).toBeLessThanOrEqual(4100);
+  } finally {
+    program.kill();
+  }
+  expect(argsOf(FAR)).toBeNull();
+});

@@ -1,0 +1,91 @@
+// Segments made for tests out of random batches.
+
+import { readFileSync } from 'node:fs';
+import { EVENT_TABLES, type EventType } from '../../schemas/arrow.ts';
+import { schemaFingerprint } from '../../schemas/layout.ts';
+import type { SegmentHeader } from '../../src/segment/commits.ts';
+import type { Segment } from '../../src/segment/reader.ts';
+import type { Value } from '../../src/segment/vectors.ts';
+import type { CommitPoint, ProcessRow, SegmentWriter } from '../../src/segment/writer.ts';
+import type { MadeBatch } from './batches.ts';
+
+export const HEADER: SegmentHeader = {
+  format: 1,
+  fingerprint: schemaFingerprint(),
+  recorder: 'test',
+  host: 'host',
+  boot_id: 'boot',
+  kernel: 'kernel',
+  recording: 'recording',
+  ts_offset: '1000',
+  clocks: { realtime: '3', monotonic: '2', boottime: '2' },
+};
+
+/** A commit point through `seq`. */
+export function pointAt(seq: bigint): CommitPoint {
+  return {
+    through_seq: Number(seq),
+    at: 0,
+    positions: ['18446744073709551615'],
+    consumed: [{ 1: Number(seq) }],
+    filtered: [],
+    lost: [],
+    refused: {},
+    late: 0,
+  };
+}
+
+export function append(writer: SegmentWriter, batch: MadeBatch): void {
+  writer.append(batch.type, batch.item, batch.regions, batch.memory);
+}
+
+export function processRow(pid: number, comm: string): ProcessRow {
+  return {
+    pid,
+    pstart: 5n,
+    ppid: 1,
+    uid: 0,
+    comm,
+    exe: null,
+    args: [comm, ''],
+    cwd: null,
+    cgroup_id: 1n,
+    cgroup: null,
+    container_id: null,
+    first_seq: null,
+    last_seq: null,
+  };
+}
+
+export type Rows = ReadonlyMap<string, readonly Value[]>;
+
+/** Rows of made batches by type and seq. */
+export function rowsOf(batches: readonly MadeBatch[]): Rows {
+  return new Map(
+    batches.flatMap(({ type, rows }) => rows.map((row) => [`${type} ${row[0]}`, row] as const)),
+  );
+}
+
+/** Every cell of every row that a segment gives, by type and seq. */
+export function everything(segment: Segment): Rows {
+  const out = new Map<string, readonly Value[]>();
+  const add = (type: EventType, batch: number, rows: number): void => {
+    const names = EVENT_TABLES[type].columns.map((column) => column.name);
+    const columns = segment.read(type, batch, names);
+    for (let row = 0; row < rows; row++) {
+      const cells = names.map((name) => columns.get(name)?.get(row) ?? null);
+      out.set(`${type} ${cells[0]}`, cells);
+    }
+  };
+  for (const type of segment.types()) {
+    for (const info of segment.batches(type)) add(type, info.batch, info.rows);
+  }
+  return out;
+}
+
+/** Changes one bit of a file's bytes as they are given. */
+export function flipped(path: string, at: number): Buffer {
+  const bytes = readFileSync(path);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  return bytes;
+}
