@@ -3,14 +3,14 @@
 import { stdout } from 'node:process';
 import { askRecorder } from '../../src/control.ts';
 import { formatTs } from '../../src/event/clock.ts';
-import { openSegments } from '../../src/segment/store.ts';
+import { openStore } from '../../src/segment/store.ts';
 import { bytesText, countText, sumCounts } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
 import { storeOf } from '../store-of.ts';
 
 /** First and last ts that a store holds, ns; null where it holds no rows. */
 function heldRange(store: string): { first: bigint; last: bigint } | null {
-  const segments = openSegments(store);
+  const { segments } = openStore(store);
   try {
     const batches = segments.flatMap((s) => s.types().flatMap((type) => s.batches(type)));
     const [one] = batches;
