@@ -115,10 +115,14 @@ class LiveSource final : public RawSource {
     tapio_programs__destroy(skeleton_);
   }
 
-  SourceError start(const SourceConfig& config, std::vector<ProcessSnapshot>* alive) override;
+  SourceError start(const SourceConfig& config, const ResumePoint* point,
+                    StartResult* result) override;
   SourceError configure(const SourceConfig& config) override;
   void stop() override;
-  const Rings& rings() const override { return rings_; }
+  std::vector<RingSet> sets() const override {
+    if (!rings_.data) return {};
+    return {{id_, rings_}};
+  }
   std::map<unsigned, std::string> unattached() const override { return unattached_; }
   std::vector<ProbeResult> probe();
   DropReasons drop_reasons() const override {
@@ -139,6 +143,7 @@ class LiveSource final : public RawSource {
 
   KernelTypes types_;
   tapio_programs* skeleton_ = nullptr;
+  const std::string id_ = random_set_id();
   Rings rings_;
   std::map<const bpf_program*, bpf_link*> links_;
   std::map<unsigned, std::string> unattached_;
@@ -231,7 +236,7 @@ void LiveSource::unmap() {
   rings_.control = nullptr;
 }
 
-SourceError LiveSource::start(const SourceConfig& config, std::vector<ProcessSnapshot>* alive) {
+SourceError LiveSource::start(const SourceConfig& config, const ResumePoint*, StartResult* result) {
   if (SourceError error = load()) return error;
   if (SourceError error = map_rings()) return error;
   write_config(config);
@@ -239,7 +244,7 @@ SourceError LiveSource::start(const SourceConfig& config, std::vector<ProcessSna
   // Sockets and processes are read after attaching: what starts in between is seen twice, never
   // missed.
   own_open_sockets();
-  snapshot(alive);
+  snapshot(&result->alive);
   return {};
 }
 

@@ -46,7 +46,7 @@ export function refusedCounts(
 interface Reading {
   readonly lost: BigUint64Array;
   readonly refused: BigUint64Array;
-  readonly malformed: bigint;
+  readonly malformed: BigUint64Array;
 }
 
 /** Turns each cut's counters into rows of losses.arrow. */
@@ -63,7 +63,7 @@ export class LossAccount {
     this.#before = {
       lost: new BigUint64Array(cpus * opsMax),
       refused: new BigUint64Array(REFUSAL_CAUSES.length * cpus * opsMax),
-      malformed: 0n,
+      malformed: new BigUint64Array(opsMax),
     };
     this.#lastTs = startTs;
   }
@@ -90,8 +90,16 @@ export class LossAccount {
         );
       });
     }
-    const malformed = cut.malformed - this.#before.malformed;
-    if (malformed > 0n) rows.push(lossRow('decode', 'malformed', malformed, since, now));
+    for (let op = 0; op < this.#opsMax; op++) {
+      const count = (cut.malformed[op] ?? 0n) - (this.#before.malformed[op] ?? 0n);
+      if (count === 0n) continue;
+      const name = OP_NAMES.get(op);
+      rows.push({
+        ...lossRow('decode', 'malformed', count, since, now),
+        type: name?.type ?? null,
+        op: name?.op ?? null,
+      });
+    }
     this.#before = { lost: cut.lost, refused: cut.refused, malformed: cut.malformed };
     this.#lastTs = now;
     return rows;

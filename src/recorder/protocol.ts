@@ -5,7 +5,10 @@ import type { RotationLimits, Totals } from './recorder.ts';
 
 export interface WorkerOptions {
   readonly store: string;
-  readonly source: Omit<SourceOptions, 'tsOffset' | 'nextSeq'>;
+  readonly source: Omit<
+    SourceOptions,
+    'tsOffset' | 'nextSeq' | 'pins' | 'resume' | 'orphanTimeoutNs'
+  >;
   readonly rotation: RotationLimits;
 }
 

@@ -127,7 +127,9 @@ export class Recorder {
 
   /** Starts the source. Throws what it throws. Resolves when a stop has ended in a sealed store. */
   run(started: () => void): Promise<void> {
-    this.#processes.start(this.#source.start());
+    const { alive, notes } = this.#source.start();
+    this.#processes.start(alive);
+    for (const note of notes) this.#options.onNote(note);
     this.#losses = new LossAccount(
       this.#source.cpus,
       this.#options.native.opsMax,

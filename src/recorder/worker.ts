@@ -14,6 +14,9 @@ import { nextNumber } from './names.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './protocol.ts';
 import { Recorder } from './recorder.ts';
 
+/** How long the programs go on when nobody reads. */
+const ORPHAN_TIMEOUT_NS = 600_000_000_000n;
+
 function bootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
@@ -47,7 +50,7 @@ async function main(options: WorkerOptions): Promise<void> {
       kernel: release(),
       recording: randomUUID(),
     },
-    source: options.source,
+    source: { ...options.source, pins: null, resume: null, orphanTimeoutNs: ORPHAN_TIMEOUT_NS },
     rotation: options.rotation,
     onNote: (text) => tell({ kind: 'note', text }),
   });

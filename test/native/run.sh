@@ -9,13 +9,13 @@ out=build/test-native
 mkdir -p "$out"
 clang=$(command -v clang++-16 || command -v clang++)
 flags="-std=c++20 -g -pthread -Wall -Wextra -Wno-missing-field-initializers -Inative -Ischemas/generated -Itest/native"
-core="native/columns.cc native/text.cc native/names.cc native/syscalls.cc native/drain.cc"
+core="native/columns.cc native/text.cc native/names.cc native/syscalls.cc native/raw_source.cc native/drain.cc"
 
 build() {
   kind=$1
   shift
   jobs=
-  for test in ring merge decode; do
+  for test in ring merge decode resume; do
     # shellcheck disable=SC2086
     "$clang" $flags "$@" "test/native/${test}_test.cc" $core -o "$out/$test-$kind" &
     jobs="$jobs $!"
@@ -30,9 +30,12 @@ build asan -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 "$out/ring-plain" $((2000000 * scale)) control
 "$out/merge-plain" "$seed" $((200 * scale))
 "$out/decode-plain" "$seed" $((100000 * scale))
+"$out/resume-plain" "$seed" $((200 * scale))
 "$out/ring-tsan" $((200000 * scale))
 "$out/merge-tsan" "$seed" $((20 * scale))
+"$out/resume-tsan" "$seed" $((5 * scale))
 "$out/ring-asan" $((300000 * scale))
 "$out/merge-asan" "$seed" $((50 * scale))
 "$out/decode-asan" "$seed" $((50000 * scale))
+"$out/resume-asan" "$seed" $((50 * scale))
 echo "all held (seed $seed)"

@@ -35,6 +35,9 @@ function begin(rotation = LIMITS, files = diskFiles): void {
     host: { recorder: 'test', host: 'h', boot_id: 'b', kernel: 'k', recording: 'r' },
     source: {
       kind: 'synthetic',
+      pins: null,
+      resume: null,
+      orphanTimeoutNs: 600_000_000_000n,
       ringBytes: 1 << 20,
       slotsPerType: 1,
       ops: [OPEN],
@@ -224,7 +227,7 @@ test('losses are rows with stage, cause, op, CPU and time, counted once', async 
   await settle();
   source.lost[MAX_OPS + OPEN] = 70n;
   source.refused[2 * 2 * MAX_OPS + OPEN] = 5n; // table_full on CPU 0
-  source.malformed = 2n;
+  source.malformed[OPEN] = 2n;
   source.lossFirst = 100n;
   source.lossLast = 200n;
   source.cutNow();
@@ -239,14 +242,14 @@ test('losses are rows with stage, cause, op, CPU and time, counted once', async 
   expect(rows).toMatchObject([
     { stage: 'kernel', cause: 'table_full', type: 'file', op: 'open', cpu: 0, count: 5n },
     { stage: 'ring', cause: 'overwritten', type: 'file', op: 'open', cpu: 1, count: 70n },
-    { stage: 'decode', cause: 'malformed', type: null, op: null, cpu: null, count: 2n },
+    { stage: 'decode', cause: 'malformed', type: 'file', op: 'open', cpu: null, count: 2n },
     { stage: 'ring', cause: 'overwritten', type: 'file', op: 'open', cpu: 1, count: 5n },
   ]);
   expect([rows[1]?.firstTs, rows[1]?.lastTs]).toEqual([OFFSET + 100n, OFFSET + 200n]);
   expect(recorder.totals().lost).toEqual({
     kernel: { table_full: { file: 5 } },
     ring: { overwritten: { file: 75 } },
-    decode: { malformed: { unknown: 2 } },
+    decode: { malformed: { file: 2 } },
   });
 });
 

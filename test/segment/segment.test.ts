@@ -52,6 +52,9 @@ function feed(writer: SegmentWriter, events: number, onCut: (cut: CutItem) => vo
     const source = native().createSource(
       {
         kind: 'synthetic',
+        pins: null,
+        resume: null,
+        orphanTimeoutNs: 600_000_000_000n,
         ringBytes: 4 << 20,
         tsOffset: 1000n,
         nextSeq: 1n,
