@@ -84,15 +84,22 @@ void Drain::begin(const ResumePoint* point) {
     at_ = i;
     resumes = point->fits(sets_[i].rings);
   }
-  rings_ = sets_[at_].rings;
-  merge_.emplace(rings_, self_);
-  undecodable_.assign(TAPIO_OPS_MAX, 0);
+  enter_set(at_);
   if (resumes) {
     merge_->resume(*point);
     undecodable_ = point->malformed;
   } else if (point) {
     merge_->set_newest(point->newest);
   }
+}
+
+// Stands at the beginning of a set.
+void Drain::enter_set(size_t at) {
+  at_ = at;
+  rings_ = sets_[at].rings;
+  transcoder_ = sets_[at].transcoder;
+  merge_.emplace(rings_, self_);
+  undecodable_.assign(TAPIO_OPS_MAX, 0);
 }
 
 void Drain::rewind(int64_t ts_offset, uint64_t next_seq, const ResumePoint* point) {
@@ -260,23 +267,29 @@ void Drain::end_set() {
   const uint64_t newest = merge_->newest();
   {
     std::lock_guard lock(mutex_);
-    at_++;
-    rings_ = sets_[at_].rings;
+    enter_set(at_ + 1);
   }
-  merge_.emplace(rings_, self_);
   merge_->set_newest(newest);
-  undecodable_.assign(TAPIO_OPS_MAX, 0);
   push(std::move(cut));
 }
 
 // False when there is no memory for its row now.
-bool Drain::take_record(tapio_header* header, uint32_t bytes, unsigned cpu) {
+bool Drain::take_record(const tapio_header* header, uint32_t bytes, unsigned cpu) {
   if (header->op == 0 || header->op >= TAPIO_OPS) {
     undecodable_[0]++;
     return true;
   }
   const unsigned type = type_of_op[header->op];
   Table& table = tables_[type];
+  if (transcoder_) {
+    auto* rewritten = reinterpret_cast<unsigned char*>(rewritten_.data());
+    bytes = transcoder_->rewrite(reinterpret_cast<const unsigned char*>(header), bytes, rewritten);
+    if (bytes == 0) {
+      undecodable_[header->op]++;
+      return true;
+    }
+    header = reinterpret_cast<tapio_header*>(rewritten);
+  }
   if (!table.open && !(table.open = free_slot(type))) return false;
   if (!decode(table, header, bytes, cpu)) {
     undecodable_[header->op]++;

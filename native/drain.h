@@ -98,12 +98,13 @@ class Drain {
   };
 
   void begin(const ResumePoint* point);
+  void enter_set(size_t at);
   void end_thread();
   void run();
   bool is_last() const { return at_ + 1 == sets_.size(); }
   bool cycle(bool over);
   void end_set();
-  bool take_record(tapio_header* header, uint32_t bytes, unsigned cpu);
+  bool take_record(const tapio_header* header, uint32_t bytes, unsigned cpu);
   bool decode(Table& table, const tapio_header* header, uint32_t bytes, unsigned cpu);
   Slot* free_slot(unsigned type);
   void hand_over(unsigned type);
@@ -122,6 +123,9 @@ class Drain {
 
   // Owned by the drain thread.
   Rings rings_;  // of the set that is being drained
+  std::shared_ptr<const Transcoder> transcoder_;
+  // Room for a record as transcoder_ makes it.
+  std::vector<uint64_t> rewritten_ = std::vector<uint64_t>(TAPIO_RECORD_BYTES_MAX / 8);
   std::optional<Merge> merge_;
   std::vector<Table> tables_;
   int64_t ts_offset_;

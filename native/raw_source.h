@@ -9,6 +9,7 @@
 
 #include "format.h"
 #include "names.h"
+#include "transcode.h"
 
 namespace tapio {
 
@@ -27,6 +28,7 @@ struct Rings {
 struct RingSet {
   std::string id;
   Rings rings;
+  std::shared_ptr<const Transcoder> transcoder = nullptr;  // where another table laid them out
 };
 // 16 random hex digits: a name, not the secret of the rings.
 std::string random_set_id();
@@ -100,6 +102,7 @@ struct StartResult {
   bool resumed = false;
   std::vector<std::string> notes;  // sentences for the user
   Interval handover;               // in which new programs took over from old ones
+  ProcessId self;                  // whose records in the rings are none of the recording's
 };
 
 // All calls come from the JS thread that owns the source, but for beat(); only the ring memory is

@@ -261,8 +261,11 @@ void sets_follow_one_another() {
   options.handover = {5, 6};
   options.beat_ns = 1'000'000;
   std::atomic<unsigned> beats{0};
-  Drain drain({{"old", old_memory.rings()}, {"new", memory.rings()}}, {}, options, [] {},
-              [&](uint64_t) { return beats++ == 0 ? Interval{3, 4} : Interval{}; });
+  Drain drain(
+      {{"old", old_memory.rings()}, {"new", memory.rings()}}, {}, options, [] {},
+      [&](uint64_t) {
+        return beats++ == 0 ? Interval{3, 4} : Interval{};
+      });
   CHECK(!drain.forget("old"));
   drain.start();
   Taken first;
@@ -287,7 +290,7 @@ void sets_follow_one_another() {
   drain.rewind(0, 101, &point);
   const unsigned before = beats;
   std::this_thread::sleep_for(std::chrono::milliseconds(60));
-  CHECK(!drain.take());    // paused: nothing is read,
+  CHECK(!drain.take());   // paused: nothing is read,
   CHECK(beats > before);  // but somebody is there
   drain.pause(false);
   Taken second;

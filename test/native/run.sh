@@ -9,18 +9,27 @@ out=build/test-native
 mkdir -p "$out"
 clang=$(command -v clang++-16 || command -v clang++)
 flags="-std=c++20 -g -pthread -Wall -Wextra -Wno-missing-field-initializers -Inative -Ischemas/generated -Itest/native"
-core="native/columns.cc native/text.cc native/names.cc native/syscalls.cc native/raw_source.cc native/drain.cc"
+core="native/columns.cc native/text.cc native/names.cc native/syscalls.cc native/raw_source.cc native/transcode.cc native/drain.cc"
 
+tests="ring merge decode resume transcode"
+
+# Each source is compiled once per kind.
 build() {
   kind=$1
   shift
   jobs=
-  for test in ring merge decode resume; do
+  for source in $core $(printf 'test/native/%s_test.cc ' $tests); do
     # shellcheck disable=SC2086
-    "$clang" $flags "$@" "test/native/${test}_test.cc" $core -o "$out/$test-$kind" &
+    "$clang" $flags "$@" -c "$source" -o "$out/$(basename "$source" .cc)-$kind.o" &
     jobs="$jobs $!"
   done
   for job in $jobs; do wait "$job"; done
+  objects=
+  for source in $core; do objects="$objects $out/$(basename "$source" .cc)-$kind.o"; done
+  for test in $tests; do
+    # shellcheck disable=SC2086
+    "$clang" -pthread "$@" "$out/${test}_test-$kind.o" $objects -o "$out/$test-$kind"
+  done
 }
 
 build plain -O2
@@ -31,6 +40,7 @@ build asan -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 "$out/merge-plain" "$seed" $((200 * scale))
 "$out/decode-plain" "$seed" $((100000 * scale))
 "$out/resume-plain" "$seed" $((200 * scale))
+"$out/transcode-plain" "$seed" $((20000 * scale))
 "$out/ring-tsan" $((200000 * scale))
 "$out/merge-tsan" "$seed" $((20 * scale))
 "$out/resume-tsan" "$seed" $((5 * scale))
@@ -38,4 +48,5 @@ build asan -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 "$out/merge-asan" "$seed" $((50 * scale))
 "$out/decode-asan" "$seed" $((50000 * scale))
 "$out/resume-asan" "$seed" $((50 * scale))
+"$out/transcode-asan" "$seed" $((10000 * scale))
 echo "all held (seed $seed)"
