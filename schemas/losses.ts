@@ -62,9 +62,15 @@ export const LOSS_CAUSES = {
     doc: 'A record could not be decoded.',
     remedy: 'Report it: the programs and the recorder do not agree.',
   },
+  cut: {
+    stage: 'store',
+    doc: 'Rows that had been committed were not whole any more when the recorder started again, and were cut off.',
+    remedy:
+      'A disk that loses what it said was written: check it, and its write cache (barriers on, no nobarrier).',
+  },
   damaged: {
     stage: 'store',
-    doc: 'Rows that had been stored were not as they were written any more and were cut off or left out.',
+    doc: 'Rows that had been stored were not as they were written any more and were left out by a repair.',
     remedy: 'Check the disk; tapio-replay verify tells what else is damaged.',
   },
   crash: {

@@ -68,11 +68,11 @@ export function lossesOfDeath(
   nowNs: bigint,
 ): SmallRow[] {
   if (survived || diedAt === null) return [];
-  const damaged = recovered.flatMap(({ cutRows, cutFrom, cutTo }) =>
+  const cut = recovered.flatMap(({ cutRows, cutFrom, cutTo }) =>
     [...cutRows].map(([id, rows]) => ({
       ...lossRow(
         'store',
-        'damaged',
+        'cut',
         BigInt(rows),
         BigInt(cutFrom) * NS_PER_MS,
         BigInt(cutTo) * NS_PER_MS,
@@ -82,7 +82,7 @@ export function lossesOfDeath(
     })),
   );
   const crash = lossRow('recorder', 'crash', null, BigInt(diedAt) * NS_PER_MS, nowNs);
-  return [...damaged, crash];
+  return [...cut, crash];
 }
 
 /** What was cut off, in a sentence; null where nothing was. */

@@ -42,9 +42,9 @@ export interface BatchPlace {
   readonly bodyLength: number;
 }
 
-/** A batch that was written, with what its bytes are checked by. */
+/** A batch that was written, with what its bytes are checked by; null of the first recorders'. */
 export interface WrittenBatch extends BatchPlace {
-  readonly checksums: Checksums;
+  readonly checksums: Checksums | null;
 }
 
 /**

@@ -21,8 +21,9 @@ export interface BatchInfo extends ReadableBatch {
   readonly zones: Zones;
 }
 
-/** Checksums as text: base64 of the little-endian words. */
-export function checksumsText(checksums: Checksums): string {
+/** Checksums as text: base64 of the little-endian words; empty without any. */
+export function checksumsText(checksums: Checksums | null): string {
+  if (checksums === null) return '';
   const { buffer, byteOffset, byteLength } = checksums;
   return Buffer.from(buffer, byteOffset, byteLength).toString('base64');
 }
@@ -61,7 +62,7 @@ export function batchesOfIndex(rows: readonly TableRow[]): Map<EventType, BatchI
       offset: Number(row.offset),
       metadataLength: Number(row.metadata_length),
       bodyLength: Number(row.body_length),
-      checksums: row.checksums === null ? null : checksumsOf(String(row.checksums)),
+      checksums: row.checksums ? checksumsOf(String(row.checksums)) : null,
       rows: Number(row.rows),
       firstSeq: row.first_seq as bigint,
       lastSeq: row.last_seq as bigint,
@@ -74,28 +75,31 @@ export function batchesOfIndex(rows: readonly TableRow[]): Map<EventType, BatchI
   return out;
 }
 
-/** Batches of a type from commit lines. */
-export function batchesOfCommits(lines: readonly CommitLine[], type: EventType): BatchInfo[] {
-  return lines
-    .flatMap((line) => line.batches?.[`${type}.arrow`] ?? [])
-    .map((entry, batch) => {
-      const [rows, firstSeq, lastSeq, firstTs, lastTs, zones] = entry;
-      const [, , , , , , offset, metadataLength, bodyLength, checksums] = entry;
-      return {
-        type,
-        batch,
-        offset,
-        metadataLength,
-        bodyLength,
-        checksums: checksumsOf(checksums),
-        rows,
-        firstSeq: BigInt(firstSeq),
-        lastSeq: BigInt(lastSeq),
-        firstTs: BigInt(firstTs),
-        lastTs: BigInt(lastTs),
-        zones,
-      };
-    });
+/** Batches of a type from commit lines; null where these do not say where they lie (the first recorders). */
+export function batchesOfCommits(
+  lines: readonly CommitLine[],
+  type: EventType,
+): BatchInfo[] | null {
+  const entries = lines.flatMap((line) => line.batches?.[`${type}.arrow`] ?? []);
+  if (entries.some(({ length }) => length < 10)) return null;
+  return entries.map((entry, batch) => {
+    const [rows, firstSeq, lastSeq, firstTs, lastTs, zones] = entry;
+    const [, , , , , , offset, metadataLength, bodyLength, checksums] = entry;
+    return {
+      type,
+      batch,
+      offset,
+      metadataLength,
+      bodyLength,
+      checksums: checksumsOf(checksums),
+      rows,
+      firstSeq: BigInt(firstSeq),
+      lastSeq: BigInt(lastSeq),
+      firstTs: BigInt(firstTs),
+      lastTs: BigInt(lastTs),
+      zones,
+    };
+  });
 }
 
 /**

@@ -35,9 +35,11 @@ export function committedRanges({ lines }: Commits, file: string): CommittedRang
   for (const { files } of lines) {
     const state = files[file];
     if (state === undefined) continue;
-    let from = Number(state[0]);
+    // The first recorders left out where the first piece begins: behind what was there.
+    const told = state.length % 2 === 1;
+    let from = told ? Number(state[0]) : end;
     if (from > end) ranges.push({ from: end, to: from, crc: null });
-    for (let at = 1; at + 1 < state.length; at += 2) {
+    for (let at = told ? 1 : 0; at + 1 < state.length; at += 2) {
       const to = Number(state[at]);
       if (to > from) ranges.push({ from, to, crc: String(state[at + 1]) });
       from = to;

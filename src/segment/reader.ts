@@ -413,9 +413,10 @@ export class Segment {
 
   #findBatches(type: EventType): readonly BatchInfo[] {
     if (!this.#types.includes(type)) return [];
-    if (this.commits !== null && !this.sealed) return batchesOfCommits(this.commits.lines, type);
-    const indexed = this.#indexed()?.get(type);
-    if (indexed !== undefined) return indexed;
+    const committed = this.commits !== null && !this.sealed ? this.commits.lines : null;
+    const indexed =
+      committed === null ? this.#indexed()?.get(type) : batchesOfCommits(committed, type);
+    if (indexed) return indexed;
     const reader = this.#tryReader(type);
     if (reader === null) return [];
     let batch = 0;

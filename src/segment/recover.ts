@@ -14,7 +14,7 @@ import { FORMAT_VERSION } from '../../schemas/events.ts';
 import { TapioError } from '../errors.ts';
 import { ArrowFileWriter } from './arrow-file.ts';
 import { ArrowFileReader, type Committed } from './arrow-reader.ts';
-import { batchesOfCommits } from './batch-info.ts';
+import { batchesOfCommits, batchesOfRows } from './batch-info.ts';
 import type { SmallRow } from './columns.ts';
 import {
   type CommitLine,
@@ -243,14 +243,16 @@ function reopen(
   committed: Committed,
 ): void {
   const reader = new ArrowFileReader(join(directory, `${type}.arrow`), committed);
-  const { schema } = reader;
-  reader.close();
-  const rows = batchesOfCommits(commits.lines, type).map(
-    (info): IndexRow => ({
-      ...info,
-      checksums: info.checksums ?? new Uint32Array(),
-      file: `${type}.arrow`,
-    }),
-  );
-  events.reopen(type, shapeOf(type, schema), rows, committed.length);
+  try {
+    const { schema } = reader;
+    const found = batchesOfCommits(commits.lines, type) ?? batchesOfRows(type, reader, rethrow);
+    const rows = found.map((info): IndexRow => ({ ...info, file: `${type}.arrow` }));
+    events.reopen(type, shapeOf(type, schema), rows, committed.length);
+  } finally {
+    reader.close();
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }
