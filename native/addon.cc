@@ -7,11 +7,13 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 
 #include "drain.h"
 #include "live_source.h"
+#include "pins.h"
 #include "synthetic_source.h"
 #include "syscalls.h"
 
@@ -93,6 +95,19 @@ std::optional<ResumePoint> point_of(const Napi::Value& value) {
   return point;
 }
 
+LiveOptions live_options_of(const Napi::Object& object, uint64_t ring_bytes) {
+  LiveOptions options;
+  options.ring_bytes = ring_bytes;
+  options.orphan_timeout_ns = uint64_of(object.Get("orphanTimeoutNs"));
+  if (object.Get("pins").IsObject()) {
+    const auto pins = object.Get("pins").As<Napi::Object>();
+    options.pin_directory = pins.Get("directory").As<Napi::String>().Utf8Value();
+    options.recording = pins.Get("recording").As<Napi::String>().Utf8Value();
+    options.store = pins.Get("store").As<Napi::String>().Utf8Value();
+  }
+  return options;
+}
+
 double number_or(const Napi::Object& object, const char* name, double fallback) {
   const Napi::Value value = object.Get(name);
   return value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : fallback;
@@ -121,7 +136,9 @@ class Source : public Napi::ObjectWrap<Source> {
     drain_options_.point = point_of(options.Get("resume"));
     const auto ring_bytes = static_cast<uint64_t>(number_or(options, "ringBytes", 64 << 20));
     if (options.Get("kind").As<Napi::String>().Utf8Value() == "live") {
-      raw_ = make_live_source(ring_bytes);
+      raw_ = make_live_source(live_options_of(options, ring_bytes));
+      const uint64_t timeout = uint64_of(options.Get("orphanTimeoutNs"));
+      drain_options_.beat_ns = std::min(drain_options_.beat_ns, timeout / 4);
     } else {
       SyntheticOptions synthetic;
       synthetic.ring_bytes = ring_bytes;
@@ -156,6 +173,7 @@ class Source : public Napi::ObjectWrap<Source> {
       return env.Undefined();
     }
     drain_options_.handover = result.handover;
+    drain_options_.self = result.self;
     drain_ = std::make_unique<Drain>(
         raw_->sets(), raw_->drop_reasons(), drain_options_,
         [this] {
@@ -415,6 +433,34 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
   return out;
 }
 
+Napi::Value pinned(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::vector<PinnedSet> sets = pinned_sets(info[0].As<Napi::String>().Utf8Value());
+  auto out = Napi::Array::New(env, sets.size());
+  for (uint32_t i = 0; i < sets.size(); i++) {
+    const PinnedSet& set = sets[i];
+    const Napi::Value none = env.Null();
+    const auto known = [&](Napi::Value value) { return set.readable ? value : none; };
+    auto one = Napi::Object::New(env);
+    one.Set("store", known(Napi::String::New(env, set.store)));
+    one.Set("path", set.path);
+    one.Set("recording", known(Napi::String::New(env, set.recording)));
+    one.Set("rings", set.rings);
+    one.Set("pid", known(Napi::Number::New(env, set.pid)));
+    one.Set("alive", set.alive);
+    one.Set("ringBytes", known(Napi::Number::New(env, static_cast<double>(set.ring_bytes))));
+    one.Set("mutedSince", known(big(env, set.muted_since)));
+    out.Set(i, one);
+  }
+  return out;
+}
+
+void unpin_set(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].As<Napi::String>().Utf8Value();
+  if (!unpin(path))
+    js_error(info.Env(), "io", path + " is not in a BPF file system").ThrowAsJavaScriptException();
+}
+
 Napi::Value peer_credentials(const Napi::CallbackInfo& info) {
   ucred peer = {};
   socklen_t size = sizeof(peer);
@@ -466,6 +512,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("columns", Napi::Function::New(env, columns));
   exports.Set("syscalls", Napi::Function::New(env, syscalls));
   exports.Set("probe", Napi::Function::New(env, probe));
+  exports.Set("pinned", Napi::Function::New(env, pinned));
+  exports.Set("unpin", Napi::Function::New(env, unpin_set));
   exports.Set("peerCredentials", Napi::Function::New(env, peer_credentials));
   exports.Set("clocks", Napi::Function::New(env, clocks));
   exports.Set(

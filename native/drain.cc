@@ -219,6 +219,8 @@ void Drain::run() {
     if (cut_wanted) cut(false, false, rotate_to);
     if (over && !paused && !more && merge_->drained()) {
       if (last) {
+        next_beat_ = 0;  // what it has to tell has no later cut
+        note_beat();
         cut(true, true, std::nullopt);
         return;
       }

@@ -15,6 +15,22 @@ export function pointOf(cut: CutItem): ResumePoint {
   return { rings, positions, ahead, consumed, lost, own, malformed, late, newest };
 }
 
+/** JSON with big numbers and arrays of them, and back. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, (_, one) => {
+    if (typeof one === 'bigint') return { $big: String(one) };
+    if (one instanceof BigUint64Array) return { $bigs: [...one].map(String) };
+    return one;
+  });
+}
+export function fromJson(text: string): unknown {
+  return JSON.parse(text, (_, one) => {
+    if (one?.$big !== undefined) return BigInt(one.$big);
+    if (one?.$bigs !== undefined) return BigUint64Array.from(one.$bigs, BigInt);
+    return one;
+  });
+}
+
 /** Takes what a source hands over. Lists are left out of the rows. */
 export class RowTaker {
   readonly rows: SourceRow[] = [];
