@@ -11,7 +11,7 @@ import { type Forecast, forecast } from './recorder/forecast.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './recorder/protocol.ts';
 import { ROTATION, type RotationLimits, type Totals } from './recorder/recorder.ts';
 import { ensureStore, lockStore } from './segment/store.ts';
-import { native, type SourceConfig } from './source/binding.ts';
+import { native, PINS, type SourceConfig } from './source/binding.ts';
 
 /** What a recording came to. Durations in seconds, CPU user + system of the whole process. */
 export interface Summary {
@@ -31,9 +31,6 @@ export interface Summary {
 }
 
 const SLOTS_PER_TYPE = 4;
-/** Where the kernel keeps rings and hooks beyond the life of a process; one directory per store. */
-export const PINS = '/sys/fs/bpf/tapio';
-
 /** Time between looks at the recording thread, and the silence after which it is started again, ms. */
 const WATCH_MS = 1000;
 const SILENCE_MS_MAX = 30_000;
@@ -380,7 +377,13 @@ export class Daemon {
   }
 }
 
-const CODES: readonly string[] = ['not_permitted', 'unsupported_kernel', 'internal', 'io'];
+const CODES: readonly string[] = [
+  'not_permitted',
+  'unsupported_kernel',
+  'store_newer',
+  'internal',
+  'io',
+];
 
 function failureOf(message: Extract<FromWorker, { kind: 'failed' }>): Error {
   if (CODES.includes(message.code))

@@ -6,10 +6,9 @@ import { formatTs } from '../../src/event/clock.ts';
 import { type Account, accounts, type OpAccount } from '../../src/query/account.ts';
 import { parseTime } from '../../src/query/time.ts';
 import type { Segment } from '../../src/segment/reader.ts';
-import { openStore } from '../../src/segment/store.ts';
+import { defaultStore, openStore } from '../../src/segment/store.ts';
 import { countText } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
-import { storeOf } from '../store-of.ts';
 
 const COLUMNS = ['issued', 'stored', 'lost', 'sampled', 'filtered', 'waiting', 'late'] as const;
 const WIDTH = 13;
@@ -71,7 +70,7 @@ async function run(flags: Flags): Promise<number> {
   const now = BigInt(Date.now()) * 1_000_000n;
   const since = flags.since === undefined ? null : parseTime(String(flags.since), now);
   const until = flags.until === undefined ? null : parseTime(String(flags.until), now, since);
-  const store = storeOf(flags);
+  const store = (flags.store as string | undefined) ?? defaultStore();
   const { segments, problems } = openStore(store);
   try {
     const all = accounts(segments.filter((segment) => inWindow(segment, since, until)));

@@ -6,11 +6,15 @@ import { stdout } from 'node:process';
 import { nearestName, TapioError } from '../../src/errors.ts';
 import { diskFiles } from '../../src/segment/files.ts';
 import { type Repaired, repairSegment } from '../../src/segment/repair.ts';
-import { ensureStore, segmentDirectories, segmentsOf } from '../../src/segment/store.ts';
+import {
+  defaultStore,
+  ensureStore,
+  segmentDirectories,
+  segmentsOf,
+} from '../../src/segment/store.ts';
 import { verifySegment } from '../../src/segment/verify.ts';
 import { countText } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
-import { storeOf } from '../store-of.ts';
 
 /** The segments that are to be repaired: those named, else all that are damaged. */
 function chosen(store: string, names: readonly string[]): string[] {
@@ -41,7 +45,7 @@ function report(name: string, { rows, left, problems }: Repaired): string {
 }
 
 async function run(flags: Flags): Promise<number> {
-  const store = storeOf(flags);
+  const store = (flags.store as string | undefined) ?? defaultStore();
   const to = resolve(String(flags.to ?? './repaired'));
   if (to === resolve(store)) {
     throw new TapioError('usage', '--to is the damaged store itself: name another directory');

@@ -4,11 +4,15 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { stderr, stdout } from 'node:process';
 import { TapioError } from '../../src/errors.ts';
-import { openStore, segmentDirectories, segmentsOf } from '../../src/segment/store.ts';
+import {
+  defaultStore,
+  openStore,
+  segmentDirectories,
+  segmentsOf,
+} from '../../src/segment/store.ts';
 import { damageSentence, type Verified, verifySegment } from '../../src/segment/verify.ts';
 import { bytesText, countText } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
-import { storeOf } from '../store-of.ts';
 
 /** Time between lines of progress on a terminal, ms. */
 const PROGRESS_MS = 200;
@@ -62,7 +66,7 @@ function storeProblems(store: string): string[] {
 }
 
 async function run(flags: Flags): Promise<number> {
-  const store = storeOf(flags);
+  const store = (flags.store as string | undefined) ?? defaultStore();
   if (!existsSync(store)) {
     throw new TapioError('store_missing', `there is no store at ${store}: name one with --store`);
   }

@@ -46,6 +46,9 @@ export interface ResumePoint {
   readonly newest: bigint;
 }
 
+/** Where the kernel keeps rings and hooks beyond the life of a process; one directory per store. */
+export const PINS = '/sys/fs/bpf/tapio';
+
 /** Where rings and hooks are kept so that they outlive the process. */
 export interface Pins {
   /** Directory in bpffs, one per store; made where it is missing. */
