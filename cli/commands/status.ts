@@ -6,6 +6,7 @@ import { askRecorder } from '../../src/control.ts';
 import { formatTs } from '../../src/event/clock.ts';
 import type { Forecast } from '../../src/recorder/forecast.ts';
 import type { Outage } from '../../src/recorder/outage.ts';
+import type { BatchInfo, Segment } from '../../src/segment/reader.ts';
 import { openStore } from '../../src/segment/store.ts';
 import { bytesText, countText, spanText, sumCounts } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
@@ -14,13 +15,19 @@ import { storeOf } from '../store-of.ts';
 /** First and last ts that a store holds, ns; null where it holds no rows. */
 function heldRange(store: string): { first: bigint; last: bigint } | null {
   const { segments } = openStore(store);
+  const batchesOf = (segment: Segment): BatchInfo[] =>
+    segment.types().flatMap((type) => [...segment.batches(type)]);
   try {
-    const batches = segments.flatMap((s) => s.types().flatMap((type) => s.batches(type)));
-    const [one] = batches;
-    if (one === undefined) return null;
+    // The segments at both ends are enough, however many lie between.
+    const hasRows = (segment: Segment): boolean => batchesOf(segment).length > 0;
+    const oldest = segments.find(hasRows);
+    const newest = segments.findLast(hasRows);
+    if (oldest === undefined || newest === undefined) return null;
+    const firsts = batchesOf(oldest).map(({ firstTs }) => firstTs);
+    const lasts = batchesOf(newest).map(({ lastTs }) => lastTs);
     return {
-      first: batches.reduce((a, b) => (b.firstTs < a ? b.firstTs : a), one.firstTs),
-      last: batches.reduce((a, b) => (b.lastTs > a ? b.lastTs : a), one.lastTs),
+      first: firsts.reduce((a, b) => (b < a ? b : a)),
+      last: lasts.reduce((a, b) => (b > a ? b : a)),
     };
   } finally {
     for (const segment of segments) segment.close();

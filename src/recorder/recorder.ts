@@ -166,6 +166,9 @@ export class Recorder {
     const { alive, how, resumed, notes } = this.#source.start();
     for (const note of notes) this.#options.onNote(note);
     const survived = how !== 'new' && (beginning.point === null || resumed);
+    if (survived) {
+      this.#options.onNote('the recorder had died: its rings went on, and so does the recording');
+    }
     this.#pendingLosses.push(
       ...lossesOfDeath(beginning, survived, recovered, this.#clocks.realtime),
     );
