@@ -6,7 +6,7 @@ import { EVENT_TABLES, type EventType } from '../../schemas/arrow.ts';
 import { nearestName, TapioError } from '../../src/errors.ts';
 import { formatTs } from '../../src/event/clock.ts';
 import { fieldNames, JsonEncoder } from '../../src/event/json.ts';
-import { whatIsMissing } from '../../src/query/completeness.ts';
+import { missingFrom } from '../../src/query/completeness.ts';
 import { type Plan, plan } from '../../src/query/plan.ts';
 import { RowReader } from '../../src/query/rows.ts';
 import { type RowRef, scan, scanLast } from '../../src/query/scan.ts';
@@ -184,7 +184,8 @@ async function run(flags: Flags): Promise<number> {
   const limit = limitOf(flags);
   const fields = fieldsOf(flags);
   const store = (flags.store as string | undefined) ?? defaultStore();
-  const { segments, problems } = openStore(store);
+  const opened = openStore(store);
+  const { segments } = opened;
   try {
     stderr.write(`tapio-replay: reading ${store}\n`);
     const made = plan(segments, selection);
@@ -199,11 +200,7 @@ async function run(flags: Flags): Promise<number> {
           : writeCompact(rows, out);
     out.flush();
     for (const note of segments.flatMap((s) => s.notes)) stderr.write(`tapio-replay: ${note}\n`);
-    const losses = segments.flatMap((s) => s.losses());
-    const wrong = [...problems, ...segments.flatMap((s) => s.problems)];
-    for (const text of whatIsMissing(losses, wrong, selection)) {
-      stderr.write(`tapio-replay: ${text}\n`);
-    }
+    for (const text of missingFrom(opened, selection)) stderr.write(`tapio-replay: ${text}\n`);
     if (written === 0) stderr.write(`tapio-replay: ${whyEmpty(segments, made)}\n`);
     return 0;
   } finally {

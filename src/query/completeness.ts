@@ -2,6 +2,7 @@
 // read any more.
 
 import type { LossRow, Problem } from '../segment/reader.ts';
+import type { OpenedStore } from '../segment/store.ts';
 import type { Selection } from './select.ts';
 
 const count = (n: number | bigint): string => n.toLocaleString('en-US');
@@ -52,4 +53,12 @@ export function whatIsMissing(
   return [...lossTexts(losses, selection), ...touching.map(problemText)].map(
     (text) => `incomplete: ${text}`,
   );
+}
+
+/** What an answer lacks that was read from these segments, as far as it is known when all is read. */
+export function missingFrom({ segments, problems }: OpenedStore, selection: Selection): string[] {
+  // The losses first: where they are damaged, that is a problem of its segment.
+  const losses = segments.flatMap((segment) => segment.losses());
+  const wrong = [...problems, ...segments.flatMap((segment) => segment.problems)];
+  return whatIsMissing(losses, wrong, selection);
 }
