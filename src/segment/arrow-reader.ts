@@ -19,6 +19,7 @@ import {
   damageText,
 } from './damage.ts';
 import { FileHandle } from './file-handle.ts';
+import './flatbuffer-bounds.ts';
 import { decompress } from './zstd.ts';
 
 const MAGIC = 'ARROW1';
@@ -335,7 +336,13 @@ export class ArrowFileReader {
     const message = this.#message(batch, whole);
     if (!message.isRecordBatch()) throw new RangeError('it is no record batch');
     const header = message.header() as RecordBatch;
-    if (header.length !== batch.rows || header.buffers.length !== this.#buffersPerBatch) {
+    const columns = [...this.columns.values()];
+    const isWhole = columns.every(({ nodes }) => header.nodes[nodes.first]?.length === batch.rows);
+    if (
+      !isWhole ||
+      header.length !== batch.rows ||
+      header.buffers.length !== this.#buffersPerBatch
+    ) {
       throw new RangeError('it is another batch');
     }
     this.#headers.set(batch.offset, header);

@@ -1,5 +1,6 @@
 // commits.ndjson: a segment's first line says what it is and where it begins, every other one is a point
-// up to which it is whole. Each line carries its number and the CRC-32C of what stands before its `crc`.
+// up to which it is whole. Each line carries its number, the checksum of the first line, whose segment it
+// is of, and the CRC-32C of what stands before its `crc`.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,6 +38,39 @@ export interface SegmentHeader {
   readonly ts_offset: string;
   /** Taken as the segment began. */
   readonly clocks: ClockTexts;
+}
+
+/** What stands in every Arrow file's schema metadata. */
+export function metadataOf(header: SegmentHeader): Map<string, string> {
+  return new Map(
+    Object.entries(header).map(([key, value]) => [
+      `tapio.${key}`,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
+  );
+}
+
+/** The header in a file's metadata; null where there is none that makes sense. */
+export function headerOf(metadata: ReadonlyMap<string, string>): SegmentHeader | null {
+  const text = (key: string): string => metadata.get(`tapio.${key}`) ?? '';
+  try {
+    // What is no number is no header.
+    BigInt(text('ts_offset') || 'none');
+    return {
+      format: Number(text('format')),
+      fingerprint: text('fingerprint'),
+      recorder: text('recorder'),
+      host: text('host'),
+      boot_id: text('boot_id'),
+      kernel: text('kernel'),
+      recording: text('recording'),
+      ts_offset: text('ts_offset'),
+      clocks: JSON.parse(text('clocks')) as ClockTexts,
+    };
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
 }
 
 /** A record batch: readers of an open segment need not ask its rows. ts in ns as text. */
@@ -105,10 +139,18 @@ export interface FirstLine {
   readonly begin: CommitPoint | null;
 }
 
-/** A line with its number, its checksum and its line end. */
-export function commitText(n: number, line: FirstLine | CommitLine): string {
-  const body = JSON.stringify({ n, ...line }).slice(0, -1);
+/**
+ * A line with its number, its checksum and its line end. `of`: the checksum of the first line, which every
+ * other one names, so that a line of another segment is known as such.
+ */
+export function commitText(n: number, line: FirstLine | CommitLine, of?: string): string {
+  const body = JSON.stringify({ n, ...(of !== undefined && { of }), ...line }).slice(0, -1);
   return `${body},"crc":"${crcText(crc32c(Buffer.from(body)))}"}\n`;
+}
+
+/** The checksum that stands in a line. */
+export function checksumOf(line: string): string {
+  return line.trimEnd().slice(-10, -2);
 }
 
 /** The line's content, or null where it is cut or its checksum is wrong. */
@@ -172,15 +214,28 @@ export function lengthIn(state: FileState | undefined): number {
   return Number((state?.length === 1 ? state[0] : state?.at(-2)) ?? 0);
 }
 
+/** Lines of an open segment that cannot be used, because one before them is damaged or gone. */
+export interface LostLines {
+  /** Rows that they committed; null where nobody knows. */
+  readonly rows: number | null;
+  /** The last of them that verifies. */
+  readonly last: CommitLine | null;
+}
+
 export interface Commits {
   readonly header: SegmentHeader | null;
   readonly begin: CommitPoint | null;
+  /** Checksum of the first line, which the others name; null where none of them does. */
+  readonly id: string | null;
   /** Lines that verify, in order. Of an open segment those before the first that does not. */
   readonly lines: readonly CommitLine[];
   /** Where each line of `lines` ends in the file, bytes. */
   readonly ends: readonly number[];
   /** True where lines are missing, or something had to be left out. */
   readonly torn: boolean;
+  /** True where that is more than the torn end that a crash leaves. */
+  readonly damaged: boolean;
+  readonly lost: LostLines | null;
   /** True where the last line is that of a sealed segment. */
   readonly sealed: boolean;
   /** Length of the file. */
@@ -189,37 +244,77 @@ export interface Commits {
 
 interface Parsed {
   readonly n: number;
+  /** The segment that it is of: the checksum of its first line, or null of an old recorder's. */
+  readonly id: string | null;
   readonly content: Record<string, unknown>;
   readonly end: number;
 }
 
-function parseLines(bytes: Buffer): { parsed: Parsed[]; firstBad: number | null } {
-  const parsed: Parsed[] = [];
-  let firstBad: number | null = null;
-  for (let at = 0; at < bytes.length; ) {
+/**
+ * Lines that have their end, null where they do not verify; `tail`: behind them stands one that a power cut
+ * tore. It ends anywhere, or has zeros in place of what did not get to the disk.
+ */
+function parseLines(bytes: Buffer): { all: (Parsed | null)[]; tail: boolean } {
+  const all: (Parsed | null)[] = [];
+  let at = 0;
+  for (;;) {
     const end = bytes.indexOf(0x0a, at);
-    const content = end < 0 ? null : parseCommitText(bytes.toString('utf8', at, end));
-    if (content === null) firstBad ??= parsed.length;
-    else {
-      const { n = parsed.length, ...rest } = content;
-      parsed.push({ n: Number(n), content: rest, end: end + 1 });
+    if (end < 0) return { all, tail: at < bytes.length };
+    const text = bytes.toString('utf8', at, end);
+    const content = parseCommitText(text);
+    if (content === null && end === bytes.length - 1 && text.includes('\0')) {
+      return { all, tail: true };
     }
-    at = end < 0 ? bytes.length : end + 1;
+    if (content === null) all.push(null);
+    else {
+      const { n = all.length, of, ...rest } = content;
+      const id = 'segment' in rest ? checksumOf(text) : ((of as string | undefined) ?? null);
+      all.push({ n: Number(n), id, content: rest, end: end + 1 });
+    }
+    at = end + 1;
   }
-  return { parsed, firstBad };
 }
 
-/** The lines whose numbers follow one another from 0, as far as they do. */
-function prefixOf(parsed: readonly Parsed[], firstBad: number | null): Parsed[] {
-  const whole = parsed.slice(0, firstBad ?? parsed.length);
-  const broken = whole.findIndex(({ n }, i) => n !== i);
-  return broken < 0 ? whole : whole.slice(0, broken);
+/** The segment that most lines are of, the first one too. */
+function mostNamed(all: readonly (Parsed | null)[]): string | null {
+  const votes = new Map<string, number>();
+  for (const line of all) if (line?.id) votes.set(line.id, (votes.get(line.id) ?? 0) + 1);
+  const most = Math.max(0, ...votes.values());
+  return [...votes].find(([, count]) => count === most)?.[0] ?? null;
+}
+
+/** The lines whose numbers follow one another from 0, as far as they do; repetitions are passed over. */
+function prefixOf(own: readonly (Parsed | null)[]): Parsed[] {
+  const prefix: Parsed[] = [];
+  for (const line of own) {
+    if (line === null || line.n > prefix.length) break;
+    if (line.n === prefix.length) prefix.push(line);
+  }
+  return prefix;
 }
 
 /** Each line once, by its number. */
 function inOrder(parsed: readonly Parsed[]): Parsed[] {
   const byNumber = new Map(parsed.map((line) => [line.n, line]));
   return [...byNumber.values()].sort((a, b) => a.n - b.n);
+}
+
+const rowsIn = (line: Parsed | undefined): number =>
+  Object.values((line?.content.rows as CommitLine['rows'] | undefined) ?? {}).reduce(
+    (sum, rows) => sum + rows,
+    0,
+  );
+
+/** What follows on the lines that can be used. */
+function lostLines(own: readonly (Parsed | null)[], used: readonly Parsed[]): LostLines | null {
+  const whole = own.filter((line) => line !== null);
+  if (whole.length === own.length && whole.every(({ n }) => n < used.length)) return null;
+  const last = inOrder(whole).at(-1);
+  if (last === undefined || last.n < used.length) return { rows: null, last: null };
+  // Damaged lines in its stead may be those before it, but one behind it has a number of its own.
+  const isLast = own.at(-1) !== null && own.length <= last.n + 1;
+  const rows = isLast ? rowsIn(last) - rowsIn(used.at(-1)) : null;
+  return { rows, last: last.content as unknown as CommitLine };
 }
 
 /**
@@ -234,18 +329,24 @@ export function readCommits(directory: string): Commits | null {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
-  const { parsed, firstBad } = parseLines(bytes);
-  const sealed = parsed.some(({ content }) => content.sealed === true);
-  const used = sealed ? inOrder(parsed) : prefixOf(parsed, firstBad);
+  const { all, tail } = parseLines(bytes);
+  const id = mostNamed(all);
+  const own = all.map((line) => (line?.id && line.id !== id ? null : line));
+  const whole = own.filter((line) => line !== null);
+  const sealed = whole.some(({ content }) => content.sealed === true);
+  const used = sealed ? inOrder(whole) : prefixOf(own);
   const first = used.find(({ content }) => 'segment' in content);
   const rest = used.filter((line) => line !== first);
-  const complete = first !== undefined && used.every(({ n }, i) => n === i);
+  const inPlace = own.every((line, i) => line?.n === i);
   return {
     header: (first?.content.segment as SegmentHeader | undefined) ?? null,
     begin: (first?.content.begin as CommitPoint | null | undefined) ?? null,
+    id,
     lines: rest.map(({ content }) => content as unknown as CommitLine),
     ends: rest.map(({ end }) => end),
-    torn: firstBad !== null || used.length !== parsed.length || !complete,
+    torn: tail || !inPlace,
+    damaged: !inPlace || (sealed && tail),
+    lost: sealed ? null : lostLines(own, used),
     sealed,
     bytes: bytes.length,
   };

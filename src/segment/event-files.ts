@@ -14,19 +14,9 @@ import {
 import { ArrowFileWriter, type ColumnBuffers, type WrittenBatch } from './arrow-file.ts';
 import { checksumsText } from './batch-info.ts';
 import type { SmallRow } from './columns.ts';
-import type { SegmentHeader } from './commits.ts';
+import { metadataOf, type SegmentHeader } from './commits.ts';
 import type { AppendFile, StoreFiles } from './files.ts';
 import type { Zones } from './zones.ts';
-
-/** What stands in every Arrow file's schema metadata. */
-export function metadataOf(header: SegmentHeader): Map<string, string> {
-  return new Map(
-    Object.entries(header).map(([key, value]) => [
-      `tapio.${key}`,
-      typeof value === 'string' ? value : JSON.stringify(value),
-    ]),
-  );
-}
 
 /** Row of index.arrow, as it is gathered. */
 export interface IndexRow extends WrittenBatch {

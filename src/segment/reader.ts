@@ -16,10 +16,11 @@ import { FORMAT_VERSION } from '../../schemas/events.ts';
 import { TapioError } from '../errors.ts';
 import { ArrowFileReader, type Committed } from './arrow-reader.ts';
 import { type BatchInfo, batchesOfCommits, batchesOfIndex, batchesOfRows } from './batch-info.ts';
-import { type Commits, lengthIn, readCommits, type SegmentHeader } from './commits.ts';
+import { type Commits, headerOf, lengthIn, readCommits, type SegmentHeader } from './commits.ts';
 import { committedRanges, damagedError, damageText } from './damage.ts';
 import { type Dictionaries, readDictionaryLog } from './dictionary-log.ts';
 import {
+  COMMITS_FILE,
   DICTIONARY_LOG,
   INDEX_FILE,
   LOSSES_FILE,
@@ -93,7 +94,12 @@ export class Segment {
     try {
       this.#checkVersion(commits?.header ?? null);
       this.#types = EVENT_TYPES.filter((type) => this.#has(`${type}.arrow`));
-      this.header = commits?.header ?? this.#headerFromMetadata();
+      // Lines that do not tell what should be there may be those of another segment.
+      const known = this.commits?.header ?? this.#headerFromMetadata() ?? commits?.header;
+      if (known === undefined || known === null) {
+        throw new TapioError('segment_missing', this.#whyNoSegment());
+      }
+      this.header = known;
       this.#checkVersion(this.header);
       this.#noteCommits(commits, sealLost);
       this.#openDictionaries();
@@ -241,7 +247,10 @@ export class Segment {
       this.#addProblem('', 'has no commits.ndjson: it is read unverified', null, null);
     } else if (sealLost) {
       this.#addProblem('', 'has lost its last commit line: it is read unverified', null, null);
-    } else if (commits.torn && !commits.sealed) {
+    } else if (commits.lost !== null) {
+      const text = 'commit lines are damaged: what they committed is left out';
+      this.#addProblem(COMMITS_FILE, text, commits.lost.rows, null);
+    } else if (commits.torn && !commits.damaged) {
       this.notes.push(`${this.name}: what lies behind its last whole commit line is left out`);
     } else if (commits.torn) {
       this.notes.push(`${this.name}: some of its commit lines are damaged, its rows are not`);
@@ -285,6 +294,10 @@ export class Segment {
     let reader = this.#readers.get(type);
     if (reader === undefined) {
       reader = this.#open(`${type}.arrow`);
+      if (!reader.columns.has('seq') || !reader.columns.has('ts')) {
+        reader.close();
+        throw damagedError(reader.path, 'is no table of events');
+      }
       this.#readers.set(type, reader);
     }
     return reader;
@@ -347,24 +360,13 @@ export class Segment {
     }
   }
 
-  #headerFromMetadata(): SegmentHeader {
+  #headerFromMetadata(): SegmentHeader | null {
     for (const type of this.#types) {
       const metadata = this.#tryReader(type)?.schema.metadata;
-      if (metadata?.get('tapio.format') === undefined) continue;
-      const text = (key: string): string => metadata.get(`tapio.${key}`) ?? '';
-      return {
-        format: Number(text('format')),
-        fingerprint: text('fingerprint'),
-        recorder: text('recorder'),
-        host: text('host'),
-        boot_id: text('boot_id'),
-        kernel: text('kernel'),
-        recording: text('recording'),
-        ts_offset: text('ts_offset'),
-        clocks: JSON.parse(text('clocks')) as SegmentHeader['clocks'],
-      };
+      const header = metadata === undefined ? null : headerOf(metadata);
+      if (header !== null) return header;
     }
-    throw new TapioError('segment_missing', this.#whyNoSegment());
+    return null;
   }
 
   #whyNoSegment(): string {

@@ -151,7 +151,8 @@ function cutOf(
   kept: number,
 ): Pick<Recovered, 'cutBytes' | 'cutRows' | 'cutFrom' | 'cutTo'> {
   const line = commits?.lines[kept];
-  const last = commits?.lines.at(-1);
+  // Lines behind a damaged one cannot be kept, but tell what was there.
+  const last = commits?.lost?.last ?? commits?.lines.at(-1);
   let cutBytes = 0;
   for (const file of readdirSync(directory)) {
     const keep = file === COMMITS_FILE ? (commits?.ends[kept] ?? 0) : lengthIn(line?.files[file]);
@@ -225,6 +226,7 @@ function cut(
   return new SegmentWriter(files, segments, name, header, commits.begin, {
     events,
     commits: commitsFile,
+    id: commits.id ?? '',
     lines: kept + 2,
     dictionaryLog: files.reopen(join(directory, DICTIONARY_LOG), dictionaryLength),
     processLog: processes.writer,

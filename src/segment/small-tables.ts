@@ -20,16 +20,19 @@ export interface LossRow {
   readonly lastTs: bigint;
 }
 
-/** All rows of a file; a column that it lacks is null. */
+/** All rows of a file; a column that it lacks is null. Throws RangeError where it is no such table. */
 export function tableRows(reader: ArrowFileReader, table: TableSpec): TableRow[] {
   const rows: TableRow[] = [];
   const names = table.columns.map((column) => column.name);
   for (const place of reader.places()) {
     const count = reader.rowsOf(place);
     const raw = reader.read({ ...place, rows: count, checksums: null }, names);
-    const vectors = names.map((name) => {
+    const vectors = table.columns.map(({ name, nullable }) => {
       const [spec, column] = [reader.columns.get(name), raw.get(name)];
-      if (spec === undefined || column === undefined) return nullVector(count);
+      if (spec === undefined || column === undefined) {
+        if (!nullable) throw new RangeError(`it has no column ${name}`);
+        return nullVector(count);
+      }
       return vectorOf(spec, column, undefined);
     });
     for (let i = 0; i < count; i++) {

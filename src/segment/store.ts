@@ -4,10 +4,12 @@ import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:f
 import { basename, dirname, join, resolve } from 'node:path';
 import { env, geteuid } from 'node:process';
 import { TapioError } from '../errors.ts';
+import { arrange, type OpenedStore, unreadable } from './arrange.ts';
 import { OPEN_PREFIX } from './file-names.ts';
 import { diskFiles } from './files.ts';
 import { type Problem, Segment } from './reader.ts';
 
+export type { OpenedStore } from './arrange.ts';
 export { lockHolder, lockStore, processStartTicks } from './lock.ts';
 
 const SYSTEM_STORE = '/var/lib/tapio/ebpf';
@@ -113,13 +115,6 @@ function stableNames(directory: string): string[] {
 const TRIES = 10;
 const TRY_AGAIN_MS = 5;
 
-/** Segments that were opened, and what an answer from them lacks. */
-export interface OpenedStore {
-  readonly segments: readonly Segment[];
-  /** Segments that cannot be read at all, and gaps between those that can. */
-  readonly problems: readonly Problem[];
-}
-
 /**
  * Opens what can be read under `path`: a store, or one segment directory. The caller closes the segments.
  * One that is sealed between listing and opening is found under its new name. Throws TapioError where
@@ -141,7 +136,8 @@ export function openStore(path: string): OpenedStore {
         const segment = openListed(directory, problems);
         if (segment !== null) segments.push(segment);
       }
-      return { segments, problems: [...problems, ...gapsBetween(segments)] };
+      const arranged = arrange(segments);
+      return { ...arranged, problems: [...problems, ...arranged.problems] };
     } catch (error) {
       for (const segment of segments) segment.close();
       if (!(error instanceof Moved) || attempt === TRIES) {
@@ -150,28 +146,6 @@ export function openStore(path: string): OpenedStore {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, TRY_AGAIN_MS);
     }
   }
-}
-
-/** Rows that two segments of a recording leave out between them: a directory is gone. */
-function gapsBetween(segments: readonly Segment[]): Problem[] {
-  return segments.flatMap((segment, i) => {
-    const before = segments[i - 1];
-    if (before?.header.recording !== segment.header.recording) return [];
-    const last = before.commits?.lines.at(-1);
-    const begin = segment.commits?.begin;
-    if (last === undefined || !begin || begin.through_seq <= last.through_seq) return [];
-    const rows = begin.through_seq - last.through_seq;
-    return [
-      {
-        segment: segment.name,
-        text: `the segments between ${before.name} and this one are gone`,
-        rows,
-        type: null,
-        firstTs: BigInt(last.at) * 1_000_000n,
-        lastTs: BigInt(begin.at) * 1_000_000n,
-      },
-    ];
-  });
 }
 
 /** A segment was being sealed as it was opened: it is to be looked for again. */
@@ -189,24 +163,30 @@ function openListed(directory: string, problems: Problem[]): Segment | null {
     // Retired or sealed meanwhile: the next listing has it right.
     if (code === 'ENOENT' && !existsSync(directory)) throw new Moved('moved', { cause: error });
     if (!['ENOENT', 'segment_missing', 'segment_damaged'].includes(code)) throw error;
-    if (open) return nothingYet(directory);
-    problems.push(unreadable(name, (error as Error).message));
+    if (open) throwIfSealed(directory);
+    if (!open || hasEvents(directory)) problems.push(unreadable(name, (error as Error).message));
     return null;
   }
   if (!open || (segment.commits?.lines.length ?? 0) > 0) return segment;
+  try {
+    throwIfSealed(directory);
+    if (segment.commits?.lost) return segment;
+  } catch (error) {
+    segment.close();
+    throw error;
+  }
+  if (segment.commits === null) problems.push(unreadable(name, 'it has no commits.ndjson'));
   segment.close();
-  return nothingYet(directory);
-}
-
-// A segment's directory is made before its first line is; but it is also removed piece by piece, once
-// the merged one has the final name.
-function nothingYet(directory: string): null {
-  const sealed = basename(directory).slice(OPEN_PREFIX.length);
-  if (existsSync(join(dirname(directory), sealed))) throw new Moved('moved');
   return null;
 }
 
-function unreadable(segment: string, text: string): Problem {
-  const said = `cannot be read: ${text}`;
-  return { segment, text: said, rows: null, type: null, firstTs: null, lastTs: null };
+// An open segment's directory is removed piece by piece, once the merged one has the final name.
+function throwIfSealed(directory: string): void {
+  const sealed = basename(directory).slice(OPEN_PREFIX.length);
+  if (existsSync(join(dirname(directory), sealed))) throw new Moved('moved');
+}
+
+/** False of a directory that was only begun: its commits.ndjson is made before its event files are. */
+function hasEvents(directory: string): boolean {
+  return existsSync(directory) && readdirSync(directory).some((file) => file.endsWith('.arrow'));
 }

@@ -23,6 +23,19 @@ function atLeast(bytes: Uint8Array, length: number): void {
   if (bytes.byteLength < length) throw new RangeError('a buffer is too short for its rows');
 }
 
+/** Offsets of `count` values must go up, and end within what they point into. */
+function checkedOffsets(bytes: Uint8Array, count: number, limit: number): Int32Array {
+  if (count > 0) atLeast(bytes, (count + 1) * 4);
+  const offsets = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
+  let before = 0;
+  for (let i = 0; i <= count && i < offsets.length; i++) {
+    const offset = offsets[i] ?? 0;
+    if (offset < before || offset > limit) throw new RangeError('a value lies outside its buffer');
+    before = offset;
+  }
+  return offsets;
+}
+
 const WIDTHS: Readonly<Partial<Record<ColumnSpec['type'], number>>> = {
   u16: 2,
   name: 2,
@@ -112,13 +125,12 @@ class SliceVector<T extends Value> implements Vector {
   constructor(
     length: number,
     validity: Uint8Array,
-    offsets: Uint8Array,
+    offsets: Int32Array,
     slice: (from: number, to: number) => T,
   ) {
-    if (length > 0) atLeast(offsets, (length + 1) * 4);
     this.length = length;
     this.#validity = validity;
-    this.#offsets = new Int32Array(offsets.buffer, offsets.byteOffset, offsets.byteLength >> 2);
+    this.#offsets = offsets;
     this.#slice = slice;
   }
 
@@ -157,20 +169,28 @@ export function vectorOf(
     }
     case 'utf8': {
       const bytes = Buffer.from(third.buffer, third.byteOffset, third.byteLength);
-      return new SliceVector(length, validity, data, (from, to) =>
+      const offsets = checkedOffsets(data, length, bytes.length);
+      return new SliceVector(length, validity, offsets, (from, to) =>
         bytes.toString('utf8', from, to),
       );
     }
-    case 'bytes':
-      return new SliceVector(length, validity, data, (from, to) => third.subarray(from, to));
+    case 'bytes': {
+      const offsets = checkedOffsets(data, length, third.length);
+      return new SliceVector(length, validity, offsets, (from, to) => third.subarray(from, to));
+    }
     case 'u64s': {
       const values = new BigUint64Array(fourth.buffer, fourth.byteOffset, fourth.byteLength >> 3);
-      return new SliceVector(length, validity, data, (from, to) => [...values.subarray(from, to)]);
+      const offsets = checkedOffsets(data, length, values.length);
+      return new SliceVector(length, validity, offsets, (from, to) => [
+        ...values.subarray(from, to),
+      ]);
     }
     case 'texts': {
-      const inner = new Int32Array(fourth.buffer, fourth.byteOffset, fourth.byteLength >> 2);
       const bytes = Buffer.from(fifth.buffer, fifth.byteOffset, fifth.byteLength);
-      return new SliceVector(length, validity, data, (from, to) =>
+      const count = raw.nodes[1]?.length ?? 0;
+      const inner = checkedOffsets(fourth, count, bytes.length);
+      const offsets = checkedOffsets(data, length, count);
+      return new SliceVector(length, validity, offsets, (from, to) =>
         Array.from({ length: to - from }, (_, i) =>
           bytes.toString('utf8', inner[from + i], inner[from + i + 1]),
         ),

@@ -75,8 +75,8 @@ function lostCommits({ problems }: Segment): Damage {
 
 // The torn tail of an open segment is what a crash leaves, and no damage: nobody was promised it.
 function damageOfLines(directory: string, commits: Commits): Damage[] {
-  if (!commits.sealed || !commits.torn) return [];
-  if (existsSync(join(directory, DICTIONARY_LOG))) return [];
+  if (!commits.damaged) return [];
+  if (commits.sealed && existsSync(join(directory, DICTIONARY_LOG))) return [];
   const detail = 'some of its lines are missing or damaged';
   return [{ file: COMMITS_FILE, from: 0, to: commits.bytes, reason: 'commits', detail }];
 }

@@ -22,12 +22,14 @@ import {
   type CommitLine,
   type CommitPoint,
   type CommittedBatch,
+  checksumOf,
   commitText,
   fileState,
+  metadataOf,
   type SegmentHeader,
 } from './commits.ts';
 import { dictionaryLine } from './dictionary-log.ts';
-import { EventFiles, type IndexRow, indexRow, metadataOf, type Shape } from './event-files.ts';
+import { EventFiles, type IndexRow, indexRow, type Shape } from './event-files.ts';
 import {
   COMMITS_FILE,
   DICTIONARY_LOG,
@@ -62,6 +64,8 @@ export interface SealedSegment {
 export interface SegmentParts {
   readonly events: EventFiles;
   readonly commits: AppendFile;
+  /** Checksum of its first line. */
+  readonly id: string;
   /** Lines that `commits` has. */
   readonly lines: number;
   readonly dictionaryLog: AppendFile;
@@ -82,6 +86,7 @@ export class SegmentWriter {
   readonly #directory: string;
   readonly #events: EventFiles;
   readonly #commits: AppendFile;
+  #id: string;
   readonly #dictionaryLog: AppendFile;
   readonly #processes: Map<string, ProcessRow>;
   readonly #newProcesses: SmallRow[] = [];
@@ -111,6 +116,7 @@ export class SegmentWriter {
     this.#directory = openDirectory(segments, name);
     this.#events = parts.events;
     this.#commits = parts.commits;
+    this.#id = parts.id;
     this.#lines = parts.lines;
     this.#dictionaryLog = parts.dictionaryLog;
     this.#processLog = parts.processLog;
@@ -136,10 +142,12 @@ export class SegmentWriter {
     const directory = openDirectory(segments, name);
     files.makeDirectory(directory);
     const commits = files.create(join(directory, COMMITS_FILE));
-    commits.append([Buffer.from(commitText(0, { segment: header, begin }))]);
+    const first = commitText(0, { segment: header, begin });
+    commits.append([Buffer.from(first)]);
     const parts: SegmentParts = {
       events: new EventFiles(files, directory, header),
       commits,
+      id: checksumOf(first),
       lines: 1,
       dictionaryLog: files.create(join(directory, DICTIONARY_LOG)),
       processLog: null,
@@ -314,6 +322,8 @@ export class SegmentWriter {
   #sealMerged(merged: EventFiles, point: CommitPoint): SealedSegment {
     const directory = this.#sealDirectory();
     const losses = this.#copyLosses(directory);
+    const first = commitText(0, { segment: this.#header, begin: this.#begin });
+    this.#id = checksumOf(first);
     // A line for the batches, one for dictionaries and the rest: each piece has a checksum of its own.
     const before = [...merged.appendFiles(), ...losses];
     const rows = this.#lineText(1, point, merged, before, {});
@@ -322,7 +332,7 @@ export class SegmentWriter {
     for (const file of kept) file.sync();
     const commits = this.#files.create(join(directory, COMMITS_FILE));
     commits.append([
-      Buffer.from(commitText(0, { segment: this.#header, begin: this.#begin })),
+      Buffer.from(first),
       Buffer.from(rows),
       Buffer.from(this.#lineText(2, point, merged, kept, { sealed: true })),
     ]);
@@ -407,7 +417,7 @@ export class SegmentWriter {
       files: Object.fromEntries(states),
       ...more,
     };
-    return commitText(n, line);
+    return commitText(n, line, this.#id);
   }
 
   #newBatches(): Record<string, CommittedBatch[]> {

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   type CommitLine,
+  checksumOf,
   commitText,
   noPoint,
   parseCommitText,
@@ -46,6 +47,65 @@ test('no changed byte goes unseen', () => {
       if (changed !== text) expect(parseCommitText(changed)).toBeNull();
     }),
   );
+});
+
+const texts = (...numbers: number[]): string[] => {
+  const first = commitText(0, { segment: HEADER, begin: null });
+  const rest = numbers.map((n) => commitText(n, line(n * 10), checksumOf(first)));
+  return [first, ...rest];
+};
+
+function read(lines: readonly string[]): NonNullable<ReturnType<typeof readCommits>> {
+  writeFileSync(join(directory.path, COMMITS_FILE), lines.join(''));
+  const commits = readCommits(directory.path);
+  if (commits === null) throw new Error('there is a file');
+  return commits;
+}
+
+test('rows of lines that cannot be used are known by the last one', () => {
+  expect(read(texts(1, 2, 3))).toMatchObject({ torn: false, damaged: false, lost: null });
+  const dropped = read(texts(1, 3, 4));
+  expect(dropped).toMatchObject({ damaged: true, lines: { length: 1 }, lost: { rows: 30 } });
+  const [first = '', ...rest] = texts(1, 2, 3);
+  const damaged = rest.map((text, i) => (i === 0 ? text.replace('rows', 'rowz') : text));
+  expect(read([first, ...damaged])).toMatchObject({ lines: [], lost: { rows: 30 } });
+  // Behind the last line that verifies there may be others.
+  expect(read([...texts(1, 3), 'garbage\n'])).toMatchObject({ lost: { rows: null } });
+  expect(read([...texts(1, 2), 'garbage\n'])).toMatchObject({
+    lines: { length: 2 },
+    lost: { rows: null },
+  });
+});
+
+test('a line twice costs nothing; lines out of order are not used', () => {
+  expect(read(texts(1, 1, 2))).toMatchObject({ damaged: true, lines: { length: 2 }, lost: null });
+  expect(read(texts(2, 1, 3))).toMatchObject({ lines: { length: 0 }, lost: { rows: 30 } });
+});
+
+test('a power cut may tear the last line: that is no damage', () => {
+  const whole = commitText(3, line(30));
+  for (const torn of [whole.slice(0, 50), '\0'.repeat(80), `${'\0'.repeat(9)}${whole.slice(9)}`]) {
+    expect(read([...texts(1, 2), torn])).toMatchObject({ torn: true, damaged: false, lost: null });
+  }
+  expect(read([...texts(1, 2), whole.replace('rows', 'rowz')])).toMatchObject({ damaged: true });
+});
+
+test('a line of another segment is known as such, the first one too', () => {
+  const other = commitText(0, { segment: { ...HEADER, host: 'other' }, begin: null });
+  const theirs = commitText(2, line(77), checksumOf(other));
+  const [first = '', one = '', two = '', three = ''] = texts(1, 2, 3);
+  expect(read([first, one, theirs, three])).toMatchObject({
+    lines: [{ through_seq: 10 }],
+    lost: { rows: 20 },
+  });
+  expect(read([other, one, two, three])).toMatchObject({ header: null, lines: [] });
+  const sealed = commitText(2, { ...line(20), sealed: true }, checksumOf(first));
+  expect(read([other, one, sealed])).toMatchObject({ header: null, lines: { length: 2 } });
+  expect(read([first, one, sealed, theirs])).toMatchObject({
+    sealed: true,
+    damaged: true,
+    lines: [{}, { through_seq: 20 }],
+  });
 });
 
 test('reading stops at the first line that does not verify', () => {

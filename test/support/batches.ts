@@ -2,6 +2,7 @@
 // beside the values that a reader must give back.
 
 import { EVENT_TABLES, EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
+import { EVENTS } from '../../schemas/events.ts';
 import type { BatchItem, ColumnRegion, NewValues } from '../../src/event/batch.ts';
 import type { Value } from '../../src/segment/vectors.ts';
 
@@ -53,10 +54,12 @@ export class BatchMaker {
   readonly #random: () => number;
   readonly #dictionaries = new Map<string, Map<string, number>>();
   #seq = 1n;
-  #ts = 1_795_000_000_000_000_000n;
+  #ts: bigint;
 
-  constructor(seed: number) {
+  /** `ts`: where the times begin, ns. */
+  constructor(seed: number, ts = 1_795_000_000_000_000_000n) {
     this.#random = random(seed);
+    this.#ts = ts;
   }
 
   /** A new segment begins: its dictionaries are empty, seq and ts go on. */
@@ -70,7 +73,7 @@ export class BatchMaker {
     const cells = columns.map((column) => {
       const nulls = column.nullable ? [0, 0.5, 1][this.#below(3)] : 0;
       return Array.from({ length: count }, () =>
-        this.#random() < (nulls ?? 0) ? null : this.#value(column.name, column.type),
+        this.#random() < (nulls ?? 0) ? null : this.#value(type, column.name, column.type),
       );
     });
     return this.#lay(type, count, cells);
@@ -80,8 +83,12 @@ export class BatchMaker {
     return Math.floor(this.#random() * limit);
   }
 
-  #value(name: string, type: string): Value {
+  #value(of: EventType, name: string, type: string): Value {
     if (name === 'seq') return this.#seq++;
+    if (name === 'op') {
+      const ops = Object.keys(EVENTS[of].ops);
+      return ops[this.#below(ops.length)] ?? '';
+    }
     if (name === 'ts') {
       // Rows that came out late make ts go back.
       this.#ts += BigInt(this.#below(1000) - 10);

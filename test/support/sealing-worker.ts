@@ -12,8 +12,9 @@ const { segments, count, counter } = workerData as {
   counter: SharedArrayBuffer;
 };
 const durable = new Int32Array(counter);
+const maker = new BatchMaker(1);
 for (let i = 0; i < count; i++) {
-  const maker = new BatchMaker(i);
+  maker.beginSegment();
   const writer = SegmentWriter.create(
     diskFiles,
     segments,

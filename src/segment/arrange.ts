@@ -1,0 +1,136 @@
+// Puts the segments of a store in order, by what they say of themselves: a directory may have been renamed,
+// copied or removed.
+
+import type { EventType } from '../../schemas/arrow.ts';
+import { TapioError } from '../errors.ts';
+import type { Problem, Segment } from './reader.ts';
+
+/** Segments that were opened, and what an answer from them lacks. */
+export interface OpenedStore {
+  readonly segments: readonly Segment[];
+  /** Segments that cannot be read at all, and gaps between those that can. */
+  readonly problems: readonly Problem[];
+}
+
+/** The seqs of a segment: those behind `from`, up to `through`. */
+interface SeqRange {
+  readonly from: number;
+  readonly through: number;
+}
+
+/** What a segment's lines say, or, without the first of them, its rows; null where nothing can be sure. */
+function seqRangeOf(segment: Segment): SeqRange | null {
+  const { commits } = segment;
+  const last = commits?.lines.at(-1);
+  if (!commits || last === undefined) return null;
+  const through = last.through_seq;
+  if (commits.header !== null) return { from: commits.begin?.through_seq ?? 0, through };
+  return { from: firstSeq(segment, through + 1) - 1, through };
+}
+
+function firstSeq(segment: Segment, otherwise: number): number {
+  const firsts = segment.types().flatMap((type) => segment.batches(type).map((b) => b.firstSeq));
+  return Number(firsts.reduce((a, b) => (b < a ? b : a), BigInt(otherwise)));
+}
+
+interface Placed {
+  readonly segment: Segment;
+  readonly range: SeqRange | null;
+}
+
+/** By recording and then seq, whatever the names say: a directory may have been given another. */
+function inSeqOrder(segments: readonly Segment[]): Placed[] {
+  const recordings = new Map<string, (Placed & { from: number })[]>();
+  for (const segment of segments) {
+    const own = recordings.get(segment.header.recording) ?? [];
+    const range = seqRangeOf(segment);
+    own.push({ segment, range, from: range?.from ?? own.at(-1)?.from ?? 0 });
+    recordings.set(segment.header.recording, own);
+  }
+  return [...recordings.values()].flatMap((own) => own.sort((a, b) => a.from - b.from));
+}
+
+/** Segments of a store in order, each row once. */
+export function arrange(segments: readonly Segment[]): OpenedStore {
+  const kept: Placed[] = [];
+  const problems: Problem[] = [];
+  for (const placed of inSeqOrder(segments)) {
+    const at = kept.findLastIndex(({ range }) => range !== null);
+    const before = kept[at];
+    if (before === undefined || !overlap(before, placed)) kept.push(placed);
+    else kept[at] = better(before, placed, problems);
+  }
+  return {
+    segments: kept.map(({ segment }) => segment),
+    problems: [...problems, ...gapsBetween(kept)],
+  };
+}
+
+function overlap(a: Placed, b: Placed): boolean {
+  if (a.range === null || b.range === null) return false;
+  if (a.segment.header.recording !== b.segment.header.recording) return false;
+  if (b.range.from >= a.range.through) return false;
+  // Its rows decide, as they are what would come twice.
+  return firstSeq(b.segment, a.range.through + 1) <= a.range.through;
+}
+
+/** Of two segments that say they have the same rows, the one that has them; the other is closed. */
+function better(before: Placed, placed: Placed, problems: Problem[]): Placed {
+  const isBetter =
+    isReadable(placed.segment) &&
+    (!isReadable(before.segment) || (placed.range?.through ?? 0) > (before.range?.through ?? 0));
+  const [stays, left] = isBetter ? [placed, before] : [before, placed];
+  const { name } = left.segment;
+  if (isReadable(left.segment)) {
+    stays.segment.notes.push(`${name} has rows of ${stays.segment.name} again: it is left out`);
+  } else {
+    problems.push(unreadable(name, `its commit lines are those of ${stays.segment.name}`));
+  }
+  left.segment.close();
+  return stays;
+}
+
+/** True where its files are those that the commit lines speak of, as far as their heads tell. */
+function isReadable(segment: Segment): boolean {
+  const types = segment.types();
+  return types.length === 0 || types.some((type) => canOpen(segment, type));
+}
+
+function canOpen(segment: Segment, type: EventType): boolean {
+  try {
+    segment.file(type);
+    return true;
+  } catch (error) {
+    if (error instanceof TapioError) return false;
+    throw error;
+  }
+}
+
+/** Rows that two segments of a recording leave out between them: a directory is gone. */
+function gapsBetween(placed: readonly Placed[]): Problem[] {
+  return placed.flatMap(({ segment, range }, i) => {
+    const before = placed[i - 1];
+    if (before?.segment.header.recording !== segment.header.recording) return [];
+    if (!before.range || !range || range.from <= before.range.through) return [];
+    const last = before.segment.commits?.lines.at(-1);
+    const begin = segment.commits?.begin;
+    const offsets = [before.segment.tsOffset, segment.tsOffset];
+    const [low = 0n, high = 0n] = offsets.sort((a, b) => (a < b ? -1 : 1));
+    return [
+      {
+        segment: segment.name,
+        text: `the segments between ${before.segment.name} and this one are gone`,
+        rows: range.from - before.range.through,
+        type: null,
+        firstTs: last === undefined ? null : BigInt(last.newest) + low,
+        lastTs: begin ? BigInt(begin.newest) + high : null,
+      },
+    ];
+  });
+}
+
+/** The problem of a segment of which nothing can be read. */
+export function unreadable(segment: string, text: string): Problem {
+  const said = `cannot be read: ${text}`;
+  return { segment, text: said, rows: null, type: null, firstTs: null, lastTs: null };
+}
