@@ -84,7 +84,7 @@ function prepare({ store, retention: limits }: WorkerOptions): Prepared {
   const file = readStoreFile(store);
   const catalog = new CatalogCache(store, note);
   const retention = new Retention(diskFiles, segments, limits, heldSegments(segments));
-  retention.step(catalog, 0, Date.now());
+  while (retention.step(catalog, 0, Date.now()) > 0);
   const recovered = recover(store);
   for (const { name, sealed } of recovered) if (sealed !== null) retention.add({ name, ...sealed });
   catalog.sync(sealedNames(segments), (name) => new Segment(join(segments, name)));
