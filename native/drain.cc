@@ -178,27 +178,29 @@ bool Drain::take_record(tapio_header* header, uint32_t bytes, unsigned cpu) {
   const unsigned type = type_of_op[header->op];
   Table& table = tables_[type];
   if (!table.open && !(table.open = free_slot(type))) return false;
-  if (!decode(table, header, bytes, cpu)) {
+  if (!decode_row(*table.open, table.dictionaries, reasons_, header, bytes, cpu, next_seq_,
+                  ts_offset_)) {
     undecodable_++;
     return true;
   }
+  next_seq_++;
   events_[header->op]++;
   if (table.open->rows == kBatchRows || heaps_full(*table.open)) hand_over(type);
   return true;
 }
 
-bool Drain::decode(Table& table, const tapio_header* header, uint32_t bytes, unsigned cpu) {
-  Slot& slot = *table.open;
-  RowSink sink(slot, table.dictionaries, reasons_);
+bool decode_row(Slot& slot, Dictionaries& dictionaries, const DropReasons& reasons,
+                const tapio_header* header, uint32_t bytes, unsigned cpu, uint64_t seq,
+                int64_t ts_offset) {
+  RowSink sink(slot, dictionaries, reasons);
   const auto* record = reinterpret_cast<const unsigned char*>(header);
   if (!decode_fields(sink, header->op, record, bytes)) {
     sink.undo();
     return false;
   }
-  const int64_t ts = static_cast<int64_t>(header->ktime) + ts_offset_;
-  const uint64_t seq = next_seq_++;
+  const int64_t ts = static_cast<int64_t>(header->ktime) + ts_offset;
   bool is_new = false;
-  Interner& comms = table.dictionaries.of(k_comm);
+  Interner& comms = dictionaries.of(k_comm);
   const auto* comm = reinterpret_cast<const char*>(header->comm);
   const auto comm_bytes = static_cast<uint32_t>(strnlen(comm, sizeof(header->comm)));
   const uint32_t comm_index = comms.index_of(comm, comm_bytes, &is_new);
@@ -207,7 +209,7 @@ bool Drain::decode(Table& table, const tapio_header* header, uint32_t bytes, uns
   sink.common(k_seq, seq);
   sink.common(k_ts, ts);
   sink.common(k_cpu, static_cast<uint16_t>(cpu));
-  sink.common(k_op, table.dictionaries.op_index(k_op, header->op, name_of_op[header->op]));
+  sink.common(k_op, dictionaries.op_index(k_op, header->op, name_of_op[header->op]));
   sink.common(k_pid, header->pid);
   sink.common(k_pstart, header->pstart);
   sink.common(k_tid, header->tid);
