@@ -198,7 +198,8 @@ bool decode_row(Slot& slot, Dictionaries& dictionaries, const DropReasons& reaso
     sink.undo();
     return false;
   }
-  const int64_t ts = static_cast<int64_t>(header->ktime) + ts_offset;
+  // Unsigned: a forged time wraps.
+  const auto ts = static_cast<int64_t>(header->ktime + static_cast<uint64_t>(ts_offset));
   bool is_new = false;
   Interner& comms = dictionaries.of(k_comm);
   const auto* comm = reinterpret_cast<const char*>(header->comm);
