@@ -60,6 +60,8 @@ class RingReader {
     }
     settle(first_new);
     backlog_ = after > cursor_ ? after - cursor_ : 0;
+    // A full buffer must not wait for itself: all in it may have been stamped after `now` was read.
+    if (stop == Stop::kRoom && newest_ > floor_) floor_ = newest_;
     if (stop == Stop::kHead) floor_ = now;
     return floor_;
   }
