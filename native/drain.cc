@@ -16,6 +16,9 @@ constexpr microseconds kBusySleep{500};
 constexpr microseconds kIdleSleep{20'000};
 // A cycle that released this many rows finds more soon.
 constexpr size_t kBusyRows = 64;
+// Dictionaries are looked at after this many rows: each may bring a value to any of them.
+constexpr uint64_t kCheckRows = 4096;
+static_assert(kDict16Values + kCheckRows <= 65536);
 
 uint64_t thread_cpu_ns() {
   timespec used;
@@ -163,7 +166,6 @@ bool Drain::cycle(bool finishing) {
     return false;
   });
   if (stalled) return false;
-  if (dictionaries_full()) cut(false, ts_offset_);
   for (unsigned cpu = 0; cpu < merge_.cpus(); cpu++)
     if (merge_.reader(cpu).backlog() > RingReader::kChunkBytes / 4) return true;
   return finishing && !merge_.drained();
@@ -174,6 +176,10 @@ bool Drain::take_record(tapio_header* header, uint32_t bytes, unsigned cpu) {
   if (header->op == 0 || header->op >= TAPIO_OPS) {
     undecodable_++;
     return true;
+  }
+  if (++rows_since_check_ >= kCheckRows) {
+    rows_since_check_ = 0;
+    if (dictionaries_full()) cut(false, ts_offset_);
   }
   const unsigned type = type_of_op[header->op];
   Table& table = tables_[type];
