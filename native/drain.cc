@@ -16,6 +16,8 @@ constexpr microseconds kBusySleep{500};
 constexpr microseconds kIdleSleep{20'000};
 // A cycle that released this many rows finds more soon.
 constexpr size_t kBusyRows = 64;
+// At the end, after this many rounds in vain (a second), what is not committed is given up.
+constexpr unsigned kVainRounds = 2000;
 // Dictionaries are looked at after this many rows: each may bring a value to any of them.
 constexpr uint64_t kCheckRows = 4096;
 static_assert(kDict16Values + kCheckRows <= 65536);
@@ -119,6 +121,7 @@ DrainStats Drain::stats() {
 
 void Drain::run() {
   microseconds sleep = kBusySleep;
+  unsigned vain_rounds = 0;
   for (;;) {
     bool cut_wanted, finishing, paused;
     std::optional<int64_t> rotate_to;
@@ -138,6 +141,8 @@ void Drain::run() {
       cut(true, std::nullopt);
       return;
     }
+    vain_rounds = finishing && released == 0 ? vain_rounds + 1 : 0;
+    if (vain_rounds > kVainRounds) merge_.give_up();
     note_stats(released);
     if (more && released > 0) continue;
     sleep = released > kBusyRows ? kBusySleep : std::min(sleep * 2, kIdleSleep);

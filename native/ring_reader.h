@@ -48,6 +48,7 @@ class RingReader {
     const uint32_t words_before = used_;
     const uint64_t start = cursor_;
     const Stop stop = copy_until(head);
+    waits_ = stop == Stop::kUncommitted;
     std::atomic_thread_fence(std::memory_order_acquire);
     const uint64_t after = position_relaxed();
     if (validates_ && after > start && after - start > ring_bytes_ - TAPIO_BLOCK_BYTES) {
@@ -64,6 +65,12 @@ class RingReader {
     if (stop == Stop::kRoom && newest_ > floor_) floor_ = newest_;
     if (stop == Stop::kHead) floor_ = now;
     return floor_;
+  }
+
+  // Nobody writes any more: what is not committed never will be. Goes on at the next block if that
+  // is what the reader waits for.
+  void give_up() {
+    if (waits_) skip_block();
   }
 
   bool empty() const { return next_ == pending_.size(); }
@@ -133,8 +140,7 @@ class RingReader {
         // A writer commits within microseconds of reserving. What stays odd while the ring has
         // moved on by blocks will never be a record.
         if (head - cursor_ <= 2 * TAPIO_BLOCK_BYTES) return Stop::kUncommitted;
-        malformed_++;
-        cursor_ = (cursor_ | TAPIO_BLOCK_MASK) + 1;
+        skip_block();
         continue;
       }
       if (!pad) {
@@ -145,6 +151,12 @@ class RingReader {
       cursor_ += words * 8;
     }
     return Stop::kHead;
+  }
+
+  void skip_block() {
+    malformed_++;
+    cursor_ = (cursor_ | TAPIO_BLOCK_MASK) + 1;
+    waits_ = false;
   }
 
   static bool plausible(uint64_t words) {
@@ -220,6 +232,7 @@ class RingReader {
   uint64_t malformed_ = 0;
   uint64_t loss_first_ = 0, loss_last_ = 0;
   bool resynced_ = false;
+  bool waits_ = false;  // for a record to be committed
   bool validates_ = true;
 };
 
