@@ -154,14 +154,18 @@ class Table {
   explicit Table(unsigned type)
       : layout_(table_layout(type)),
         slot_(0, type, layout_),
-        dictionaries_(layout_),
+        dictionaries_(std::make_unique<Dictionaries>(layout_)),
         texts_(layout_.count) {}
 
   // Leaves nothing of the input before; the slot begins empty, with its last rows left, or with
   // the room of its lists almost used up.
   void begin(unsigned mode, unsigned spare) {
     end();
-    dictionaries_.clear();
+    // As after a start, or as after a rotation.
+    if (mode & 8)
+      dictionaries_->clear();
+    else
+      dictionaries_ = std::make_unique<Dictionaries>(layout_);
     for (auto& texts : texts_) texts.clear();
     CHECK(!heaps_full(slot_));
     if (mode == 1) slot_.rows = kBatchRows - 1 - spare;
@@ -199,7 +203,8 @@ class Table {
 #ifdef TAPIO_PLANTED_BUG
     bytes = TAPIO_RECORD_BYTES_MAX;  // a decoder that does not look at how long its record is
 #endif
-    const bool kept = decode_row(slot_, dictionaries_, reasons, header, bytes, cpu, seq, kTsOffset);
+    const bool kept =
+        decode_row(slot_, *dictionaries_, reasons, header, bytes, cpu, seq, kTsOffset);
     CHECK(kept == whole);
     CHECK(slot_.rows == row + kept);
     take_texts();
@@ -259,14 +264,14 @@ class Table {
   }
 
   void take_texts() {
-    for (auto& fresh : dictionaries_.take_fresh()) {
+    for (auto& fresh : dictionaries_->take_fresh()) {
       for (std::string& text : fresh.texts) {
         CHECK(is_utf8(text));
         texts_[fresh.column].push_back(std::move(text));
       }
     }
     for (unsigned i = 0; i < layout_.count; i++)
-      CHECK(texts_[i].size() == dictionaries_.of(i).size());
+      CHECK(texts_[i].size() == dictionaries_->of(i).size());
   }
 
   void check_bounds() const {
@@ -384,7 +389,7 @@ class Table {
 
   const TableLayout& layout_;
   Slot slot_;
-  Dictionaries dictionaries_;
+  std::unique_ptr<Dictionaries> dictionaries_;
   std::vector<std::vector<std::string>> texts_;  // by column, as handed to JS
   uint32_t first_ = 0;                           // row that the input begins at
   bool used_ = false;
