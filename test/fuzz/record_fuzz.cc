@@ -455,7 +455,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input input(data, size);
   const uint8_t begin = input.byte();
   std::vector<bool> begun(kTypes + 1);
-  for (uint64_t seq = 1; !input.empty() && seq <= 64; seq++) {
+  for (uint64_t seq = 1; !input.empty() && seq <= 160; seq++) {
     const std::string made = make_record(input);
     // Exactly as long as it is, so that reading past its end is seen.
     const auto bytes = static_cast<uint32_t>(made.size());
