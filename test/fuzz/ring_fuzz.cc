@@ -350,9 +350,16 @@ class Case {
     writer.put(at, 0);
     holes_ = true;
   }
+  // A commit word that is right for its place, where a record lies or anywhere, with any length or
+  // one about the block's end.
   void forge_commit(Writer& writer, unsigned choice, Input& input) {
-    const uint64_t at = writer.position() - input.take<uint16_t>() * uint64_t{8};
-    writer.put(at, Writer::commit_word(at, input.take<uint16_t>() & TAPIO_WORDS_MASK, choice & 1));
+    const auto back = input.take<uint16_t>();
+    uint64_t at = writer.position() - back * uint64_t{8};
+    if (choice & 2 && back < writer.records.size())
+      at = writer.records[writer.records.size() - 1 - back].position;
+    uint64_t words = input.take<uint16_t>();
+    if (choice & 4) words = (kBlock - (at & TAPIO_BLOCK_MASK)) / 8 + words % 8;
+    writer.put(at, Writer::commit_word(at, words & TAPIO_WORDS_MASK, choice & 1));
     relax();
   }
   void forge_header(Writer& writer, Input& input) {
