@@ -4,6 +4,8 @@
 #   run.sh SECONDS    fuzzes each target that long, beginning with the corpus
 #   run.sh merge      takes what fuzzing found into the corpus, minimised
 #   run.sh coverage   which lines of the code under test the corpus reaches
+# corpus/ is made by merge. crashes/ is kept by hand: inputs that found a bug, named after it, and those
+# that a check in the code is there for.
 set -eu
 cd "$(dirname "$0")/../.."
 what=${1:-replay}
