@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
  *
- * What user space tells the programs while they run: a mapped global that the addon writes.
+ * What user space tells the programs while they run, and what it leaves for the process that comes
+ * after it: mapped memory that the addon writes.
  */
 #ifndef TAPIO_CONFIG_H
 #define TAPIO_CONFIG_H
@@ -37,11 +38,40 @@ enum tapio_selection {
   TAPIO_EXCLUDE_CGROUP = 8,
 };
 
+/* Append only: a newer process takes over from programs that were loaded with this. */
 struct tapio_config {
-  __u64 ops;  /* bit per op id */
+  __u64 ops;  /* bit per op id; 0: every program returns at once */
   __u32 self; /* thread group of the recorder: never recorded, never counted */
   __u32 excludes;
+  __u64 deadline;    /* ktime by which the recorder says that it is there, again and again */
+  __u64 muted_since; /* ktime at which a program found the deadline past and set ops to 0 */
   __u8 calls[TAPIO_SYSCALLS_MAX];
+};
+
+#define TAPIO_SESSION_VERSION 1
+#define TAPIO_LAYOUTS_BYTES 32768
+
+/* Who made a set of rings and for what, for whoever finds it pinned. Append only; a reader that
+ * does not know the version leaves the rings alone. */
+struct tapio_session {
+  __u32 version;
+  __u32 cpus;
+  __u64 ring_bytes; /* per CPU */
+  __u64 secret;
+  __u64 made_at;      /* ktime */
+  __u64 program_hash; /* FNV-1a of the object that was loaded */
+  /* Sizes of what the rings consist of: all must be as the reader knows them. */
+  __u32 block_bytes;
+  __u32 header_bytes;
+  __u32 control_bytes;
+  __u32 config_bytes;
+  __u8 fingerprint[32]; /* of the event table, as text */
+  __u8 recording[64];
+  __u8 store[256];  /* path, for people */
+  __u32 holder_pid; /* who reads the rings; 0: nobody */
+  __u32 reserved;
+  __u64 holder_start;                /* clock ticks since boot, as /proc/PID/stat has it */
+  __u8 layouts[TAPIO_LAYOUTS_BYTES]; /* how records are laid out: schemas/generated/layouts.h */
 };
 
 /* A process that was alive when the source started, as the task iterator writes it. */

@@ -27,6 +27,15 @@ struct {
   __type(value, struct tapio_ring_control);
 } control SEC(".maps");
 
+/* No program reads it: it stays with the rings for the process that comes next. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct tapio_session);
+} session SEC(".maps");
+
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 1024);
@@ -149,6 +158,14 @@ static __noinline int pad_crossing(__u64 position, __u32 bytes) {
   return 0;
 }
 
+/* Nobody has read for longer than is allowed. A recorder that comes back clears muted_since and
+ * then sets ops: ops must be 0 before muted_since says so, or it could stay 0 unseen. */
+static __noinline int fall_silent(__u64 now) {
+  config.ops = 0;
+  __sync_val_compare_and_swap(&config.muted_since, 0, now);
+  return 0;
+}
+
 /*
  * Reserves `bytes` (a constant) and counts the record of `op`. Null when the CPU has no ring or
  * nested writers took the space three times; that is counted as refused. Fill and publish() what it
@@ -179,7 +196,9 @@ static __always_inline struct tapio_header *reserve(struct slot *slot, __u32 op,
       record->op = op;
       record->flags = 0;
       record->weight = 1;
-      record->ktime = bpf_ktime_get_ns();
+      __u64 now = bpf_ktime_get_ns();
+      record->ktime = now;
+      if (now > config.deadline) fall_silent(now);
       return record;
     }
     pad_crossing(position, bytes);

@@ -22,7 +22,7 @@ struct {
 
 SEC("tp_btf/sys_enter")
 int BPF_PROG(call_enter, struct pt_regs *regs, long number) {
-  if ((__u64)number >= TAPIO_SYSCALLS_MAX) return 0;
+  if (!config.ops || (__u64)number >= TAPIO_SYSCALLS_MAX) return 0;
   if (!(config.calls[number] & TAPIO_CALL_TIMED)) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
   __u32 tid = task->pid;
@@ -68,7 +68,7 @@ static __noinline int emit_call(struct task_struct *task, struct pt_regs *regs, 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(call_exit, struct pt_regs *regs, long ret) {
   __u64 number = call_number(regs);
-  if (number >= TAPIO_SYSCALLS_MAX) return 0;
+  if (!config.ops || number >= TAPIO_SYSCALLS_MAX) return 0;
   __u32 call = config.calls[number];
   if (!call) return 0;
   struct task_struct *task = bpf_get_current_task_btf();

@@ -6,7 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { geteuid, versions } from 'node:process';
 import { resolveConfig } from '../src/config.ts';
 import { lockHolder } from '../src/segment/store.ts';
-import { type Native, native } from '../src/source/binding.ts';
+import { type Native, native, PINS, type PinnedSet } from '../src/source/binding.ts';
 import { bytesText } from './format.ts';
 
 /** One finding. `needed`: without it nothing can be recorded. */
@@ -125,13 +125,13 @@ function hookChecks(addon: Native): Check[] {
 function mountChecks(): Check[] {
   const mounted = (readText('/proc/mounts') ?? '').split('\n').map((line) => line.split(' ')[2]);
   const wanted = [
-    ['tracefs', '/sys/kernel/tracing'],
-    ['bpf', '/sys/fs/bpf'],
+    ['tracefs', '/sys/kernel/tracing', 'not needed yet'],
+    ['bpf', '/sys/fs/bpf', 'without it a recorder that is killed loses what its rings hold'],
   ] as const;
-  return wanted.map(([type, path]) =>
+  return wanted.map(([type, path, why]) =>
     mounted.includes(type)
       ? ok('mounts', `${path} (${type})`)
-      : note('mounts', path, `not mounted, not needed yet: mount -t ${type} none ${path}`),
+      : note('mounts', path, `not mounted: mount -t ${type} none ${path} (${why})`),
   );
 }
 
@@ -174,6 +174,32 @@ function isWritable(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Rings that a recorder left behind as it died: they hold what a new start would go on with. */
+export function leftovers(addon: Native, store: string | null): PinnedSet[] {
+  const wanted = store === null ? null : resolve(store);
+  return addon
+    .pinned(PINS)
+    .filter((set) => !set.alive)
+    .filter((set) => wanted === null || (set.store !== null && resolve(set.store) === wanted));
+}
+
+/** Such rings in words. */
+export function leftoverText({ path, store, ringBytes, mutedSince }: PinnedSet): string {
+  const size = ringBytes === null ? '' : `, ${bytesText(ringBytes)}`;
+  const state = mutedSince === null || mutedSince === 0n ? 'still recording' : 'fallen silent';
+  return `${path} (store ${store ?? 'unknown'}${size}, ${state})`;
+}
+
+function leftoverChecks(addon: Native): Check[] {
+  return leftovers(addon, null).map((set) =>
+    note(
+      'leftovers',
+      leftoverText(set),
+      'its recorder died: start it again on that store to go on without a gap, or remove this with tapio-record doctor --clean',
+    ),
+  );
 }
 
 function memoryCheck(): Check {
@@ -235,6 +261,7 @@ export function allChecks(store: string): Check[] {
     ...privilegeChecks(),
     ...(addon === null ? [] : hookChecks(addon)),
     ...mountChecks(),
+    ...(addon === null ? [] : leftoverChecks(addon)),
     ...storeChecks(store),
     memoryCheck(),
     ...clockChecks(addon),

@@ -28,6 +28,28 @@ export function durationText(ns: number): string {
   return `${(ns / 1e9).toFixed(2)} s`;
 }
 
+const SPANS = [
+  ['d', 86_400],
+  ['h', 3600],
+  ['min', 60],
+  ['s', 1],
+] as const;
+
+/** A span in seconds as 5 h 20 min: its two largest units. */
+export function spanText(seconds: number): string {
+  if (!Number.isFinite(seconds)) return 'ever';
+  let rest = Math.round(seconds);
+  const parts: string[] = [];
+  for (const [unit, size] of SPANS) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0) parts.push(`${count} ${unit}`);
+    else if (parts.length > 0) break;
+    if (parts.length === 2) break;
+  }
+  return parts.length === 0 ? '0 s' : parts.join(' ');
+}
+
 /** Control characters of event strings, which a terminal would obey, made visible. */
 export function escapeControls(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.

@@ -18,11 +18,23 @@ function replayCommand(): string {
   return env.npm_lifecycle_event === undefined ? 'tapio-replay' : 'npx tapio-replay';
 }
 
+/** What was lost, by cause; a cause whose count nobody can know says so. */
+function lossLines(lost: Summary['lost'], width: number): string[] {
+  const all = rows(lost);
+  const sum = sumCounts(lost);
+  if (all.length === 0) return ['lost nothing'];
+  return [
+    `lost ${sum === 0 ? 'an unknown number' : countText(sum)}:`,
+    ...all.map(
+      ([name, n]) => `  ${name.padEnd(width)} ${(n === 0 ? 'unknown' : countText(n)).padStart(12)}`,
+    ),
+  ];
+}
+
 /** Text of the summary, several lines. */
 export function summaryText(summary: Summary): string {
   const replay = replayCommand();
   const events = sumCounts(summary.events);
-  const lost = sumCounts(summary.lost);
   const rate = summary.duration_s > 0 ? events / summary.duration_s : 0;
   const perEvent = events > 0 ? ` (${(summary.bytes / events).toFixed(1)} B/event)` : '';
   const cpu = summary.duration_s > 0 ? (summary.cpu_s / summary.duration_s) * 100 : 0;
@@ -32,10 +44,7 @@ export function summaryText(summary: Summary): string {
     ...rows(summary.events).map(
       ([name, n]) => `  ${name.padEnd(width)} ${countText(n).padStart(12)}`,
     ),
-    lost === 0 ? 'lost nothing' : `lost ${countText(lost)}:`,
-    ...rows(summary.lost).map(
-      ([name, n]) => `  ${name.padEnd(width)} ${countText(n).padStart(12)}`,
-    ),
+    ...lossLines(summary.lost, width),
     ...(summary.filtered > 0 ? [`left out by --exclude: ${countText(summary.filtered)}`] : []),
     ...(summary.late > 0 ? [`late: ${countText(summary.late)}`] : []),
     `${summary.segments} segment${summary.segments === 1 ? '' : 's'}, ${bytesText(summary.bytes)}${perEvent}; CPU ${summary.cpu_s.toFixed(2)} s (${cpu.toFixed(1)} % of a core), memory ${bytesText(summary.rss_bytes)}`,

@@ -15,6 +15,18 @@ await runProgram({
       about: 'the segments of a store: what and when',
       load: async () => (await import('./commands/segments.ts')).segments,
     },
+    account: {
+      about: 'issued, stored, lost, filtered: the sum, and whether it comes out',
+      load: async () => (await import('./commands/account.ts')).account,
+    },
+    verify: {
+      about: 'is everything as it was written?',
+      load: async () => (await import('./commands/verify.ts')).verify,
+    },
+    repair: {
+      about: 'salvage what verifies of damaged segments',
+      load: async () => (await import('./commands/repair.ts')).repair,
+    },
     schema: {
       about: 'event types, ops and fields',
       load: async () => (await import('./commands/schema.ts')).schema,

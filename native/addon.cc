@@ -7,10 +7,13 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "drain.h"
 #include "live_source.h"
+#include "pins.h"
 #include "synthetic_source.h"
 #include "syscalls.h"
 
@@ -70,6 +73,41 @@ SourceConfig config_of(const Napi::Object& object) {
   return config;
 }
 
+std::vector<uint64_t> counters_of(const Napi::Value& value) {
+  const auto array = value.As<Napi::BigUint64Array>();
+  return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+std::optional<ResumePoint> point_of(const Napi::Value& value) {
+  if (!value.IsObject()) return std::nullopt;
+  const auto object = value.As<Napi::Object>();
+  ResumePoint point;
+  point.rings = object.Get("rings").As<Napi::String>().Utf8Value();
+  point.positions = counters_of(object.Get("positions"));
+  point.ahead = list_of<std::vector<uint64_t>>(
+      object.Get("ahead"), [](const Napi::Value& v) { return list_of<uint64_t>(v, uint64_of); });
+  point.consumed = counters_of(object.Get("consumed"));
+  point.lost = counters_of(object.Get("lost"));
+  point.own = counters_of(object.Get("own"));
+  point.malformed = counters_of(object.Get("malformed"));
+  point.late = uint64_of(object.Get("late"));
+  point.newest = uint64_of(object.Get("newest"));
+  return point;
+}
+
+LiveOptions live_options_of(const Napi::Object& object, uint64_t ring_bytes) {
+  LiveOptions options;
+  options.ring_bytes = ring_bytes;
+  options.orphan_timeout_ns = uint64_of(object.Get("orphanTimeoutNs"));
+  if (object.Get("pins").IsObject()) {
+    const auto pins = object.Get("pins").As<Napi::Object>();
+    options.pin_directory = pins.Get("directory").As<Napi::String>().Utf8Value();
+    options.recording = pins.Get("recording").As<Napi::String>().Utf8Value();
+    options.store = pins.Get("store").As<Napi::String>().Utf8Value();
+  }
+  return options;
+}
+
 double number_or(const Napi::Object& object, const char* name, double fallback) {
   const Napi::Value value = object.Get(name);
   return value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : fallback;
@@ -84,7 +122,8 @@ class Source : public Napi::ObjectWrap<Source> {
          InstanceMethod<&Source::slot_buffer>("slotBuffer"), InstanceMethod<&Source::take>("take"),
          InstanceMethod<&Source::release>("release"), InstanceMethod<&Source::cut>("cut"),
          InstanceMethod<&Source::configure>("configure"), InstanceMethod<&Source::stats>("stats"),
-         InstanceMethod<&Source::pause>("pause"), InstanceMethod<&Source::stop>("stop"),
+         InstanceMethod<&Source::pause>("pause"), InstanceMethod<&Source::rewind>("rewind"),
+         InstanceMethod<&Source::forget>("forget"), InstanceMethod<&Source::stop>("stop"),
          InstanceMethod<&Source::close>("close")});
   }
 
@@ -94,9 +133,12 @@ class Source : public Napi::ObjectWrap<Source> {
     drain_options_.ts_offset = int64_of(options.Get("tsOffset"));
     drain_options_.next_seq = uint64_of(options.Get("nextSeq"));
     drain_options_.slots_per_type = uint32_of(options.Get("slotsPerType"));
+    drain_options_.point = point_of(options.Get("resume"));
     const auto ring_bytes = static_cast<uint64_t>(number_or(options, "ringBytes", 64 << 20));
     if (options.Get("kind").As<Napi::String>().Utf8Value() == "live") {
-      raw_ = make_live_source(ring_bytes);
+      raw_ = make_live_source(live_options_of(options, ring_bytes));
+      const uint64_t timeout = uint64_of(options.Get("orphanTimeoutNs"));
+      drain_options_.beat_ns = std::min(drain_options_.beat_ns, timeout / 4);
     } else {
       SyntheticOptions synthetic;
       synthetic.ring_bytes = ring_bytes;
@@ -112,29 +154,46 @@ class Source : public Napi::ObjectWrap<Source> {
   // Without close() before it (the thread was ended), JS can be asked nothing any more: only what
   // is ours is freed, and the environment ends the wake function itself.
   ~Source() override {
-    if (raw_) raw_->stop();
     drain_.reset();
     raw_.reset();
   }
 
  private:
   Napi::Value cpus(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), raw_ ? raw_->rings().cpus : 0);
+    const std::vector<RingSet> sets = raw_ ? raw_->sets() : std::vector<RingSet>{};
+    return Napi::Number::New(info.Env(), sets.empty() ? 0 : sets.back().rings.cpus);
   }
 
   Napi::Value start(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    std::vector<ProcessSnapshot> alive;
-    if (const SourceError error = raw_->start(config_, &alive)) {
+    StartResult result;
+    const ResumePoint* point = drain_options_.point ? &*drain_options_.point : nullptr;
+    if (const SourceError error = raw_->start(config_, point, &result)) {
       js_error(env, error.code, error.message).ThrowAsJavaScriptException();
       return env.Undefined();
     }
-    drain_ = std::make_unique<Drain>(raw_->rings(), raw_->drop_reasons(), drain_options_, [this] {
-      // One call in flight is enough: the JS side takes all there is.
-      if (!wake_pending_.exchange(true)) wake_.NonBlockingCall();
-    });
+    drain_options_.handover = result.handover;
+    drain_options_.self = result.self;
+    drain_ = std::make_unique<Drain>(
+        raw_->sets(), raw_->drop_reasons(), drain_options_,
+        [this] {
+          // One call in flight is enough: the JS side takes all there is.
+          if (!wake_pending_.exchange(true)) wake_.NonBlockingCall();
+        },
+        [raw = raw_.get()](uint64_t now) { return raw->beat(now); });
     buffers_.resize(drain_->slot_count());
     drain_->start();
+    auto out = Napi::Object::New(env);
+    out.Set("alive", alive_list(env, result.alive));
+    out.Set("how", result.how);
+    out.Set("resumed", result.resumed);
+    auto notes = Napi::Array::New(env, result.notes.size());
+    for (uint32_t i = 0; i < result.notes.size(); i++) notes.Set(i, result.notes[i]);
+    out.Set("notes", notes);
+    return out;
+  }
+
+  static Napi::Array alive_list(Napi::Env env, const std::vector<ProcessSnapshot>& alive) {
     auto out = Napi::Array::New(env, alive.size());
     for (uint32_t i = 0; i < alive.size(); i++) {
       auto process = Napi::Object::New(env);
@@ -200,19 +259,36 @@ class Source : public Napi::ObjectWrap<Source> {
   Napi::Value cut_item(Napi::Env env, const Cut& cut) {
     auto out = Napi::Object::New(env);
     out.Set("kind", "cut");
+    out.Set("rings", cut.rings);
+    out.Set("ended", cut.ended);
     out.Set("throughSeq", big(env, cut.through_seq));
     out.Set("rotated", cut.rotated);
     out.Set("tsOffset", big(env, cut.ts_offset));
     out.Set("final", cut.final);
     out.Set("positions", to_array(env, cut.positions));
+    auto ahead = Napi::Array::New(env, cut.ahead.size());
+    for (uint32_t cpu = 0; cpu < cut.ahead.size(); cpu++) {
+      auto positions = Napi::Array::New(env, cut.ahead[cpu].size());
+      for (uint32_t i = 0; i < cut.ahead[cpu].size(); i++)
+        positions.Set(i, big(env, cut.ahead[cpu][i]));
+      ahead.Set(cpu, positions);
+    }
+    out.Set("ahead", ahead);
+    out.Set("emitted", to_array(env, cut.emitted));
     out.Set("consumed", to_array(env, cut.consumed));
+    out.Set("own", to_array(env, cut.own));
     out.Set("lost", to_array(env, cut.lost));
     out.Set("filtered", to_array(env, cut.filtered));
     out.Set("refused", to_array(env, cut.refused));
     out.Set("lossFirst", to_array(env, cut.loss_first));
     out.Set("lossLast", to_array(env, cut.loss_last));
     out.Set("late", big(env, cut.late));
-    out.Set("malformed", big(env, cut.malformed));
+    out.Set("newest", big(env, cut.newest));
+    out.Set("malformed", to_array(env, cut.malformed));
+    out.Set("mutedFirst", big(env, cut.muted.first));
+    out.Set("mutedLast", big(env, cut.muted.last));
+    out.Set("handoverFirst", big(env, cut.handover.first));
+    out.Set("handoverLast", big(env, cut.handover.last));
     return out;
   }
 
@@ -248,6 +324,23 @@ class Source : public Napi::ObjectWrap<Source> {
 
   void pause(const Napi::CallbackInfo& info) { drain_->pause(info[0].ToBoolean()); }
 
+  void rewind(const Napi::CallbackInfo& info) {
+    const auto options = info[0].As<Napi::Object>();
+    const std::optional<ResumePoint> point = point_of(options.Get("point"));
+    drain_->rewind(int64_of(options.Get("tsOffset")), uint64_of(options.Get("nextSeq")),
+                   point ? &*point : nullptr);
+  }
+
+  void forget(const Napi::CallbackInfo& info) {
+    const std::string rings = info[0].As<Napi::String>().Utf8Value();
+    if (!drain_->forget(rings)) {
+      js_error(info.Env(), "internal", "rings " + rings + " are still being drained")
+          .ThrowAsJavaScriptException();
+      return;
+    }
+    raw_->forget(rings);
+  }
+
   void stop(const Napi::CallbackInfo&) {
     raw_->stop();
     drain_->finish();
@@ -257,7 +350,6 @@ class Source : public Napi::ObjectWrap<Source> {
 
   void shut() {
     if (!raw_) return;
-    raw_->stop();
     for (auto& buffer : buffers_)
       if (!buffer.IsEmpty()) buffer.Value().Detach();
     buffers_.clear();
@@ -341,6 +433,34 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
   return out;
 }
 
+Napi::Value pinned(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::vector<PinnedSet> sets = pinned_sets(info[0].As<Napi::String>().Utf8Value());
+  auto out = Napi::Array::New(env, sets.size());
+  for (uint32_t i = 0; i < sets.size(); i++) {
+    const PinnedSet& set = sets[i];
+    const Napi::Value none = env.Null();
+    const auto known = [&](Napi::Value value) { return set.readable ? value : none; };
+    auto one = Napi::Object::New(env);
+    one.Set("store", known(Napi::String::New(env, set.store)));
+    one.Set("path", set.path);
+    one.Set("recording", known(Napi::String::New(env, set.recording)));
+    one.Set("rings", set.rings);
+    one.Set("pid", known(Napi::Number::New(env, set.pid)));
+    one.Set("alive", set.alive);
+    one.Set("ringBytes", known(Napi::Number::New(env, static_cast<double>(set.ring_bytes))));
+    one.Set("mutedSince", known(big(env, set.muted_since)));
+    out.Set(i, one);
+  }
+  return out;
+}
+
+void unpin_set(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].As<Napi::String>().Utf8Value();
+  if (!unpin(path))
+    js_error(info.Env(), "io", path + " is not in a BPF file system").ThrowAsJavaScriptException();
+}
+
 Napi::Value peer_credentials(const Napi::CallbackInfo& info) {
   ucred peer = {};
   socklen_t size = sizeof(peer);
@@ -392,6 +512,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("columns", Napi::Function::New(env, columns));
   exports.Set("syscalls", Napi::Function::New(env, syscalls));
   exports.Set("probe", Napi::Function::New(env, probe));
+  exports.Set("pinned", Napi::Function::New(env, pinned));
+  exports.Set("unpin", Napi::Function::New(env, unpin_set));
   exports.Set("peerCredentials", Napi::Function::New(env, peer_credentials));
   exports.Set("clocks", Napi::Function::New(env, clocks));
   exports.Set(

@@ -16,8 +16,8 @@ constexpr microseconds kBusySleep{500};
 constexpr microseconds kIdleSleep{20'000};
 // A cycle that released this many rows finds more soon.
 constexpr size_t kBusyRows = 64;
-// At the end, after this many rounds in vain (a second), what is not committed is given up.
-constexpr unsigned kVainRounds = 2000;
+// At a ring's end, after this long in vain, what is not committed is given up.
+constexpr uint64_t kVainNs = 1'000'000'000;
 // Dictionaries are looked at after this many rows: each may bring a value to any of them.
 constexpr uint64_t kCheckRows = 4096;
 static_assert(kDict16Values + kCheckRows <= 65536);
@@ -26,6 +26,12 @@ uint64_t thread_cpu_ns() {
   timespec used;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
   return static_cast<uint64_t>(used.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(used.tv_nsec);
+}
+
+Interval united(const Interval& a, const Interval& b) {
+  if (a.last == 0) return b;
+  if (b.last == 0) return a;
+  return {std::min(a.first, b.first), std::max(a.last, b.last)};
 }
 
 }  // namespace
@@ -41,14 +47,17 @@ const TableLayout& table_layout(unsigned type) {
   return layouts[type];
 }
 
-Drain::Drain(const Rings& rings, DropReasons reasons, DrainOptions options,
-             std::function<void()> wake)
-    : rings_(rings),
-      reasons_(std::move(reasons)),
-      merge_(rings),
+Drain::Drain(std::vector<RingSet> sets, DropReasons reasons, DrainOptions options,
+             std::function<void()> wake, std::function<Interval(uint64_t)> beat)
+    : reasons_(std::move(reasons)),
+      self_(options.self),
+      beat_ns_(options.beat_ns),
       wake_(std::move(wake)),
+      beat_(std::move(beat)),
       ts_offset_(options.ts_offset),
-      next_seq_(options.next_seq) {
+      next_seq_(options.next_seq),
+      handover_(options.handover),
+      sets_(std::move(sets)) {
   for (unsigned type = 0; type <= kTypes; type++) tables_.emplace_back(table_layout(type));
   for (unsigned type = 1; type <= kTypes; type++) {
     for (unsigned i = 0; i < options.slots_per_type; i++) {
@@ -57,15 +66,88 @@ Drain::Drain(const Rings& rings, DropReasons reasons, DrainOptions options,
       free_[type].push_back(id);
     }
   }
+  begin(options.point ? &*options.point : nullptr);
 }
 
-Drain::~Drain() {
+Drain::~Drain() { end_thread(); }
+
+void Drain::end_thread() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   wakeup_.notify_all();
   if (thread_.joinable()) thread_.join();
+}
+
+// Stands at the point in the rings that it names, or at the beginning of the first. No thread runs.
+void Drain::begin(const ResumePoint* point) {
+  at_ = 0;
+  bool resumes = false;
+  for (size_t i = 0; point && i < sets_.size(); i++) {
+    if (sets_[i].id != point->rings) continue;
+    at_ = i;
+    resumes = point->fits(sets_[i].rings);
+  }
+  enter_set(at_);
+  if (resumes) {
+    merge_->resume(*point);
+    undecodable_ = point->malformed;
+  } else if (point) {
+    merge_->set_newest(point->newest);
+  }
+}
+
+// Stands at the beginning of a set.
+void Drain::enter_set(size_t at) {
+  at_ = at;
+  rings_ = sets_[at].rings;
+  transcoder_ = sets_[at].transcoder;
+  merge_.emplace(rings_, self_);
+  undecodable_.assign(TAPIO_OPS_MAX, 0);
+}
+
+void Drain::rewind(int64_t ts_offset, uint64_t next_seq, const ResumePoint* point) {
+  end_thread();
+  // What is told only once is told again where nobody has heard it.
+  for (const Item& item : queue_) {
+    const Cut* cut = std::get_if<Cut>(&item);
+    if (!cut) continue;
+    muted_ = united(muted_, cut->muted);
+    handover_ = united(handover_, cut->handover);
+  }
+  queue_.clear();
+  for (Table& table : tables_) {
+    table.dictionaries.clear();
+    table.open = nullptr;
+  }
+  for (auto& free : free_) free.clear();
+  for (auto& slot : slots_) {
+    slot->reset();
+    free_[slot->type].push_back(slot->id);
+  }
+  ts_offset_ = ts_offset;
+  next_seq_ = next_seq;
+  cut_wanted_ = false;
+  rotate_to_.reset();
+  begin(point);
+  over_ = false;
+  stopping_ = false;
+  paused_ = true;
+  start();
+}
+
+bool Drain::forget(const std::string& rings) {
+  std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < sets_.size(); i++) {
+    if (sets_[i].id != rings) continue;
+    if (i + 1 == sets_.size()) return over_;
+    if (i >= at_) return false;
+    sets_.erase(sets_.begin() + static_cast<ptrdiff_t>(i));
+    at_--;
+    return true;
+  }
+  return true;
 }
 
 void Drain::start() {
@@ -121,28 +203,40 @@ DrainStats Drain::stats() {
 
 void Drain::run() {
   microseconds sleep = kBusySleep;
-  unsigned vain_rounds = 0;
+  uint64_t progress_at = monotonic_ns();
   for (;;) {
-    bool cut_wanted, finishing, paused;
+    bool cut_wanted, finishing, paused, last;
     std::optional<int64_t> rotate_to;
     {
       std::lock_guard lock(mutex_);
       if (stopping_) return;
       paused = paused_;
       finishing = finishing_;
+      last = is_last();
       cut_wanted = !paused && std::exchange(cut_wanted_, false);
       if (cut_wanted) rotate_to = std::exchange(rotate_to_, std::nullopt);
     }
+    note_beat();
     const uint64_t before = next_seq_;
-    const bool more = !paused && cycle(finishing);
+    // Nobody writes these rings any more: they are drained to their end.
+    const bool over = finishing || !last;
+    const bool more = !paused && cycle(over);
     const size_t released = next_seq_ - before;
-    if (cut_wanted) cut(false, rotate_to);
-    if (finishing && !more && merge_.drained()) {
-      cut(true, std::nullopt);
-      return;
+    if (cut_wanted) cut(false, false, rotate_to);
+    if (over && !paused && !more && merge_->drained()) {
+      if (last) {
+        next_beat_ = 0;  // what it has to tell has no later cut
+        note_beat();
+        cut(true, true, std::nullopt);
+        return;
+      }
+      end_set();
+      progress_at = monotonic_ns();
+      continue;
     }
-    vain_rounds = finishing && released == 0 ? vain_rounds + 1 : 0;
-    if (vain_rounds > kVainRounds) merge_.give_up();
+    const uint64_t now = monotonic_ns();
+    if (!over || paused || released > 0) progress_at = now;
+    if (now - progress_at > kVainNs) merge_->give_up();
     note_stats(released);
     if (more && released > 0) continue;
     sleep = released > kBusyRows ? kBusySleep : std::min(sleep * 2, kIdleSleep);
@@ -159,39 +253,62 @@ void Drain::run() {
 }
 
 // Reads and decodes once. True when the rings held more than was taken.
-bool Drain::cycle(bool finishing) {
-  if (finishing)
-    merge_.refill_all();
+bool Drain::cycle(bool over) {
+  if (over)
+    merge_->refill_all();
   else
-    merge_.refill();
+    merge_->refill();
   bool stalled = false;
-  merge_.release([&](tapio_header* header, uint32_t bytes, unsigned cpu) {
+  merge_->release([&](tapio_header* header, uint32_t bytes, unsigned cpu) {
     if (take_record(header, bytes, cpu)) return true;
     stalled = true;
     return false;
   });
   if (stalled) return false;
-  for (unsigned cpu = 0; cpu < merge_.cpus(); cpu++)
-    if (merge_.reader(cpu).backlog() > RingReader::kChunkBytes / 4) return true;
-  return finishing && !merge_.drained();
+  for (unsigned cpu = 0; cpu < merge_->cpus(); cpu++)
+    if (merge_->reader(cpu).backlog() > RingReader::kChunkBytes / 4) return true;
+  return over && !merge_->drained();
+}
+
+// Goes on with the next rings. Whoever has the cut may let go of the old ones, so nothing touches
+// them after it is handed over.
+void Drain::end_set() {
+  for (unsigned type = 1; type <= kTypes; type++) hand_over(type);
+  Cut cut = make_cut(true);
+  const uint64_t newest = merge_->newest();
+  {
+    std::lock_guard lock(mutex_);
+    enter_set(at_ + 1);
+  }
+  merge_->set_newest(newest);
+  push(std::move(cut));
 }
 
 // False when there is no memory for its row now.
-bool Drain::take_record(tapio_header* header, uint32_t bytes, unsigned cpu) {
+bool Drain::take_record(const tapio_header* header, uint32_t bytes, unsigned cpu) {
   if (header->op == 0 || header->op >= TAPIO_OPS) {
-    undecodable_++;
+    undecodable_[0]++;
     return true;
   }
   if (++rows_since_check_ >= kCheckRows) {
     rows_since_check_ = 0;
-    if (dictionaries_full()) cut(false, ts_offset_);
+    if (dictionaries_full()) cut(false, false, ts_offset_);
   }
   const unsigned type = type_of_op[header->op];
   Table& table = tables_[type];
+  if (transcoder_) {
+    auto* rewritten = reinterpret_cast<unsigned char*>(rewritten_.data());
+    bytes = transcoder_->rewrite(reinterpret_cast<const unsigned char*>(header), bytes, rewritten);
+    if (bytes == 0) {
+      undecodable_[header->op]++;
+      return true;
+    }
+    header = reinterpret_cast<tapio_header*>(rewritten);
+  }
   if (!table.open && !(table.open = free_slot(type))) return false;
   if (!decode_row(*table.open, table.dictionaries, reasons_, header, bytes, cpu, next_seq_,
                   ts_offset_)) {
-    undecodable_++;
+    undecodable_[header->op]++;
     return true;
   }
   next_seq_++;
@@ -259,17 +376,40 @@ void Drain::hand_over(unsigned type) {
   table.open = nullptr;
 }
 
-void Drain::cut(bool final, std::optional<int64_t> rotate_to) {
+void Drain::cut(bool ended, bool final, std::optional<int64_t> rotate_to) {
   for (unsigned type = 1; type <= kTypes; type++) hand_over(type);
-  Cut cut;
-  cut.through_seq = next_seq_ - 1;
+  Cut cut = make_cut(ended);
   cut.final = final;
+  if (rotate_to) {
+    cut.rotated = true;
+    ts_offset_ = *rotate_to;
+    for (Table& table : tables_) table.dictionaries.clear();
+  }
+  cut.ts_offset = ts_offset_;
+  if (final) {
+    std::lock_guard lock(mutex_);
+    over_ = true;
+  }
+  push(std::move(cut));
+}
+
+Cut Drain::make_cut(bool ended) {
+  Cut cut;
+  {
+    std::lock_guard lock(mutex_);
+    cut.rings = sets_[at_].id;
+  }
+  cut.ended = ended;
+  cut.through_seq = next_seq_ - 1;
+  cut.ts_offset = ts_offset_;
   const unsigned cpus = rings_.cpus;
   cut.refused.resize(TAPIO_REFUSALS * cpus * TAPIO_OPS_MAX);
   for (unsigned cpu = 0; cpu < cpus; cpu++) {
-    RingReader& reader = merge_.reader(cpu);
+    RingReader& reader = merge_->reader(cpu);
     const tapio_ring_control& control = rings_.control[cpu];
     cut.positions.push_back(reader.settled_position());
+    cut.ahead.push_back(reader.ahead());
+    const auto lost = merge_->lost_for_good(cpu);
     uint64_t first, last;
     reader.take_loss(&first, &last);
     cut.loss_first.push_back(first);
@@ -278,24 +418,24 @@ void Drain::cut(bool final, std::optional<int64_t> rotate_to) {
       const auto read = [](const __u64& counter) {
         return std::atomic_ref<const __u64>(counter).load(std::memory_order_relaxed);
       };
-      const uint64_t consumed = merge_.counts(cpu, op).consumed;
-      cut.consumed.push_back(consumed);
+      const OpCounts& counts = merge_->counts(cpu, op);
+      const uint64_t emitted = read(control.emitted[op]);
+      cut.emitted.push_back(emitted);
+      cut.consumed.push_back(counts.consumed);
+      cut.own.push_back(counts.own);
       // At the end nothing is under way, and what was emitted and not read is lost.
-      cut.lost.push_back(final ? read(control.emitted[op]) - consumed : merge_.lost(cpu, op));
+      cut.lost.push_back(ended ? emitted - counts.consumed - counts.own : lost[op]);
       cut.filtered.push_back(read(control.filtered[op]));
       for (unsigned cause = 0; cause < TAPIO_REFUSALS; cause++)
         cut.refused[(cause * cpus + cpu) * TAPIO_OPS_MAX + op] = read(control.refused[cause][op]);
     }
   }
-  cut.late = merge_.late();
+  cut.late = merge_->late();
+  cut.newest = merge_->newest();
   cut.malformed = undecodable_;  // what the readers skipped is among the lost
-  if (rotate_to) {
-    cut.rotated = true;
-    ts_offset_ = *rotate_to;
-    for (Table& table : tables_) table.dictionaries.clear();
-  }
-  cut.ts_offset = ts_offset_;
-  push(std::move(cut));
+  cut.muted = std::exchange(muted_, {});
+  cut.handover = std::exchange(handover_, {});
+  return cut;
 }
 
 void Drain::push(Item item) {
@@ -306,20 +446,27 @@ void Drain::push(Item item) {
   wake_();
 }
 
+void Drain::note_beat() {
+  const uint64_t now = monotonic_ns();
+  if (!beat_ || now < next_beat_) return;
+  next_beat_ = now + beat_ns_;
+  muted_ = united(muted_, beat_(now));
+}
+
 void Drain::note_stats(size_t released) {
   double backlog = 0;
-  for (unsigned cpu = 0; cpu < merge_.cpus(); cpu++)
-    backlog = std::max(backlog, static_cast<double>(merge_.reader(cpu).backlog()) /
+  for (unsigned cpu = 0; cpu < merge_->cpus(); cpu++)
+    backlog = std::max(backlog, static_cast<double>(merge_->reader(cpu).backlog()) /
                                     static_cast<double>(rings_.ring_bytes));
   std::lock_guard lock(mutex_);
   stats_.backlog = std::max(stats_.backlog, backlog);
   stats_.cpu_ns = thread_cpu_ns();
   if (released == 0) return;
   stats_.events = events_;
-  stats_.late = merge_.late();
+  stats_.late = merge_->late();
   for (unsigned op = 0; op < TAPIO_OPS_MAX; op++) {
     stats_.lost[op] = 0;
-    for (unsigned cpu = 0; cpu < merge_.cpus(); cpu++) stats_.lost[op] += merge_.lost(cpu, op);
+    for (unsigned cpu = 0; cpu < merge_->cpus(); cpu++) stats_.lost[op] += merge_->lost(cpu, op);
   }
 }
 

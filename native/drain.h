@@ -35,15 +35,20 @@ struct Batch {
 };
 
 struct Cut {
+  std::string rings;
+  bool ended = false;  // nothing more will come from these rings
   uint64_t through_seq = 0;
   bool rotated = false;
   int64_t ts_offset = 0;  // from here on
   bool final = false;
   std::vector<uint64_t> positions;
-  std::vector<uint64_t> consumed, lost, filtered, refused;
+  std::vector<std::vector<uint64_t>> ahead;
+  std::vector<uint64_t> emitted, consumed, own, lost, filtered, refused;
   std::vector<uint64_t> loss_first, loss_last;
   uint64_t late = 0;
-  uint64_t malformed = 0;
+  uint64_t newest = 0;
+  std::vector<uint64_t> malformed;  // per op
+  Interval muted, handover;
 };
 
 using Item = std::variant<Batch, Cut>;
@@ -52,6 +57,10 @@ struct DrainOptions {
   int64_t ts_offset = 0;
   uint64_t next_seq = 1;
   unsigned slots_per_type = 4;
+  std::optional<ResumePoint> point;
+  ProcessId self;     // whose records are not handed over
+  Interval handover;  // told by the first cut
+  uint64_t beat_ns = 1'000'000'000;
 };
 
 struct DrainStats {
@@ -64,11 +73,18 @@ struct DrainStats {
 
 class Drain {
  public:
-  // `wake` is called from the drain thread when take() may have something.
-  Drain(const Rings& rings, DropReasons reasons, DrainOptions options, std::function<void()> wake);
+  // `wake` is called from the drain thread when take() may have something, `beat` about every
+  // beat_ns whatever the drain waits for; see RawSource::beat().
+  Drain(std::vector<RingSet> sets, DropReasons reasons, DrainOptions options,
+        std::function<void()> wake, std::function<Interval(uint64_t)> beat = {});
   ~Drain();
 
   void start();
+  // Takes back what was handed over and goes on from a point, paused. Rings that are gone were
+  // drained: without them it begins with the first that there are.
+  void rewind(int64_t ts_offset, uint64_t next_seq, const ResumePoint* point);
+  // True when nothing will read these rings any more; false while they are being drained.
+  bool forget(const std::string& rings);
   std::optional<Item> take();
   Slot& slot(unsigned id) { return *slots_[id]; }
   unsigned slot_count() const { return static_cast<unsigned>(slots_.size()); }
@@ -87,32 +103,50 @@ class Drain {
     Slot* open = nullptr;
   };
 
+  void begin(const ResumePoint* point);
+  void enter_set(size_t at);
+  void end_thread();
   void run();
-  bool cycle(bool finishing);
-  bool take_record(tapio_header* header, uint32_t bytes, unsigned cpu);
+  bool is_last() const { return at_ + 1 == sets_.size(); }
+  bool cycle(bool over);
+  void end_set();
+  bool take_record(const tapio_header* header, uint32_t bytes, unsigned cpu);
   Slot* free_slot(unsigned type);
   void hand_over(unsigned type);
-  void cut(bool final, std::optional<int64_t> rotate_to);
+  void cut(bool ended, bool final, std::optional<int64_t> rotate_to);
+  Cut make_cut(bool ended);
   void push(Item item);
+  void note_beat();
   void note_stats(size_t released);
   bool dictionaries_full() const;
 
-  const Rings rings_;
   const DropReasons reasons_;
-  Merge merge_;
+  const ProcessId self_;
+  const uint64_t beat_ns_;
   std::function<void()> wake_;
+  std::function<Interval(uint64_t)> beat_;
 
   // Owned by the drain thread.
+  Rings rings_;  // of the set that is being drained
+  std::shared_ptr<const Transcoder> transcoder_;
+  // Room for a record as transcoder_ makes it.
+  std::vector<uint64_t> rewritten_ = std::vector<uint64_t>(TAPIO_RECORD_BYTES_MAX / 8);
+  std::optional<Merge> merge_;
   std::vector<Table> tables_;
   int64_t ts_offset_;
   uint64_t next_seq_;
-  uint64_t undecodable_ = 0;
-  uint64_t rows_since_check_ = 0;
+  std::vector<uint64_t> undecodable_;
   std::array<uint64_t, TAPIO_OPS_MAX> events_{};
+  uint64_t rows_since_check_ = 0;  // of the dictionaries
+  uint64_t next_beat_ = 0;
+  Interval muted_, handover_;  // not told yet
 
   // Slots are made once; which are free, and everything below, is guarded by mutex_.
   std::vector<std::unique_ptr<Slot>> slots_;
   std::mutex mutex_;
+  std::vector<RingSet> sets_;
+  size_t at_ = 0;      // of the set that is being drained
+  bool over_ = false;  // the final cut was made
   std::condition_variable wakeup_;
   std::array<std::vector<unsigned>, kTypes + 1> free_;
   std::deque<Item> queue_;

@@ -42,6 +42,7 @@ class Interner {
   void clear() {
     keys_.clear();
     arena_.clear();
+    arena_.reserve(4096);  // an empty key, too, lies somewhere
     fresh_.clear();
     table_.assign(256, {0, kEmpty});
     mask_ = 255;

@@ -12,11 +12,16 @@
 #include <algorithm>
 #include <fstream>
 #include <functional>
+#include <mutex>
 #include <set>
+#include <utility>
 
 #include "../bpf/config.h"
 #include "kernel_types.h"
+#include "layouts.h"
+#include "merge.h"
 #include "names.h"
+#include "pins.h"
 #include "syscalls.h"
 #include "tapio.skel.h"
 
@@ -108,17 +113,16 @@ SourceError explain_load(int error, const KernelTypes& types) {
 
 class LiveSource final : public RawSource {
  public:
-  explicit LiveSource(uint64_t ring_bytes) { rings_.ring_bytes = ring_bytes; }
-  ~LiveSource() override {
-    stop();
-    unmap();
-    tapio_programs__destroy(skeleton_);
-  }
+  explicit LiveSource(const LiveOptions& options) : options_(options) {}
+  ~LiveSource() override;
 
-  SourceError start(const SourceConfig& config, std::vector<ProcessSnapshot>* alive) override;
+  SourceError start(const SourceConfig& config, const ResumePoint* point,
+                    StartResult* result) override;
   SourceError configure(const SourceConfig& config) override;
   void stop() override;
-  const Rings& rings() const override { return rings_; }
+  std::vector<RingSet> sets() const override;
+  void forget(const std::string& rings) override;
+  Interval beat(uint64_t now) override;
   std::map<unsigned, std::string> unattached() const override { return unattached_; }
   std::vector<ProbeResult> probe();
   DropReasons drop_reasons() const override {
@@ -127,43 +131,244 @@ class LiveSource final : public RawSource {
 
  private:
   SourceError load();
-  SourceError map_rings();
-  void unmap();
+  SourceError open_skeleton();
+  SourceError load_new();
+  bool load_onto(const SetMemory& set);
+  void close_skeleton();
+  void find_sets(const ResumePoint* point, StartResult* result);
+  bool can_continue(const SetMemory& set) const;
+  void pin_maps(StartResult* result);
+  void open_links();
+  void take_over(uint64_t ops, StartResult* result);
+  bpf_link* attach_hook(bpf_program* program);
+  void detach_hook(bpf_link* link);
   void choose_variants();
   std::vector<Hook> hooks() const;
   void attach(uint64_t ops, bool latency);
   void write_config(const SourceConfig& config);
+  void set_ops(uint64_t ops);
   void write_exclusions(const Exclusions& exclude);
   void snapshot(std::vector<ProcessSnapshot>* alive);
   void own_open_sockets();
+  SetMemory& current() { return *sets_.back(); }
 
+  const LiveOptions options_;
+  const ProcessId self_ = this_process();
   KernelTypes types_;
   tapio_programs* skeleton_ = nullptr;
-  Rings rings_;
+  // Oldest first; the last is the one that is written.
+  std::vector<std::unique_ptr<SetMemory>> sets_;
   std::map<const bpf_program*, bpf_link*> links_;
   std::map<unsigned, std::string> unattached_;
-  Exclusions excluded_;
+  std::string pin_failure_;
+
+  // Guards what the drain thread's beat and this thread both write of the programs' config.
+  std::mutex config_mutex_;
+  tapio_config* config_ = nullptr;  // of the current set
+  uint64_t ops_ = 0;
+  bool stopped_ = false;
+  Interval muted_before_;  // ended by a replacement or by the stop; not told yet
 };
 
 int ignore_libbpf(enum libbpf_print_level, const char*, va_list) { return 0; }
 
-SourceError LiveSource::load() {
+// FNV-1a, 64 bits: which programs these are.
+uint64_t program_hash() {
+  size_t bytes = 0;
+  const auto* elf = static_cast<const unsigned char*>(tapio_programs::elf_bytes(&bytes));
+  uint64_t hash = 0xcbf29ce484222325ull;
+  for (size_t i = 0; i < bytes; i++) hash = (hash ^ elf[i]) * 0x100000001b3ull;
+  return hash;
+}
+
+template <size_t Size>
+void put_text(__u8 (&to)[Size], const std::string& text) {
+  memcpy(to, text.data(), std::min(text.size(), Size - 1));
+}
+
+static_assert(sizeof(record_layouts) < TAPIO_LAYOUTS_BYTES / 2, "room for many more ops");
+static_assert(sizeof(TAPIO_SCHEMA_FINGERPRINT) <= sizeof(tapio_session::fingerprint));
+
+LiveSource::~LiveSource() {
+  if (config_ && !current().path.empty() && !stopped_) {
+    // What is pinned goes on: only our hold on it ends.
+    current().session()->holder_pid = 0;
+    for (const auto& [program, link] : links_) bpf_link__destroy(link);
+  } else {
+    stop();
+  }
+  close_skeleton();
+}
+
+void LiveSource::close_skeleton() {
+  tapio_programs__destroy(skeleton_);
+  skeleton_ = nullptr;
+}
+
+SourceError LiveSource::open_skeleton() {
   libbpf_set_print(ignore_libbpf);
   libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
   skeleton_ = tapio_programs__open();
-  if (!skeleton_) return explain_load(errno, types_);
-  rings_.cpus = static_cast<unsigned>(libbpf_num_possible_cpus());
-  const auto blocks = static_cast<uint32_t>(rings_.ring_bytes / TAPIO_BLOCK_BYTES);
-  bpf_map__set_max_entries(skeleton_->maps.rings, blocks * rings_.cpus);
-  bpf_map__set_max_entries(skeleton_->maps.control, rings_.cpus);
+  return skeleton_ ? SourceError{} : explain_load(errno, types_);
+}
+
+// Loads the programs with maps of their own.
+SourceError LiveSource::load() {
+  if (SourceError error = open_skeleton()) return error;
+  const auto cpus = static_cast<unsigned>(libbpf_num_possible_cpus());
+  const auto blocks = static_cast<uint32_t>(options_.ring_bytes / TAPIO_BLOCK_BYTES);
+  bpf_map__set_max_entries(skeleton_->maps.rings, blocks * cpus);
+  bpf_map__set_max_entries(skeleton_->maps.control, cpus);
   skeleton_->rodata->blocks_per_cpu = blocks;
-  if (getrandom(&rings_.secret, sizeof(rings_.secret), 0) != sizeof(rings_.secret))
+  uint64_t secret;
+  if (getrandom(&secret, sizeof(secret), 0) != sizeof(secret))
     return failed("internal", "no random number for the rings");
-  skeleton_->rodata->ring_secret = rings_.secret;
+  skeleton_->rodata->ring_secret = secret;
   skeleton_->rodata->has_typed_loads = types_.has_function("bpf_rdonly_cast");
   choose_variants();
   if (const int error = tapio_programs__load(skeleton_)) return explain_load(-error, types_);
   return {};
+}
+
+SourceError LiveSource::load_new() {
+  if (SourceError error = load()) return error;
+  tapio_session session = {};
+  session.version = TAPIO_SESSION_VERSION;
+  session.cpus = bpf_map__max_entries(skeleton_->maps.control);
+  session.ring_bytes = options_.ring_bytes;
+  session.secret = skeleton_->rodata->ring_secret;
+  session.made_at = monotonic_ns();
+  session.program_hash = program_hash();
+  session.block_bytes = TAPIO_BLOCK_BYTES;
+  session.header_bytes = sizeof(tapio_header);
+  session.control_bytes = sizeof(tapio_ring_control);
+  session.config_bytes = sizeof(tapio_config);
+  put_text(session.fingerprint, TAPIO_SCHEMA_FINGERPRINT);
+  put_text(session.recording, options_.recording);
+  put_text(session.store, options_.store);
+  put_text(session.layouts, record_layouts);
+  const auto& maps = skeleton_->maps;
+  auto set = SetMemory::of_maps(bpf_map__fd(maps.rings), bpf_map__fd(maps.control),
+                                bpf_map__fd(maps.data_config), session, bpf_map__fd(maps.session));
+  if (!set) return failed("internal", std::string("cannot map the rings: ") + strerror(errno));
+  set->id = random_set_id();
+  sets_.push_back(std::move(set));
+  return {};
+}
+
+// Loads the programs on the maps of a set that goes on. Its own programs stay as they are: these
+// are for the iterators, and for hooks that are wanted from now on.
+bool LiveSource::load_onto(const SetMemory& set) {
+  if (open_skeleton()) return false;
+  bpf_map* map;
+  bpf_object__for_each_map(map, skeleton_->obj) {
+    const int fd = bpf_obj_get((set.path + "/" + pin_name(bpf_map__name(map))).c_str());
+    if (fd < 0) return false;
+    const int error = bpf_map__reuse_fd(map, fd);
+    close(fd);
+    if (error) return false;
+  }
+  choose_variants();
+  return tapio_programs__load(skeleton_) == 0;
+}
+
+bool LiveSource::can_continue(const SetMemory& set) const {
+  const tapio_session& session = *set.session();
+  return session.cpus == static_cast<unsigned>(libbpf_num_possible_cpus()) &&
+         session.ring_bytes == options_.ring_bytes && session.program_hash == program_hash() &&
+         set.fingerprint() == TAPIO_SCHEMA_FINGERPRINT;
+}
+
+// What an earlier process of this recording left, from the resume point on. All else that lies in
+// the directory is of no use any more.
+void LiveSource::find_sets(const ResumePoint* point, StartResult* result) {
+  const std::string& directory = options_.pin_directory;
+  for (const std::string& id : names_in(directory)) {
+    const std::string path = directory + "/" + id;
+    std::string why;
+    std::unique_ptr<SetMemory> set = SetMemory::open(path, &why);
+    if (set && set->recording() != options_.recording) {
+      why = "they are of another recording (" + set->recording() + ")";
+    } else if (set && !set->open_rings()) {
+      why = std::string("they cannot be mapped: ") + strerror(errno);
+    } else if (set && set->fingerprint() != TAPIO_SCHEMA_FINGERPRINT) {
+      const auto* layouts = reinterpret_cast<const char*>(set->session()->layouts);
+      set->transcoder = Transcoder::parse({layouts, strnlen(layouts, TAPIO_LAYOUTS_BYTES)});
+      if (!set->transcoder) why = "their records cannot be read";
+    }
+    if (why.empty()) {
+      sets_.push_back(std::move(set));
+      continue;
+    }
+    set.reset();
+    remove_set(path);
+    result->notes.push_back("rings " + id + " were there and are removed: " + why);
+  }
+  std::sort(sets_.begin(), sets_.end(), [](const auto& a, const auto& b) {
+    return a->session()->made_at < b->session()->made_at;
+  });
+  if (!point) return;
+  const auto at = std::find_if(sets_.begin(), sets_.end(),
+                               [&](const auto& set) { return set->id == point->rings; });
+  if (at == sets_.end()) return;
+  result->resumed = point->fits((*at)->rings);
+  // What was drained to its end and only not let go of.
+  for (auto one = sets_.begin(); one != at; one++) remove_set((*one)->path);
+  sets_.erase(sets_.begin(), at);
+}
+
+// The session comes last: a set that has one is complete.
+void LiveSource::pin_maps(StartResult* result) {
+  if (options_.pin_directory.empty()) return;
+  SetMemory& set = current();
+  const std::string path = options_.pin_directory + "/" + set.id;
+  std::string why = make_set_directory(path);
+  const auto pin = [&](bpf_map* map) {
+    const std::string file = path + "/" + pin_name(bpf_map__name(map));
+    if (why.empty() && bpf_obj_pin(bpf_map__fd(map), file.c_str()) != 0)
+      why = "cannot pin " + file + ": " + strerror(errno);
+  };
+  bpf_map* map;
+  bpf_object__for_each_map(map, skeleton_->obj) {
+    if (map != skeleton_->maps.session) pin(map);
+  }
+  pin(skeleton_->maps.session);
+  if (why.empty()) {
+    set.path = path;
+    return;
+  }
+  remove_set(path);
+  result->notes.push_back("recording ends with this process, and a restart leaves a gap: " + why);
+}
+
+// The hooks that go on by themselves.
+void LiveSource::open_links() {
+  const std::string& path = current().path;
+  for (const std::string& name : names_in(path)) {
+    if (!name.starts_with(kLinkPrefix)) continue;
+    const std::string file = path + "/" + name;
+    const char* program_name = name.c_str() + strlen(kLinkPrefix);
+    const bpf_program* program = bpf_object__find_program_by_name(skeleton_->obj, program_name);
+    bpf_link* link = program ? bpf_link__open(file.c_str()) : nullptr;
+    if (link)
+      links_.emplace(program, link);
+    else
+      unlink(file.c_str());
+  }
+}
+
+bpf_link* LiveSource::attach_hook(bpf_program* program) {
+  bpf_link* link = bpf_program__attach(program);
+  if (!link || current().path.empty()) return link;
+  const std::string file = current().path + "/" + link_pin_name(bpf_program__name(program));
+  if (bpf_link__pin(link, file.c_str()) != 0 && pin_failure_.empty())
+    pin_failure_ = "cannot pin " + file + ": " + strerror(errno);
+  return link;
+}
+
+void LiveSource::detach_hook(bpf_link* link) {
+  if (bpf_link__pin_path(link)) bpf_link__unpin(link);
+  bpf_link__destroy(link);
 }
 
 // One of several programs for a tracepoint whose arguments changed over time.
@@ -206,41 +411,94 @@ std::vector<Hook> LiveSource::hooks() const {
   return all;
 }
 
-SourceError LiveSource::map_rings() {
-  const size_t data_bytes = rings_.ring_bytes * rings_.cpus;
-  const size_t control_bytes = sizeof(tapio_ring_control) * rings_.cpus;
-  void* data =
-      mmap(nullptr, data_bytes, PROT_READ, MAP_SHARED, bpf_map__fd(skeleton_->maps.rings), 0);
-  if (data == MAP_FAILED)
-    return failed("internal", std::string("cannot map the rings: ") + strerror(errno));
-  rings_.data = static_cast<const uint8_t*>(data);
-  void* control =
-      mmap(nullptr, control_bytes, PROT_READ, MAP_SHARED, bpf_map__fd(skeleton_->maps.control), 0);
-  if (control == MAP_FAILED)
-    return failed("internal", std::string("cannot map the ring counters: ") + strerror(errno));
-  rings_.control = static_cast<const tapio_ring_control*>(control);
-  return {};
-}
-
-void LiveSource::unmap() {
-  if (rings_.data) munmap(const_cast<uint8_t*>(rings_.data), rings_.ring_bytes * rings_.cpus);
-  if (rings_.control)
-    munmap(const_cast<tapio_ring_control*>(rings_.control),
-           sizeof(tapio_ring_control) * rings_.cpus);
-  rings_.data = nullptr;
-  rings_.control = nullptr;
-}
-
-SourceError LiveSource::start(const SourceConfig& config, std::vector<ProcessSnapshot>* alive) {
-  if (SourceError error = load()) return error;
-  if (SourceError error = map_rings()) return error;
-  write_config(config);
+SourceError LiveSource::start(const SourceConfig& config, const ResumePoint* point,
+                              StartResult* result) {
+  result->self = self_;
+  if (!options_.pin_directory.empty()) find_sets(point, result);
+  const bool found = !sets_.empty();
+  const bool continues = found && can_continue(current()) && load_onto(current());
+  if (!continues) {
+    close_skeleton();
+    if (SourceError error = load_new()) return error;
+    pin_maps(result);
+  }
+  result->how = continues ? "continued" : found ? "replaced" : "new";
+  tapio_session* session = current().session();
+  session->holder_start = self_.start;
+  session->holder_pid = self_.pid;
+  config_ = current().config();
+  // Before all else: what we do from here on is not to be recorded.
+  config_->self = self_.pid;
+  if (continues) open_links();
   attach(bits_of(config.ops), config.latency);
+  write_config(config);
+  take_over(bits_of(config.ops), result);
+  if (!pin_failure_.empty()) result->notes.push_back("not all goes on by itself: " + pin_failure_);
   // Sockets and processes are read after attaching: what starts in between is seen twice, never
   // missed.
   own_open_sockets();
-  snapshot(alive);
+  snapshot(&result->alive);
   return {};
+}
+
+// From here on the current programs record, and none of older rings does. An event in between may
+// be in both or in neither: the interval is told.
+void LiveSource::take_over(uint64_t ops, StartResult* result) {
+  Interval handover;
+  bool recorded = false;
+  handover.first = monotonic_ns();
+  for (size_t i = 0; i + 1 < sets_.size(); i++) {
+    tapio_config* config = sets_[i]->config();
+    if (const uint64_t since = std::exchange(config->muted_since, 0))
+      muted_before_ = {since, handover.first};
+    recorded |= __atomic_exchange_n(&config->ops, 0, __ATOMIC_ACQ_REL) != 0;
+  }
+  set_ops(ops);
+  handover.last = monotonic_ns();
+  if (recorded) result->handover = handover;
+  bool detached = false;
+  for (size_t i = 0; i + 1 < sets_.size(); i++) detached |= remove_links(sets_[i]->path);
+  // A program that had begun on another CPU when it was muted is given time to commit.
+  if (detached) usleep(20'000);
+}
+
+std::vector<RingSet> LiveSource::sets() const {
+  std::vector<RingSet> out;
+  for (const auto& set : sets_) out.push_back({set->id, set->rings, set->transcoder});
+  return out;
+}
+
+// The rings that were written last stay mapped: only their pins go.
+void LiveSource::forget(const std::string& rings) {
+  for (auto set = sets_.begin(); set != sets_.end(); set++) {
+    if ((*set)->id != rings) continue;
+    if (!(*set)->path.empty()) remove_set((*set)->path);
+    (*set)->path.clear();
+    if (set + 1 != sets_.end()) sets_.erase(set);
+    return;
+  }
+}
+
+// The deadline comes first: a program that sees the old one has muted_since or ops written after
+// what is read here, and the next beat finds it.
+Interval LiveSource::beat(uint64_t now) {
+  std::lock_guard lock(config_mutex_);
+  if (stopped_) return std::exchange(muted_before_, {});
+  __atomic_store_n(&config_->deadline, now + options_.orphan_timeout_ns, __ATOMIC_RELEASE);
+  Interval muted = std::exchange(muted_before_, {});
+  if (const uint64_t since = __atomic_exchange_n(&config_->muted_since, 0, __ATOMIC_ACQ_REL)) {
+    __atomic_store_n(&config_->ops, ops_, __ATOMIC_RELEASE);
+    muted = {muted.last ? muted.first : since, monotonic_ns()};
+  }
+  return muted;
+}
+
+void LiveSource::set_ops(uint64_t ops) {
+  std::lock_guard lock(config_mutex_);
+  ops_ = ops;
+  __atomic_store_n(&config_->deadline, monotonic_ns() + options_.orphan_timeout_ns,
+                   __ATOMIC_RELEASE);
+  __atomic_store_n(&config_->ops, ops, __ATOMIC_RELEASE);
 }
 
 SourceError LiveSource::configure(const SourceConfig& config) {
@@ -248,14 +506,13 @@ SourceError LiveSource::configure(const SourceConfig& config) {
   // odd.
   attach(bits_of(config.ops), config.latency);
   write_config(config);
+  set_ops(bits_of(config.ops));
   return {};
 }
 
+// All but `ops`, which set_ops() writes last.
 void LiveSource::write_config(const SourceConfig& config) {
   write_exclusions(config.exclude);
-  auto* live = reinterpret_cast<tapio_config*>(
-      const_cast<std::remove_const_t<decltype(skeleton_->data_config->config)>*>(
-          &skeleton_->data_config->config));
   const uint64_t ops = bits_of(config.ops);
   uint8_t calls[TAPIO_SYSCALLS_MAX] = {};
   const uint8_t timed = config.latency ? TAPIO_CALL_TIMED : 0;
@@ -276,24 +533,23 @@ void LiveSource::write_config(const SourceConfig& config) {
   if (!config.exclude.uids.empty()) excludes |= TAPIO_EXCLUDE_UID;
   if (!config.exclude.comms.empty()) excludes |= TAPIO_EXCLUDE_COMM;
   if (!config.exclude.cgroups.empty()) excludes |= TAPIO_EXCLUDE_CGROUP;
-  live->self = static_cast<uint32_t>(getpid());
-  live->excludes = excludes;
-  memcpy(live->calls, calls, sizeof(calls));
-  __atomic_store_n(&live->ops, ops, __ATOMIC_RELEASE);
+  config_->excludes = excludes;
+  memcpy(config_->calls, calls, sizeof(calls));
 }
 
+// Makes a map's keys those of the list, whoever put in what is there.
 template <class Key, class List, class MakeKey>
-void replace_set(int map, const List& before, const List& after, MakeKey make_key) {
+void replace_keys(int map, const List& list, MakeKey make_key) {
   const uint8_t present = 1;
-  for (const auto& item : before) {
-    if (std::find(after.begin(), after.end(), item) != after.end()) continue;
-    const Key key = make_key(item);
-    bpf_map_delete_elem(map, &key);
+  std::vector<Key> wanted, gone;
+  for (const auto& item : list) wanted.push_back(make_key(item));
+  Key key;
+  for (const Key* last = nullptr; bpf_map_get_next_key(map, last, &key) == 0; last = &key) {
+    const auto same = [&](const Key& one) { return memcmp(&one, &key, sizeof(Key)) == 0; };
+    if (std::none_of(wanted.begin(), wanted.end(), same)) gone.push_back(key);
   }
-  for (const auto& item : after) {
-    const Key key = make_key(item);
-    bpf_map_update_elem(map, &key, &present, BPF_ANY);
-  }
+  for (const Key& one : gone) bpf_map_delete_elem(map, &one);
+  for (const Key& one : wanted) bpf_map_update_elem(map, &one, &present, BPF_ANY);
 }
 
 void LiveSource::write_exclusions(const Exclusions& exclude) {
@@ -302,17 +558,14 @@ void LiveSource::write_exclusions(const Exclusions& exclude) {
   };
   const auto& maps = skeleton_->maps;
   const auto same = [](auto value) { return value; };
-  replace_set<uint32_t>(bpf_map__fd(maps.excluded_pids), excluded_.pids, exclude.pids, same);
-  replace_set<uint32_t>(bpf_map__fd(maps.excluded_uids), excluded_.uids, exclude.uids, same);
-  replace_set<uint64_t>(bpf_map__fd(maps.excluded_cgroups), excluded_.cgroups, exclude.cgroups,
-                        same);
-  replace_set<Comm>(bpf_map__fd(maps.excluded_comms), excluded_.comms, exclude.comms,
-                    [](const std::string& name) {
-                      Comm comm = {};
-                      memcpy(comm.bytes, name.data(), std::min<size_t>(name.size(), 15));
-                      return comm;
-                    });
-  excluded_ = exclude;
+  replace_keys<uint32_t>(bpf_map__fd(maps.excluded_pids), exclude.pids, same);
+  replace_keys<uint32_t>(bpf_map__fd(maps.excluded_uids), exclude.uids, same);
+  replace_keys<uint64_t>(bpf_map__fd(maps.excluded_cgroups), exclude.cgroups, same);
+  replace_keys<Comm>(bpf_map__fd(maps.excluded_comms), exclude.comms, [](const std::string& name) {
+    Comm comm = {};
+    memcpy(comm.bytes, name.data(), std::min<size_t>(name.size(), 15));
+    return comm;
+  });
 }
 
 // Attaches what the ops need and takes off what nothing needs any more.
@@ -332,13 +585,13 @@ void LiveSource::attach(uint64_t ops, bool latency) {
     const bool needed = bits_of(hook.ops) & ops;
     auto found = links_.find(hook.program);
     if (!needed && found != links_.end()) {
-      bpf_link__destroy(found->second);
+      detach_hook(found->second);
       links_.erase(found);
     }
     if (!needed) continue;
     std::string why;
     if (found == links_.end() && bpf_program__autoload(hook.program)) {
-      bpf_link* link = bpf_program__attach(hook.program);
+      bpf_link* link = attach_hook(hook.program);
       if (link)
         links_.emplace(hook.program, link);
       else
@@ -389,8 +642,17 @@ void LiveSource::snapshot(std::vector<ProcessSnapshot>* alive) {
 }
 
 void LiveSource::stop() {
-  if (links_.empty()) return;
-  for (const auto& [program, link] : links_) bpf_link__destroy(link);
+  if (!config_ || stopped_) return;
+  {
+    std::lock_guard lock(config_mutex_);
+    stopped_ = true;
+    __atomic_store_n(&config_->ops, 0, __ATOMIC_RELEASE);
+    // Told by whoever goes on from these rings, should we not come to let go of them.
+    const uint64_t now = monotonic_ns();
+    if (const uint64_t since = __atomic_exchange_n(&config_->muted_since, now, __ATOMIC_ACQ_REL))
+      muted_before_ = {since, now};
+  }
+  for (const auto& [program, link] : links_) detach_hook(link);
   links_.clear();
   // A program that had begun on another CPU when its hook went is given time to commit.
   usleep(20'000);
@@ -420,10 +682,14 @@ std::vector<ProbeResult> LiveSource::probe() {
 
 }  // namespace
 
-std::unique_ptr<RawSource> make_live_source(uint64_t ring_bytes) {
-  return std::make_unique<LiveSource>(ring_bytes);
+std::unique_ptr<RawSource> make_live_source(const LiveOptions& options) {
+  return std::make_unique<LiveSource>(options);
 }
 
-std::vector<ProbeResult> probe_live() { return LiveSource(8 * TAPIO_BLOCK_BYTES).probe(); }
+std::vector<ProbeResult> probe_live() {
+  LiveOptions options;
+  options.ring_bytes = 8 * TAPIO_BLOCK_BYTES;
+  return LiveSource(options).probe();
+}
 
 }  // namespace tapio

@@ -7,8 +7,14 @@
 
 namespace tapio {
 
-// `ring_bytes` per CPU: a power of two, a multiple of TAPIO_BLOCK_BYTES.
-std::unique_ptr<RawSource> make_live_source(uint64_t ring_bytes);
+struct LiveOptions {
+  uint64_t ring_bytes = 0;  // per CPU: a power of two, a multiple of TAPIO_BLOCK_BYTES
+  // Where rings and hooks are pinned; without a directory they end with the process.
+  std::string pin_directory, recording, store;
+  uint64_t orphan_timeout_ns = 0;
+};
+
+std::unique_ptr<RawSource> make_live_source(const LiveOptions& options);
 
 struct ProbeResult {
   std::string name;

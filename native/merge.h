@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -20,15 +21,32 @@ inline uint64_t monotonic_ns() {
 // its CPU had emitted before.
 struct OpCounts {
   uint64_t consumed = 0;
+  uint64_t own = 0;            // made by this process itself, and not handed out
   uint64_t next_sequence = 0;  // one past the highest seen
 };
 
 class Merge {
  public:
-  explicit Merge(const Rings& rings) : counts_(rings.cpus * TAPIO_OPS_MAX) {
+  explicit Merge(const Rings& rings, const ProcessId& self = {})
+      : control_(rings.control), self_(self), counts_(rings.cpus * TAPIO_OPS_MAX) {
     for (unsigned cpu = 0; cpu < rings.cpus; cpu++)
       readers_.push_back(std::make_unique<RingReader>(rings, cpu));
   }
+
+  // Goes on from a point that fits these rings, before anything is read.
+  void resume(const ResumePoint& point) {
+    for (unsigned cpu = 0; cpu < cpus(); cpu++)
+      readers_[cpu]->resume(point.positions[cpu], point.ahead[cpu], point.newest);
+    for (size_t i = 0; i < counts_.size(); i++) {
+      counts_[i].consumed = point.consumed[i];
+      counts_[i].own = point.own[i];
+      counts_[i].next_sequence = point.consumed[i] + point.own[i] + point.lost[i];
+    }
+    late_ = point.late;
+    newest_ = point.newest;
+  }
+  // What is older than this comes late.
+  void set_newest(uint64_t ktime) { newest_ = ktime; }
 
   // Reads the rings and sets the watermark: a record with a later ktime may still be overtaken. The
   // clock is read before any ring's position, so what is reserved after that is later than the
@@ -55,6 +73,11 @@ class Merge {
       while (!reader.empty() && reader.front().ktime <= until) {
         const PendingRecord& record = reader.front();
         auto* header = reinterpret_cast<tapio_header*>(reader.bytes_of(record));
+        if (self_.is(header->pid, header->pstart)) {
+          count(static_cast<unsigned>(cpu), record, header, &OpCounts::own);
+          reader.pop();
+          continue;
+        }
         const bool late = record.ktime < newest_;
         if (late) header->flags |= TAPIO_FLAG_LATE;
         if (!take(header, record.bytes, static_cast<unsigned>(cpu))) return released;
@@ -62,7 +85,7 @@ class Merge {
           late_++;
         else
           newest_ = record.ktime;
-        count(static_cast<unsigned>(cpu), header);
+        count(static_cast<unsigned>(cpu), record, header, &OpCounts::consumed);
         reader.pop();
         released++;
       }
@@ -70,6 +93,8 @@ class Merge {
   }
 
   uint64_t late() const { return late_; }
+  // Largest ktime that was handed out.
+  uint64_t newest() const { return newest_; }
   uint64_t malformed() const {
     uint64_t sum = 0;
     for (const auto& reader : readers_) sum += reader->malformed();
@@ -82,7 +107,22 @@ class Merge {
   }
   uint64_t lost(unsigned cpu, unsigned op) const {
     const OpCounts& one = counts(cpu, op);
-    return one.next_sequence > one.consumed ? one.next_sequence - one.consumed : 0;
+    const uint64_t read = one.consumed + one.own;
+    return one.next_sequence > read ? one.next_sequence - read : 0;
+  }
+  // Lost per op of a CPU, at a moment when a record may have gone out before one of the same op
+  // that was emitted earlier: that one waits, and is not lost.
+  std::array<uint64_t, TAPIO_OPS_MAX> lost_for_good(unsigned cpu) {
+    std::array<uint64_t, TAPIO_OPS_MAX> out;
+    for (unsigned op = 0; op < TAPIO_OPS_MAX; op++) out[op] = lost(cpu, op);
+    RingReader& reader = *readers_[cpu];
+    for (size_t i = 0; i < reader.waiting_count(); i++) {
+      const auto* header = reinterpret_cast<tapio_header*>(reader.bytes_of(reader.waiting()[i]));
+      if (header->op >= TAPIO_OPS_MAX || out[header->op] == 0) continue;
+      const auto next = static_cast<uint32_t>(counts(cpu, header->op).next_sequence);
+      if (static_cast<int32_t>(header->op_sequence - next) < 0) out[header->op]--;
+    }
+    return out;
   }
   bool drained() const {
     for (const auto& reader : readers_)
@@ -124,10 +164,21 @@ class Merge {
     return until;
   }
 
-  void count(unsigned cpu, const tapio_header* header) {
+  void count(unsigned cpu, const PendingRecord& record, const tapio_header* header,
+             uint64_t OpCounts::*counter) {
     if (header->op >= TAPIO_OPS_MAX) return;
     OpCounts& one = counts_[cpu * TAPIO_OPS_MAX + header->op];
-    one.consumed++;
+    one.*counter += 1;
+    if (record.far) {
+      // 32 bits do not tell how many were missed; with the whole counter, which is less than a
+      // round further on, they do.
+      const uint64_t emitted = std::atomic_ref<const __u64>(control_[cpu].emitted[header->op])
+                                   .load(std::memory_order_relaxed);
+      const uint64_t sequence =
+          emitted - static_cast<uint32_t>(static_cast<uint32_t>(emitted) - header->op_sequence);
+      if (sequence >= one.next_sequence) one.next_sequence = sequence + 1;
+      return;
+    }
     const auto ahead =
         static_cast<int32_t>(header->op_sequence - static_cast<uint32_t>(one.next_sequence));
     const uint64_t sequence =
@@ -135,6 +186,8 @@ class Merge {
     if (ahead >= 0) one.next_sequence = sequence + 1;
   }
 
+  const tapio_ring_control* control_;
+  const ProcessId self_;
   std::vector<std::unique_ptr<RingReader>> readers_;
   std::vector<OpCounts> counts_;
   uint64_t watermark_ = 0;

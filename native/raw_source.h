@@ -3,22 +3,65 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "format.h"
 #include "names.h"
+#include "transcode.h"
 
 namespace tapio {
 
-// The rings of one source, as mapped: read-only memory that others write while we read. CPU c's
-// ring is data + c * ring_bytes.
+// The rings of one set, as mapped: read-only memory that others write while we read. CPU c's ring
+// is data + c * ring_bytes.
 struct Rings {
   unsigned cpus = 0;
   uint64_t ring_bytes = 0;  // per CPU, a power of two, a multiple of TAPIO_BLOCK_BYTES
   uint64_t secret = 0;
   const uint8_t* data = nullptr;
   const tapio_ring_control* control = nullptr;  // one per CPU
+};
+
+// Rings that are drained as one: those of one load of the programs. A source that goes on where an
+// earlier one ended may have several, oldest first; only the last is still written.
+struct RingSet {
+  std::string id;
+  Rings rings;
+  std::shared_ptr<const Transcoder> transcoder = nullptr;  // where another table laid them out
+};
+// 16 random hex digits: a name, not the secret of the rings.
+std::string random_set_id();
+
+// A range of ktime; 0, 0 where there is none.
+struct Interval {
+  uint64_t first = 0;
+  uint64_t last = 0;
+};
+
+// Where a recording stood at a cut: src/source/binding.ts says what is what. Counters are since the
+// rings were made; empty vectors mean their beginning.
+struct ResumePoint {
+  std::string rings;
+  std::vector<uint64_t> positions;
+  std::vector<std::vector<uint64_t>> ahead;
+  std::vector<uint64_t> consumed, lost, own;
+  std::vector<uint64_t> malformed;
+  uint64_t late = 0;
+  uint64_t newest = 0;
+
+  // True when it can be a point in these rings: what is handed in from outside is not trusted.
+  bool fits(const Rings& rings) const;
+};
+
+// A process by id and start, the latter in clock ticks since boot as /proc/PID/stat has it.
+struct ProcessId {
+  uint32_t pid = 0;
+  uint64_t start = 0;
+  uint64_t ns_per_tick = 1;
+  bool is(uint32_t other, uint64_t pstart) const {
+    return pid != 0 && other == pid && pstart / ns_per_tick == start;
+  }
 };
 
 struct Exclusions {
@@ -53,16 +96,33 @@ struct SourceError {
   explicit operator bool() const { return !code.empty(); }
 };
 
-// All calls come from the JS thread that owns the source; only the ring memory is shared.
+struct StartResult {
+  std::vector<ProcessSnapshot> alive;
+  const char* how = "new";
+  bool resumed = false;
+  std::vector<std::string> notes;  // sentences for the user
+  Interval handover;               // in which new programs took over from old ones
+  ProcessId self;                  // whose records in the rings are none of the recording's
+};
+
+// All calls come from the JS thread that owns the source, but for beat(); only the ring memory is
+// shared.
 class RawSource {
  public:
   virtual ~RawSource() = default;
-  // Makes the rings and lets events flow. `rings()` is valid from here to destruction.
-  virtual SourceError start(const SourceConfig& config, std::vector<ProcessSnapshot>* alive) = 0;
+  // Lets events flow, into rings that are new or those that were found. `point` may be null.
+  virtual SourceError start(const SourceConfig& config, const ResumePoint* point,
+                            StartResult* result) = 0;
   virtual SourceError configure(const SourceConfig& config) = 0;
   // Nothing is written to the rings after this returns.
   virtual void stop() = 0;
-  virtual const Rings& rings() const = 0;
+  // What there is to drain, in this order; valid from the start until forgotten or destroyed.
+  virtual std::vector<RingSet> sets() const = 0;
+  // Takes away rings that were drained to their end and whose rows are safe.
+  virtual void forget(const std::string&) {}
+  // Called by the drain thread about once a second, whatever state it is in: says that somebody
+  // still reads. Returns the range in which the programs had given up on us, if they had.
+  virtual Interval beat(uint64_t) { return {}; }
   // Ops that cannot be recorded here, by op id, each with the reason in our words.
   virtual std::map<unsigned, std::string> unattached() const { return {}; }
   // What this kernel calls its reasons for dropping a packet.

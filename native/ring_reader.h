@@ -7,6 +7,7 @@
 // a record against reading in place, and saves undoing half-decoded columns).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -22,7 +23,9 @@ struct PendingRecord {
   uint64_t ktime;
   uint64_t position;
   uint32_t at;     // word in the reader's buffer
-  uint32_t bytes;  // header included
+  uint16_t bytes;  // header included
+  bool moved;      // goes out before records that lie at lower positions
+  bool far;        // its op's sequence may have gone round since the last one that was read
 };
 
 class RingReader {
@@ -38,6 +41,17 @@ class RingReader {
     buffer_.resize((kChunkBytes + TAPIO_RECORD_BYTES_MAX) / 8);
   }
 
+  // Goes on where another reader stood: its settled position, what it had given out beyond, and the
+  // largest ktime that was given out.
+  void resume(uint64_t position, std::vector<uint64_t> ahead, uint64_t newest) {
+    cursor_ = position;
+    skip_ = ahead;
+    std::sort(skip_.begin(), skip_.end());
+    ahead_ = std::move(ahead);
+    newest_ = newest;
+    far_ops_ = ~uint64_t{0};
+  }
+
   // Reads what is committed, up to the chunk's room. Returns the ktime below which nothing more can
   // come out of this ring: `now` when it was read to its head, else that of the last record read.
   uint64_t refill(uint64_t now) {
@@ -47,6 +61,7 @@ class RingReader {
     const size_t first_new = pending_.size();
     const uint32_t words_before = used_;
     const uint64_t start = cursor_;
+    ops_read_ = 0;
     const Stop stop = copy_until(head);
     waits_ = stop == Stop::kUncommitted;
     std::atomic_thread_fence(std::memory_order_acquire);
@@ -59,6 +74,7 @@ class RingReader {
       resync(after);
       return floor_;
     }
+    far_ops_ &= ~ops_read_;
     settle(first_new);
     backlog_ = after > cursor_ ? after - cursor_ : 0;
     // A full buffer must not wait for itself: all in it may have been stamped after `now` was read.
@@ -79,7 +95,10 @@ class RingReader {
   unsigned char* bytes_of(const PendingRecord& record) {
     return reinterpret_cast<unsigned char*>(buffer_.data() + record.at);
   }
-  void pop() { next_++; }
+  void pop() {
+    if (front().moved) ahead_.push_back(front().position);
+    next_++;
+  }
 
   // Everything before this position was handed on or is lost.
   uint64_t settled_position() const {
@@ -88,6 +107,14 @@ class RingReader {
       if (pending_[i].position < lowest) lowest = pending_[i].position;
     return lowest;
   }
+  // Records beyond the settled position that were handed on already.
+  std::vector<uint64_t> ahead() {
+    forget_ahead_below(settled_position());
+    return ahead_;
+  }
+  // Records that were read and wait, in the order of handing on.
+  const PendingRecord* waiting() const { return pending_.data() + next_; }
+  size_t waiting_count() const { return pending_.size() - next_; }
   // Bytes that waited behind the cursor at the last refill.
   uint64_t backlog() const { return backlog_; }
   bool at_head() const { return cursor_ >= position(); }
@@ -127,6 +154,8 @@ class RingReader {
     const uint64_t oldest = head - ring_bytes_ + TAPIO_BLOCK_BYTES + margin;
     cursor_ = (oldest + TAPIO_BLOCK_MASK) & ~uint64_t{TAPIO_BLOCK_MASK};
     resynced_ = true;
+    far_ops_ = ~uint64_t{0};
+    skip_next_ = 0;
   }
 
   Stop copy_until(uint64_t head) {
@@ -143,7 +172,7 @@ class RingReader {
         skip_block();
         continue;
       }
-      if (!pad) {
+      if (!pad && !is_skipped()) {
         if ((used_ + words) * 8 > kChunkBytes + TAPIO_RECORD_BYTES_MAX - 8) return Stop::kRoom;
         if (used_ * 8 >= kChunkBytes) return Stop::kRoom;
         copy_record(static_cast<uint32_t>(words));
@@ -168,8 +197,21 @@ class RingReader {
     const uint64_t* from = ring_ + (cursor_ & (ring_bytes_ - 1)) / 8;
     for (uint32_t i = 0; i < words; i++)
       to[i] = std::atomic_ref<const uint64_t>(from[i]).load(std::memory_order_relaxed);
-    pending_.push_back({to[1], cursor_, used_, words * 8});
+    const unsigned op = reinterpret_cast<const tapio_header*>(to)->op % TAPIO_OPS_MAX;
+    ops_read_ |= uint64_t{1} << op;
+    pending_.push_back({to[1], cursor_, used_, static_cast<uint16_t>(words * 8), false,
+                        (far_ops_ >> op & 1) != 0});
     used_ += words;
+  }
+
+  // True for a record that was handed on before this reader took over.
+  bool is_skipped() {
+    while (skip_next_ < skip_.size() && skip_[skip_next_] < cursor_) skip_next_++;
+    return skip_next_ < skip_.size() && skip_[skip_next_] == cursor_;
+  }
+
+  void forget_ahead_below(uint64_t position) {
+    std::erase_if(ahead_, [position](uint64_t one) { return one < position; });
   }
 
   // The chunk is whole: puts nested records in their place and notes what was lost before it.
@@ -181,7 +223,7 @@ class RingReader {
       resynced_ = false;
     }
     for (size_t i = first_new; i < pending_.size(); i++) {
-      const PendingRecord record = pending_[i];
+      PendingRecord record = pending_[i];
       if (record.ktime >= newest_) {
         newest_ = record.ktime;
         continue;
@@ -192,6 +234,7 @@ class RingReader {
         pending_[to] = pending_[to - 1];
         to--;
       }
+      record.moved = to < i;
       pending_[to] = record;
     }
     floor_ = newest_;
@@ -204,6 +247,7 @@ class RingReader {
       pending_.clear();
       next_ = 0;
       used_ = 0;
+      if (!ahead_.empty()) forget_ahead_below(cursor_);
       return;
     }
     // Sorting may have put a record behind one that lies after it: find the lowest word in use.
@@ -231,6 +275,12 @@ class RingReader {
   uint64_t backlog_ = 0;
   uint64_t malformed_ = 0;
   uint64_t loss_first_ = 0, loss_last_ = 0;
+  uint64_t far_ops_ = 0;   // bit per op of which nothing was read since reading began anew
+  uint64_t ops_read_ = 0;  // in the chunk under way
+  // Positions, rising, of records that were handed on before this reader took over.
+  std::vector<uint64_t> skip_;
+  size_t skip_next_ = 0;
+  std::vector<uint64_t> ahead_;  // of records handed on before others that lie lower
   bool resynced_ = false;
   bool waits_ = false;  // for a record to be committed
   bool validates_ = true;

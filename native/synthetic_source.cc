@@ -294,7 +294,7 @@ class SyntheticSource final : public RawSource {
         memory_(options.cpus, options.ring_bytes, options.seed * 0x9e3779b97f4a7c15ull) {}
   ~SyntheticSource() override { stop(); }
 
-  SourceError start(const SourceConfig& config, std::vector<ProcessSnapshot>*) override {
+  SourceError start(const SourceConfig& config, const ResumePoint*, StartResult*) override {
     configure(config);
     started_ = monotonic_ns();
     for (unsigned cpu = 0; cpu < options_.cpus; cpu++)
@@ -318,7 +318,7 @@ class SyntheticSource final : public RawSource {
     for (auto& thread : threads_) thread.join();
     threads_.clear();
   }
-  const Rings& rings() const override { return memory_.rings(); }
+  std::vector<RingSet> sets() const override { return {{id_, memory_.rings()}}; }
 
  private:
   void run(unsigned cpu) {
@@ -371,6 +371,7 @@ class SyntheticSource final : public RawSource {
   }
 
   const SyntheticOptions options_;
+  const std::string id_ = random_set_id();
   RingMemory memory_;
   uint64_t started_ = 0;
   std::atomic<uint64_t> ops_{0};

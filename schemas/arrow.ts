@@ -104,7 +104,10 @@ export const STACKS: TableSpec = {
   ],
 };
 
-/** One row per record batch of the event files; zones is JSON, {column: {min, max} or {in: […]}}. */
+/**
+ * One row per record batch of the event files; zones is JSON, {column: {min, max} or {in: […]}}, checksums
+ * base64 of CRC-32C words: one of the whole batch, or of its metadata and of each buffer.
+ */
 export const INDEX: TableSpec = {
   name: 'index',
   columns: [
@@ -119,6 +122,7 @@ export const INDEX: TableSpec = {
     column('first_ts', 'timestamp'),
     column('last_ts', 'timestamp'),
     column('zones', 'utf8'),
+    column('checksums', 'utf8', true),
   ],
 };
 

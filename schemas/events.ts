@@ -795,3 +795,11 @@ export const EVENTS = {
     },
   },
 } as const satisfies Readonly<Record<string, TypeSpec>>;
+
+/** Op ids to names. */
+export const OP_NAMES: ReadonlyMap<number, { readonly type: string; readonly op: string }> =
+  new Map(
+    Object.entries(EVENTS).flatMap(([type, spec]) =>
+      Object.entries(spec.ops).map(([op, { id }]) => [id, { type, op }] as const),
+    ),
+  );

@@ -45,17 +45,22 @@ function fieldCall(layout: RecordLayout, name: string, field: FieldSpec): string
   const column = `k_${layout.type}_${name}`;
   const bit = layout.nullBits.get(name);
   const present = `!(r->nulls & (1u << ${bit}))`;
+  // What is read with the help of another field is unknown where that one is.
+  const presentWith = (other: string): string => {
+    const bits = [bit, layout.nullBits.get(other)].filter((one) => one !== undefined);
+    return `!(r->nulls & (${bits.map((one) => `1u << ${one}`).join(' | ')}))`;
+  };
   const wire = field.wire;
   if (wire === undefined) return [`if (${present}) sink.value(${column}, r->${name});`];
   switch (wire.as) {
     case 'enum':
       return [`if (${present}) sink.name(${column}, Names::${wire.of}, r->${name});`];
     case 'inet':
-      return [`if (${present}) sink.inet(${column}, r->family, r->${name});`];
+      return [`if (${presentWith('family')}) sink.inet(${column}, r->family, r->${name});`];
     case 'args':
-      return [`if (${present}) sink.args(${column}, r->nr, r->${name});`];
+      return [`if (${presentWith('nr')}) sink.args(${column}, r->nr, r->${name});`];
     case 'derived':
-      return [`sink.syscall_name(${column}, r->${wire.from});`];
+      return [`if (${presentWith(wire.from)}) sink.syscall_name(${column}, r->${wire.from});`];
     case 'path':
       return [
         `{`,

@@ -1,6 +1,7 @@
 // EVENTS.md: the reference that users read.
 
 import { COMMON, EVENTS, type FieldSpec, FLAGS, type OpSpec, type TypeSpec } from './events.ts';
+import { LOSS_CAUSES } from './losses.ts';
 
 function fieldRows(fields: Readonly<Record<string, FieldSpec>>): string[] {
   return [
@@ -35,10 +36,26 @@ function typeSection(type: string, spec: TypeSpec): string[] {
   ];
 }
 
+function lossSection(): string[] {
+  return [
+    '## What can be lost',
+    '',
+    'Nothing is lost without a row in `losses.arrow` (stage, cause, type, op, cpu, count, first and last time); a',
+    'count of null is unknown. `tapio-replay account` adds them up. By stage and cause:',
+    '',
+    '| stage | cause | what happened | what to do |',
+    '|---|---|---|---|',
+    ...Object.entries(LOSS_CAUSES).map(
+      ([name, { stage, doc, remedy }]) => `| ${stage} | \`${name}\` | ${doc} | ${remedy} |`,
+    ),
+    '',
+  ];
+}
+
 /** Text of EVENTS.md. */
 export function eventsMarkdown(): string {
   return [
-    '<!-- Generated from schemas/events.ts by npm run generate; do not edit. -->',
+    '<!-- Generated from schemas/events.ts and schemas/losses.ts by npm run generate; do not edit. -->',
     '# Events',
     '',
     'A field that an op does not set is null. `ret` and `result` are as the kernel returns them',
@@ -57,5 +74,6 @@ export function eventsMarkdown(): string {
     'and every reader gives it back.',
     '',
     ...Object.entries(EVENTS).flatMap(([type, spec]) => typeSection(type, spec)),
+    ...lossSection(),
   ].join('\n');
 }

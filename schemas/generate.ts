@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { eventsHeader } from './generate-c.ts';
 import { decodeHeader } from './generate-decode.ts';
 import { eventsMarkdown } from './generate-docs.ts';
+import { layoutsHeader } from './generate-layouts.ts';
 import { eventsProto } from './generate-proto.ts';
 
 /** Each generated file with its whole text. */
@@ -15,6 +16,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   return new Map([
     ['events.h', eventsHeader()],
     ['decode.h', decodeHeader()],
+    ['layouts.h', layoutsHeader()],
     ['events.proto', eventsProto()],
     ['EVENTS.md', eventsMarkdown()],
   ]);

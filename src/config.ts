@@ -56,6 +56,26 @@ export const SETTINGS = {
     placeholder: 'SIZE',
     doc: 'kernel memory per CPU, a power of two: 64MiB (less where that passes 2 % of RAM)',
   },
+  'max-bytes': {
+    type: 'string',
+    placeholder: 'SIZE',
+    doc: 'the oldest segments go when the store takes more: 4GiB',
+  },
+  'max-age': {
+    type: 'string',
+    placeholder: 'TIME',
+    doc: 'segments older than this go: 24h',
+  },
+  'min-free': {
+    type: 'string',
+    placeholder: 'SIZE|N%',
+    doc: 'the oldest segments go when less is free on the disk: 5%',
+  },
+  'orphan-timeout': {
+    type: 'string',
+    placeholder: 'TIME',
+    doc: 'how long the programs go on recording into their rings when the recorder has died: 10m',
+  },
   'log-level': {
     type: 'string',
     choices: ['error', 'warn', 'info', 'debug'],
@@ -85,6 +105,11 @@ export interface RecordConfig {
   readonly seed: number;
   readonly events: number;
   readonly ringBytes: number;
+  /** What the store may take, bytes; how old it may get, ms; what must stay free on its disk. */
+  readonly maxBytes: number;
+  readonly maxAgeMs: number;
+  readonly minFree: { readonly bytes: number } | { readonly share: number };
+  readonly orphanTimeoutMs: number;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 
@@ -200,6 +225,34 @@ function ringBytes(value: unknown, cpus: number): number {
     throw usage(`--ring-size ${value} is not a power of two from 512KiB to 1GiB`);
   }
   return bytes;
+}
+
+const MAX_BYTES_DEFAULT = '4GiB';
+/** Less than this leaves no room for a segment and its successor. */
+const MAX_BYTES_MIN = 1 << 20;
+const MAX_AGE_DEFAULT = '24h';
+const MIN_FREE_DEFAULT = '5%';
+const ORPHAN_TIMEOUT_DEFAULT = '10m';
+const ORPHAN_TIMEOUT_MIN_MS = 1000;
+
+function maxBytes(value: unknown): number {
+  const bytes = parseSize(String(value ?? MAX_BYTES_DEFAULT));
+  if (bytes < MAX_BYTES_MIN) throw usage(`--max-bytes ${value} is too little: 1MiB or more`);
+  return bytes;
+}
+
+function minFree(value: unknown): RecordConfig['minFree'] {
+  const text = String(value ?? MIN_FREE_DEFAULT);
+  const share = /^(\d+(?:\.\d+)?)\s*%$/.exec(text);
+  if (share === null) return { bytes: parseSize(text) };
+  if (Number(share[1]) > 90) throw usage(`--min-free ${text} leaves no room: 90% or less`);
+  return { share: Number(share[1]) / 100 };
+}
+
+function atLeast(name: SettingName, value: unknown, fallback: string, least: number): number {
+  const ms = parseDuration(String(value ?? fallback));
+  if (ms < least) throw usage(`--${name} ${value} is too short: ${least / 1000}s or more`);
+  return ms;
 }
 
 /** Every op by its full name, `type.op`. */
@@ -330,6 +383,15 @@ export function resolveConfig(layers: readonly Given[], cpus: number): RecordCon
     seed: integerOf('seed', given.seed, 1),
     events: integerOf('events', given.events, 0),
     ringBytes: ringBytes(given['ring-size'], cpus),
+    maxBytes: maxBytes(given['max-bytes']),
+    maxAgeMs: atLeast('max-age', given['max-age'], MAX_AGE_DEFAULT, 1000),
+    minFree: minFree(given['min-free']),
+    orphanTimeoutMs: atLeast(
+      'orphan-timeout',
+      given['orphan-timeout'],
+      ORPHAN_TIMEOUT_DEFAULT,
+      ORPHAN_TIMEOUT_MIN_MS,
+    ),
     logLevel: choice('log-level', given['log-level'], 'info'),
   };
 }

@@ -7,10 +7,11 @@ import { Worker } from 'node:worker_threads';
 import { type RecordConfig, syscallNumbers } from './config.ts';
 import { type Answer, type ControlRequest, ControlServer } from './control.ts';
 import { type ErrorCode, TapioError } from './errors.ts';
+import { type Forecast, forecast } from './recorder/forecast.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './recorder/protocol.ts';
-import { ROTATION, type Totals } from './recorder/recorder.ts';
+import { ROTATION, type RotationLimits, type Totals } from './recorder/recorder.ts';
 import { ensureStore, lockStore } from './segment/store.ts';
-import { native, type SourceConfig } from './source/binding.ts';
+import { native, PINS, type SourceConfig } from './source/binding.ts';
 
 /** What a recording came to. Durations in seconds, CPU user + system of the whole process. */
 export interface Summary {
@@ -30,6 +31,18 @@ export interface Summary {
 }
 
 const SLOTS_PER_TYPE = 4;
+/** Time between looks at the recording thread, and the silence after which it is started again, ms. */
+const WATCH_MS = 1000;
+const SILENCE_MS_MAX = 30_000;
+/** A thread that is stuck again and again will not be mended by one more start. */
+const RESTARTS_MAX = 5;
+
+/** What tests put in the place of the recording thread, and of its patience. */
+export interface DaemonAids {
+  readonly worker?: URL;
+  readonly silenceMsMax?: number;
+  readonly pins?: string;
+}
 
 interface Waiting {
   readonly resolve: (value: Totals | null) => void;
@@ -45,6 +58,17 @@ function sourceConfig(config: RecordConfig): SourceConfig {
   };
 }
 
+/** A store is of several segments, so that the oldest can go: a small or short one has small segments. */
+function rotationOf({ maxBytes, maxAgeMs }: RecordConfig): RotationLimits {
+  const bytesMax = Math.min(ROTATION.bytesMax, maxBytes / 8);
+  return {
+    ...ROTATION,
+    bytesMax,
+    agedBytesMin: Math.min(ROTATION.agedBytesMin, bytesMax),
+    ageMaxMs: Math.min(ROTATION.ageMaxMs, maxAgeMs / 8),
+  };
+}
+
 function workerUrl(): URL {
   // The bundle is dist/*.js with the worker beside it; from source the worker is TypeScript.
   const bundled = !import.meta.url.endsWith('.ts');
@@ -55,15 +79,20 @@ function workerUrl(): URL {
 
 export class Daemon {
   readonly store: string;
-  readonly #worker: Worker;
+  #worker: Worker;
   readonly #unlock: () => void;
   readonly #started = performance.now();
   readonly #waiting = new Map<number, Waiting>();
   readonly #onNote: (text: string) => void;
-  readonly #source: RecordConfig['source'];
+  readonly #config: RecordConfig;
+  readonly #aids: DaemonAids;
+  readonly #beats = new Int32Array(new SharedArrayBuffer(4));
+  #source: SourceConfig;
   /** Where the event loop stood when events began to flow: starting up is no steering. */
   #loop = performance.eventLoopUtilization();
   #control: ControlServer | null = null;
+  #watch: NodeJS.Timeout | null = null;
+  #restarts = 0;
   #nextId = 1;
   #stopping = false;
   #ended = false;
@@ -76,13 +105,19 @@ export class Daemon {
   readonly finished: Promise<Summary>;
 
   /** Takes the store and starts; throws TapioError where that cannot be. */
-  constructor(store: string, config: RecordConfig, onNote: (text: string) => void) {
+  constructor(
+    store: string,
+    config: RecordConfig,
+    onNote: (text: string) => void,
+    aids: DaemonAids = {},
+  ) {
     this.store = store;
     // SQLite makes its files itself: they too are for their owner only.
     process.umask(0o077);
-    this.#source = config.source;
+    this.#config = config;
+    this.#aids = aids;
     this.#onNote = onNote;
-    const source = sourceConfig(config);
+    this.#source = sourceConfig(config);
     ensureStore(store);
     this.#unlock = lockStore(store);
     const done = new Promise<Totals>((resolve, reject) => {
@@ -97,28 +132,93 @@ export class Daemon {
     // Whoever waits for one of them hears of a failure; nobody must wait for both.
     this.started.catch(() => {});
     this.finished.catch(() => {});
-    this.#worker = new Worker(workerUrl(), {
-      workerData: {
-        store,
-        rotation: ROTATION,
-        source: {
-          kind: config.source,
-          ringBytes: config.ringBytes,
-          rate: config.rate,
-          seed: config.seed,
-          cpus: availableParallelism(),
-          events: config.events,
-          slotsPerType: SLOTS_PER_TYPE,
-          ...source,
-        },
-      } satisfies WorkerOptions,
+    this.#worker = this.#startWorker();
+  }
+
+  #startWorker(): Worker {
+    const config = this.#config;
+    const options: WorkerOptions = {
+      store: this.store,
+      pins: this.#aids.pins ?? PINS,
+      rotation: rotationOf(config),
+      retention: {
+        bytesMax: config.maxBytes,
+        ageMaxMs: config.maxAgeMs,
+        freeMin: config.minFree,
+      },
+      beats: this.#beats,
+      source: {
+        kind: config.source,
+        ringBytes: config.ringBytes,
+        rate: config.rate,
+        seed: config.seed,
+        cpus: availableParallelism(),
+        events: config.events,
+        slotsPerType: SLOTS_PER_TYPE,
+        orphanTimeoutNs: BigInt(Math.round(config.orphanTimeoutMs * 1e6)),
+        ...this.#source,
+      },
+    };
+    const worker = new Worker(this.#aids.worker ?? workerUrl(), { workerData: options });
+    // What a thread says that was given up counts no more.
+    const current = (): boolean => worker === this.#worker;
+    worker.on('message', (message: FromWorker) => {
+      if (current()) this.#hear(message);
     });
-    this.#worker.on('message', (message: FromWorker) => this.#hear(message));
-    this.#worker.on('error', (error) => this.#failed(error as Error));
+    worker.on('error', (error) => {
+      if (current()) this.#failed(error as Error);
+    });
     // Says nothing new where the thread has told its end already.
-    this.#worker.on('exit', () =>
-      this.#failed(new TapioError('internal', 'the recording thread ended unexpectedly')),
+    worker.on('exit', () => {
+      if (current()) {
+        this.#failed(new TapioError('internal', 'the recording thread ended unexpectedly'));
+      }
+    });
+    return worker;
+  }
+
+  /** Looks whether the recording thread lives: one that is stuck is ended and started again. */
+  #startWatch(): void {
+    let beats = -1;
+    let since = performance.now();
+    clearInterval(this.#watch ?? undefined);
+    this.#watch = setInterval(() => {
+      const now = Atomics.load(this.#beats, 0);
+      if (now !== beats) {
+        beats = now;
+        since = performance.now();
+      } else if (performance.now() - since > (this.#aids.silenceMsMax ?? SILENCE_MS_MAX)) {
+        clearInterval(this.#watch ?? undefined);
+        void this.#restart(performance.now() - since);
+      }
+    }, WATCH_MS);
+  }
+
+  // A thread that waits for the disk ends only when the disk answers: until then it holds its files, and
+  // no other may be started.
+  async #restart(silentMs: number): Promise<void> {
+    const seconds = (silentMs / 1000).toFixed(0);
+    if (++this.#restarts > RESTARTS_MAX) {
+      this.#failed(
+        new TapioError(
+          'internal',
+          `the recording thread was stuck ${this.#restarts} times: please report it; what is in the rings is kept for the next start`,
+        ),
+      );
+      return;
+    }
+    this.#onNote(
+      `the recording thread has not answered for ${seconds} s: it is ended and started again`,
     );
+    const stuck = this.#worker;
+    const gone = new TapioError('not_running', 'the recording thread was started again');
+    for (const { reject } of this.#waiting.values()) reject(gone);
+    this.#waiting.clear();
+    stuck.removeAllListeners();
+    await stuck.terminate();
+    if (this.#ended) return;
+    this.#worker = this.#startWorker();
+    if (this.#stopping) this.#post({ kind: 'stop' });
   }
 
   /** Opens the control socket. */
@@ -163,7 +263,8 @@ export class Daemon {
 
   /** Changes ops, syscalls, latency and exclusions while recording. */
   configure(config: RecordConfig): void {
-    this.#post({ kind: 'configure', config: sourceConfig(config) });
+    this.#source = sourceConfig(config);
+    this.#post({ kind: 'configure', config: this.#source });
   }
 
   /** Ends the recording; `finished` tells when it is sealed. */
@@ -181,17 +282,28 @@ export class Daemon {
       rates: Totals['rates'];
       backlog: number;
       unattached: Totals['unattached'];
+      outage: Totals['outage'];
+      retention: Forecast;
     }
   > {
     const totals = await this.totals();
     return {
       ...this.#summary(totals),
       pid: process.pid,
-      source: this.#source,
+      source: this.#config.source,
       rates: totals.rates,
       backlog: totals.backlog,
       unattached: totals.unattached,
+      outage: totals.outage,
+      retention: this.#forecast(totals),
     };
+  }
+
+  /** How far back the store reaches at the present rate, and what limits it. */
+  #forecast({ bytes, storeBytes, retired }: Totals): Forecast {
+    const { maxBytes, maxAgeMs } = this.#config;
+    const seconds = (performance.now() - this.#started) / 1000;
+    return forecast({ bytes, seconds, storeBytes, retired }, maxBytes, maxAgeMs);
   }
 
   #summary(totals: Totals): Summary {
@@ -217,6 +329,7 @@ export class Daemon {
   #end(): void {
     this.#ended = true;
     this.#stopping = true;
+    clearInterval(this.#watch ?? undefined);
     this.#control?.close();
     this.#unlock();
     const gone = new TapioError('not_running', 'the recording has ended');
@@ -243,6 +356,7 @@ export class Daemon {
     switch (message.kind) {
       case 'started':
         this.#loop = performance.eventLoopUtilization();
+        this.#startWatch();
         this.#ready();
         return;
       case 'note':
@@ -263,7 +377,13 @@ export class Daemon {
   }
 }
 
-const CODES: readonly string[] = ['not_permitted', 'unsupported_kernel', 'internal', 'io'];
+const CODES: readonly string[] = [
+  'not_permitted',
+  'unsupported_kernel',
+  'store_newer',
+  'internal',
+  'io',
+];
 
 function failureOf(message: Extract<FromWorker, { kind: 'failed' }>): Error {
   if (CODES.includes(message.code))

@@ -101,3 +101,36 @@ test('a recording of nothing is refused', () => {
   const both = { enable: 'syscall.call', source: 'synthetic' };
   expect(names(resolveConfig([both], 2).ops)).toContain('syscall.call');
 });
+
+test('what a store may take: sizes, ages, shares of a disk', () => {
+  const config = (given: object): unknown => resolveConfig([given], 2);
+  expect(config({})).toMatchObject({
+    maxBytes: 4 * 2 ** 30,
+    maxAgeMs: 86_400_000,
+    minFree: { share: 0.05 },
+    orphanTimeoutMs: 600_000,
+  });
+  const given = {
+    'max-bytes': '10GiB',
+    'max-age': '90m',
+    'min-free': '2G',
+    'orphan-timeout': '1h',
+  };
+  expect(config(given)).toMatchObject({
+    maxBytes: 10 * 2 ** 30,
+    maxAgeMs: 5_400_000,
+    minFree: { bytes: 2 * 2 ** 30 },
+    orphanTimeoutMs: 3_600_000,
+  });
+  expect(config({ 'min-free': '7.5 %' })).toMatchObject({ minFree: { share: 0.075 } });
+  for (const [name, value, why] of [
+    ['max-bytes', '10', /1MiB or more/],
+    ['max-bytes', 'much', /no size/],
+    ['max-age', '1ms', /too short/],
+    ['min-free', '95%', /90% or less/],
+    ['min-free', 'half', /no size/],
+    ['orphan-timeout', '0s', /too short/],
+  ] as const) {
+    expect(() => config({ [name]: value }), `${name} ${value}`).toThrow(why);
+  }
+});

@@ -1,7 +1,8 @@
 // tapio-record doctor: can this host record? What works, what does not, what to do.
 
 import { stdout } from 'node:process';
-import { allChecks, type Check } from '../checks.ts';
+import { native } from '../../src/source/binding.ts';
+import { allChecks, type Check, leftovers, leftoverText } from '../checks.ts';
 import type { Command, Flags } from '../program.ts';
 import { storeOf } from '../store-of.ts';
 
@@ -22,7 +23,20 @@ function reportText(checks: readonly Check[], able: boolean): string {
   return [...lines, '', verdict, ''].join('\n');
 }
 
+/** Removes what recorders that died have left in the kernel. */
+function clean(store: string | null): number {
+  const addon = native();
+  const found = leftovers(addon, store);
+  for (const set of found) {
+    addon.unpin(set.path);
+    stdout.write(`removed ${leftoverText(set)}\n`);
+  }
+  if (found.length === 0) stdout.write('nothing was left behind\n');
+  return 0;
+}
+
 async function run(flags: Flags): Promise<number> {
+  if (flags.clean === true) return clean((flags.store as string | undefined) ?? null);
   const checks = allChecks(storeOf(flags));
   const able = checks.every((check) => !check.needed || check.state === 'ok');
   stdout.write(
@@ -35,8 +49,15 @@ export const doctor: Command = {
   usage: 'doctor [flags]',
   flags: {
     store: { type: 'string', describe: 'DIR — the store that would be recorded into' },
+    clean: {
+      type: 'boolean',
+      describe: 'remove rings and programs that dead recorders left (of --store, or of all)',
+    },
     output: { alias: 'o', choices: ['text', 'json'], default: 'text', describe: 'how to answer' },
   },
-  examples: [['tapio-record doctor', 'before the first recording, or when an op is missing']],
+  examples: [
+    ['tapio-record doctor', 'before the first recording, or when an op is missing'],
+    ['tapio-record doctor --clean', 'after a recorder was killed and is not to be started again'],
+  ],
   run,
 };

@@ -6,14 +6,14 @@ import { EVENT_TABLES, type EventType } from '../../schemas/arrow.ts';
 import { nearestName, TapioError } from '../../src/errors.ts';
 import { formatTs } from '../../src/event/clock.ts';
 import { fieldNames, JsonEncoder } from '../../src/event/json.ts';
+import { whatIsMissing } from '../../src/query/completeness.ts';
 import { type Plan, plan } from '../../src/query/plan.ts';
 import { RowReader } from '../../src/query/rows.ts';
 import { type RowRef, scan, scanLast } from '../../src/query/scan.ts';
 import { type Selection, select } from '../../src/query/select.ts';
 import { parseTime } from '../../src/query/time.ts';
-import type { LossRow, Segment } from '../../src/segment/reader.ts';
-import { defaultStore, openSegments } from '../../src/segment/store.ts';
-import { countText } from '../format.ts';
+import type { Segment } from '../../src/segment/reader.ts';
+import { defaultStore, openStore } from '../../src/segment/store.ts';
 import type { Command, Flags } from '../program.ts';
 import { cellText, compactLine, tableLines, zoneText } from '../rows.ts';
 
@@ -119,8 +119,10 @@ function writeJson(rows: Iterable<RowRef>, fields: string[] | null, out: Output)
   const reader = new RowReader((type) => encoderOf(type).columns);
   let written = 0;
   for (const ref of rows) {
-    const { type, segment } = ref.source;
-    out.line(encoderOf(type).encode(reader.columnsOf(ref), ref.row, segment.tsOffset));
+    const { info, segment } = ref.source;
+    const columns = reader.columnsOf(ref);
+    if (columns === null) continue;
+    out.line(encoderOf(info.type).encode(columns, ref.row, segment.tsOffset));
     written++;
     if (out.closed) break;
   }
@@ -133,7 +135,9 @@ function writeCompact(rows: Iterable<RowRef>, out: Output): number {
   const reader = new RowReader(allColumns);
   let written = 0;
   for (const ref of rows) {
-    out.line(compactLine(ref.source.type, reader.columnsOf(ref), ref.row));
+    const columns = reader.columnsOf(ref);
+    if (columns === null) continue;
+    out.line(compactLine(ref.source.info.type, columns, ref.row));
     written++;
     if (out.closed) break;
   }
@@ -143,34 +147,15 @@ function writeCompact(rows: Iterable<RowRef>, out: Output): number {
 function writeTable(rows: Iterable<RowRef>, fields: string[] | null, out: Output): number {
   const names = fields ?? TABLE_FIELDS;
   const reader = new RowReader(allColumns);
-  const cells = [...rows].map((ref) =>
-    names.map((name) =>
-      cellText(name, ref.source.type, reader.columnsOf(ref), ref.row, ref.source.segment.tsOffset),
-    ),
-  );
+  const cells = [...rows].flatMap((ref) => {
+    const { info, segment } = ref.source;
+    const columns = reader.columnsOf(ref);
+    if (columns === null) return [];
+    return [names.map((name) => cellText(name, info.type, columns, ref.row, segment.tsOffset))];
+  });
   const header = names.map((name) => (name === 'ts' ? `ts (${zoneText()})` : name));
   for (const line of tableLines(header, cells)) out.line(line);
   return cells.length;
-}
-
-/** Losses that touch the window, added up by cause, in sentences. */
-function lossSentences(losses: readonly LossRow[], selection: Selection): string[] {
-  const sums = new Map<string, { known: number; unknown: boolean }>();
-  for (const loss of losses) {
-    if (selection.since !== null && loss.lastTs < selection.since) continue;
-    if (selection.until !== null && loss.firstTs >= selection.until) continue;
-    if (loss.stage === 'clock') continue;
-    if (loss.type !== null && !(selection.types as readonly string[]).includes(loss.type)) continue;
-    const key = `${loss.stage} ${loss.cause}${loss.type === null ? '' : ` ${loss.type}.${loss.op}`}`;
-    const sum = sums.get(key) ?? { known: 0, unknown: false };
-    sum.known += Number(loss.count ?? 0n);
-    sum.unknown ||= loss.count === null;
-    sums.set(key, sum);
-  }
-  return [...sums].map(
-    ([key, sum]) =>
-      `incomplete: ${sum.unknown ? 'an unknown number of' : countText(sum.known)} events lost (${key})`,
-  );
 }
 
 function whyEmpty(segments: readonly Segment[], made: Plan): string {
@@ -199,7 +184,7 @@ async function run(flags: Flags): Promise<number> {
   const limit = limitOf(flags);
   const fields = fieldsOf(flags);
   const store = (flags.store as string | undefined) ?? defaultStore();
-  const segments = openSegments(store);
+  const { segments, problems } = openStore(store);
   try {
     stderr.write(`tapio-replay: reading ${store}\n`);
     const made = plan(segments, selection);
@@ -215,7 +200,10 @@ async function run(flags: Flags): Promise<number> {
     out.flush();
     for (const note of segments.flatMap((s) => s.notes)) stderr.write(`tapio-replay: ${note}\n`);
     const losses = segments.flatMap((s) => s.losses());
-    for (const text of lossSentences(losses, selection)) stderr.write(`tapio-replay: ${text}\n`);
+    const wrong = [...problems, ...segments.flatMap((s) => s.problems)];
+    for (const text of whatIsMissing(losses, wrong, selection)) {
+      stderr.write(`tapio-replay: ${text}\n`);
+    }
     if (written === 0) stderr.write(`tapio-replay: ${whyEmpty(segments, made)}\n`);
     return 0;
   } finally {

@@ -3,7 +3,7 @@
 import { stderr, stdout } from 'node:process';
 import { formatTs } from '../../src/event/clock.ts';
 import type { Segment } from '../../src/segment/reader.ts';
-import { defaultStore, openSegments } from '../../src/segment/store.ts';
+import { defaultStore, openStore } from '../../src/segment/store.ts';
 import { bytesText, countText } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
 
@@ -35,11 +35,13 @@ function describe(segment: Segment): SegmentRow {
 
 async function run(flags: Flags): Promise<number> {
   const store = (flags.store as string | undefined) ?? defaultStore();
-  const opened = openSegments(store);
+  const { segments: opened, problems } = openStore(store);
   try {
     const rows = opened.map(describe);
     for (const note of opened.flatMap((segment) => segment.notes))
       stderr.write(`tapio-replay: ${note}\n`);
+    for (const { segment, text } of [...problems, ...opened.flatMap((one) => one.problems)])
+      stderr.write(`tapio-replay: damaged: ${segment}: ${text}\n`);
     if (flags.output === 'json') {
       for (const row of rows) stdout.write(`${JSON.stringify(row)}\n`);
       return 0;

@@ -1,27 +1,55 @@
 // tapio-record status: what is held, what was lost, and what it costs.
 
 import { stdout } from 'node:process';
+import { LOSS_CAUSES } from '../../schemas/losses.ts';
 import { askRecorder } from '../../src/control.ts';
 import { formatTs } from '../../src/event/clock.ts';
-import { openSegments } from '../../src/segment/store.ts';
-import { bytesText, countText, sumCounts } from '../format.ts';
+import type { Forecast } from '../../src/recorder/forecast.ts';
+import type { Outage } from '../../src/recorder/outage.ts';
+import type { BatchInfo, Segment } from '../../src/segment/reader.ts';
+import { openStore } from '../../src/segment/store.ts';
+import { bytesText, countText, spanText, sumCounts } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
 import { storeOf } from '../store-of.ts';
 
 /** First and last ts that a store holds, ns; null where it holds no rows. */
 function heldRange(store: string): { first: bigint; last: bigint } | null {
-  const segments = openSegments(store);
+  const { segments } = openStore(store);
+  const batchesOf = (segment: Segment): BatchInfo[] =>
+    segment.types().flatMap((type) => [...segment.batches(type)]);
   try {
-    const batches = segments.flatMap((s) => s.types().flatMap((type) => s.batches(type)));
-    const [one] = batches;
-    if (one === undefined) return null;
+    // The segments at both ends are enough, however many lie between.
+    const hasRows = (segment: Segment): boolean => batchesOf(segment).length > 0;
+    const oldest = segments.find(hasRows);
+    const newest = segments.findLast(hasRows);
+    if (oldest === undefined || newest === undefined) return null;
+    const firsts = batchesOf(oldest).map(({ firstTs }) => firstTs);
+    const lasts = batchesOf(newest).map(({ lastTs }) => lastTs);
     return {
-      first: batches.reduce((a, b) => (b.firstTs < a ? b.firstTs : a), one.firstTs),
-      last: batches.reduce((a, b) => (b.lastTs > a ? b.lastTs : a), one.lastTs),
+      first: firsts.reduce((a, b) => (b < a ? b : a)),
+      last: lasts.reduce((a, b) => (b > a ? b : a)),
     };
   } finally {
     for (const segment of segments) segment.close();
   }
+}
+
+function retentionLines(forecast: Forecast): string[] {
+  const { bytes, bytes_per_s: rate, keeps_s: keeps, full_in_s: full, limit, retired } = forecast;
+  const reach =
+    retired > 0
+      ? `${countText(retired)} segments have gone to keep within it`
+      : `the first segment goes in ${spanText(full)}`;
+  return [
+    `store: ${bytesText(bytes)}, ${bytesText(Math.round(rate))}/s; at this rate it keeps ${spanText(keeps)} (--${limit}), ${reach}`,
+  ];
+}
+
+function outageLines(outage: Outage | null): string[] {
+  if (outage === null) return [];
+  const { doc } = LOSS_CAUSES[outage.cause];
+  const since = new Date(outage.since).toISOString();
+  return [`THE STORE CANNOT BE WRITTEN since ${since} (${outage.cause}): ${doc}`];
 }
 
 async function run(flags: Flags): Promise<number> {
@@ -58,7 +86,9 @@ async function run(flags: Flags): Promise<number> {
       lost === 0 ? 'lost nothing' : `lost ${countText(lost)}:`,
       ...lossRows,
       `late ${countText(Number(status.late))}, left out ${countText(Number(status.filtered))}, fullest ring ${(Number(status.backlog) * 100).toFixed(1)} %`,
-      `${status.segments} segment${status.segments === 1 ? '' : 's'}, ${bytesText(Number(status.bytes))} on disk`,
+      `${status.segments} segment${status.segments === 1 ? '' : 's'}, ${bytesText(Number(status.bytes))} of this recording`,
+      ...retentionLines(status.retention as unknown as Forecast),
+      ...outageLines(status.outage as unknown as Outage | null),
       `cost: CPU ${((cpu / seconds) * 100).toFixed(1)} % of a core, main thread ${(Number(status.main_thread_busy) * 100).toFixed(1)} % busy, memory ${bytesText(Number(status.rss_bytes))}`,
       '',
     ].join('\n'),

@@ -353,8 +353,8 @@ bool decode_fields(Sink& sink, unsigned op, const unsigned char* record, unsigne
     case TAPIO_NETWORK_CONNECT: {
       if (bytes < sizeof(struct tapio_network_connect)) return false;
       const auto* r = reinterpret_cast<const struct tapio_network_connect*>(record);
-      if (!(r->nulls & (1u << 0))) sink.inet(k_network_saddr, r->family, r->saddr);
-      if (!(r->nulls & (1u << 1))) sink.inet(k_network_daddr, r->family, r->daddr);
+      if (!(r->nulls & (1u << 0 | 1u << 6))) sink.inet(k_network_saddr, r->family, r->saddr);
+      if (!(r->nulls & (1u << 1 | 1u << 6))) sink.inet(k_network_daddr, r->family, r->daddr);
       if (!(r->nulls & (1u << 2))) sink.value(k_network_latency_ns, r->latency_ns);
       if (!(r->nulls & (1u << 3))) sink.value(k_network_error, r->error);
       if (!(r->nulls & (1u << 4))) sink.value(k_network_sport, r->sport);
@@ -368,8 +368,8 @@ bool decode_fields(Sink& sink, unsigned op, const unsigned char* record, unsigne
     case TAPIO_NETWORK_ACCEPT: {
       if (bytes < sizeof(struct tapio_network_accept)) return false;
       const auto* r = reinterpret_cast<const struct tapio_network_accept*>(record);
-      if (!(r->nulls & (1u << 0))) sink.inet(k_network_saddr, r->family, r->saddr);
-      if (!(r->nulls & (1u << 1))) sink.inet(k_network_daddr, r->family, r->daddr);
+      if (!(r->nulls & (1u << 0 | 1u << 6))) sink.inet(k_network_saddr, r->family, r->saddr);
+      if (!(r->nulls & (1u << 1 | 1u << 6))) sink.inet(k_network_daddr, r->family, r->daddr);
       if (!(r->nulls & (1u << 2))) sink.value(k_network_latency_ns, r->latency_ns);
       if (!(r->nulls & (1u << 3))) sink.value(k_network_error, r->error);
       if (!(r->nulls & (1u << 4))) sink.value(k_network_sport, r->sport);
@@ -381,8 +381,8 @@ bool decode_fields(Sink& sink, unsigned op, const unsigned char* record, unsigne
     case TAPIO_NETWORK_CLOSE: {
       if (bytes < sizeof(struct tapio_network_close)) return false;
       const auto* r = reinterpret_cast<const struct tapio_network_close*>(record);
-      if (!(r->nulls & (1u << 0))) sink.inet(k_network_saddr, r->family, r->saddr);
-      if (!(r->nulls & (1u << 1))) sink.inet(k_network_daddr, r->family, r->daddr);
+      if (!(r->nulls & (1u << 0 | 1u << 8))) sink.inet(k_network_saddr, r->family, r->saddr);
+      if (!(r->nulls & (1u << 1 | 1u << 8))) sink.inet(k_network_daddr, r->family, r->daddr);
       if (!(r->nulls & (1u << 2))) sink.value(k_network_bytes_sent, r->bytes_sent);
       if (!(r->nulls & (1u << 3))) sink.value(k_network_bytes_received, r->bytes_received);
       if (!(r->nulls & (1u << 4))) sink.value(k_network_srtt_us, r->srtt_us);
@@ -398,7 +398,7 @@ bool decode_fields(Sink& sink, unsigned op, const unsigned char* record, unsigne
     case TAPIO_NETWORK_LISTEN: {
       if (bytes < sizeof(struct tapio_network_listen)) return false;
       const auto* r = reinterpret_cast<const struct tapio_network_listen*>(record);
-      if (!(r->nulls & (1u << 0))) sink.inet(k_network_saddr, r->family, r->saddr);
+      if (!(r->nulls & (1u << 0 | 1u << 3))) sink.inet(k_network_saddr, r->family, r->saddr);
       if (!(r->nulls & (1u << 1))) sink.value(k_network_error, r->error);
       if (!(r->nulls & (1u << 2))) sink.value(k_network_sport, r->sport);
       if (!(r->nulls & (1u << 3))) sink.name(k_network_family, Names::family, r->family);
@@ -408,8 +408,8 @@ bool decode_fields(Sink& sink, unsigned op, const unsigned char* record, unsigne
     case TAPIO_NETWORK_RETRANSMIT: {
       if (bytes < sizeof(struct tapio_network_retransmit)) return false;
       const auto* r = reinterpret_cast<const struct tapio_network_retransmit*>(record);
-      if (!(r->nulls & (1u << 0))) sink.inet(k_network_saddr, r->family, r->saddr);
-      if (!(r->nulls & (1u << 1))) sink.inet(k_network_daddr, r->family, r->daddr);
+      if (!(r->nulls & (1u << 0 | 1u << 6))) sink.inet(k_network_saddr, r->family, r->saddr);
+      if (!(r->nulls & (1u << 1 | 1u << 6))) sink.inet(k_network_daddr, r->family, r->daddr);
       if (!(r->nulls & (1u << 2))) sink.value(k_network_srtt_us, r->srtt_us);
       if (!(r->nulls & (1u << 3))) sink.value(k_network_retransmits, r->retransmits);
       if (!(r->nulls & (1u << 4))) sink.value(k_network_sport, r->sport);
@@ -422,8 +422,8 @@ bool decode_fields(Sink& sink, unsigned op, const unsigned char* record, unsigne
     case TAPIO_NETWORK_RESET: {
       if (bytes < sizeof(struct tapio_network_reset)) return false;
       const auto* r = reinterpret_cast<const struct tapio_network_reset*>(record);
-      if (!(r->nulls & (1u << 0))) sink.inet(k_network_saddr, r->family, r->saddr);
-      if (!(r->nulls & (1u << 1))) sink.inet(k_network_daddr, r->family, r->daddr);
+      if (!(r->nulls & (1u << 0 | 1u << 4))) sink.inet(k_network_saddr, r->family, r->saddr);
+      if (!(r->nulls & (1u << 1 | 1u << 4))) sink.inet(k_network_daddr, r->family, r->daddr);
       if (!(r->nulls & (1u << 2))) sink.value(k_network_sport, r->sport);
       if (!(r->nulls & (1u << 3))) sink.value(k_network_dport, r->dport);
       if (!(r->nulls & (1u << 4))) sink.name(k_network_family, Names::family, r->family);
@@ -435,8 +435,8 @@ bool decode_fields(Sink& sink, unsigned op, const unsigned char* record, unsigne
     case TAPIO_NETWORK_DROP: {
       if (bytes < sizeof(struct tapio_network_drop)) return false;
       const auto* r = reinterpret_cast<const struct tapio_network_drop*>(record);
-      if (!(r->nulls & (1u << 0))) sink.inet(k_network_saddr, r->family, r->saddr);
-      if (!(r->nulls & (1u << 1))) sink.inet(k_network_daddr, r->family, r->daddr);
+      if (!(r->nulls & (1u << 0 | 1u << 6))) sink.inet(k_network_saddr, r->family, r->saddr);
+      if (!(r->nulls & (1u << 1 | 1u << 6))) sink.inet(k_network_daddr, r->family, r->daddr);
       if (!(r->nulls & (1u << 2))) sink.value(k_network_packet_length, r->packet_length);
       if (!(r->nulls & (1u << 3))) sink.value(k_network_sport, r->sport);
       if (!(r->nulls & (1u << 4))) sink.value(k_network_dport, r->dport);
@@ -448,8 +448,8 @@ bool decode_fields(Sink& sink, unsigned op, const unsigned char* record, unsigne
     case TAPIO_NETWORK_SEND: {
       if (bytes < sizeof(struct tapio_network_send)) return false;
       const auto* r = reinterpret_cast<const struct tapio_network_send*>(record);
-      if (!(r->nulls & (1u << 0))) sink.inet(k_network_saddr, r->family, r->saddr);
-      if (!(r->nulls & (1u << 1))) sink.inet(k_network_daddr, r->family, r->daddr);
+      if (!(r->nulls & (1u << 0 | 1u << 7))) sink.inet(k_network_saddr, r->family, r->saddr);
+      if (!(r->nulls & (1u << 1 | 1u << 7))) sink.inet(k_network_daddr, r->family, r->daddr);
       if (!(r->nulls & (1u << 2))) sink.value(k_network_bytes, r->bytes);
       if (!(r->nulls & (1u << 3))) sink.value(k_network_latency_ns, r->latency_ns);
       if (!(r->nulls & (1u << 4))) sink.value(k_network_error, r->error);
@@ -462,8 +462,8 @@ bool decode_fields(Sink& sink, unsigned op, const unsigned char* record, unsigne
     case TAPIO_NETWORK_RECV: {
       if (bytes < sizeof(struct tapio_network_recv)) return false;
       const auto* r = reinterpret_cast<const struct tapio_network_recv*>(record);
-      if (!(r->nulls & (1u << 0))) sink.inet(k_network_saddr, r->family, r->saddr);
-      if (!(r->nulls & (1u << 1))) sink.inet(k_network_daddr, r->family, r->daddr);
+      if (!(r->nulls & (1u << 0 | 1u << 7))) sink.inet(k_network_saddr, r->family, r->saddr);
+      if (!(r->nulls & (1u << 1 | 1u << 7))) sink.inet(k_network_daddr, r->family, r->daddr);
       if (!(r->nulls & (1u << 2))) sink.value(k_network_bytes, r->bytes);
       if (!(r->nulls & (1u << 3))) sink.value(k_network_latency_ns, r->latency_ns);
       if (!(r->nulls & (1u << 4))) sink.value(k_network_error, r->error);
@@ -477,8 +477,8 @@ bool decode_fields(Sink& sink, unsigned op, const unsigned char* record, unsigne
       if (bytes < sizeof(struct tapio_network_packet)) return false;
       const auto* r = reinterpret_cast<const struct tapio_network_packet*>(record);
       Tail tail(record + sizeof(struct tapio_network_packet), bytes - sizeof(struct tapio_network_packet));
-      if (!(r->nulls & (1u << 0))) sink.inet(k_network_saddr, r->family, r->saddr);
-      if (!(r->nulls & (1u << 1))) sink.inet(k_network_daddr, r->family, r->daddr);
+      if (!(r->nulls & (1u << 0 | 1u << 5))) sink.inet(k_network_saddr, r->family, r->saddr);
+      if (!(r->nulls & (1u << 1 | 1u << 5))) sink.inet(k_network_daddr, r->family, r->daddr);
       if (!(r->nulls & (1u << 2))) sink.value(k_network_packet_length, r->packet_length);
       if (!(r->nulls & (1u << 3))) sink.value(k_network_sport, r->sport);
       if (!(r->nulls & (1u << 4))) sink.value(k_network_dport, r->dport);
@@ -765,11 +765,11 @@ bool decode_fields(Sink& sink, unsigned op, const unsigned char* record, unsigne
     case TAPIO_SYSCALL_CALL: {
       if (bytes < sizeof(struct tapio_syscall_call)) return false;
       const auto* r = reinterpret_cast<const struct tapio_syscall_call*>(record);
-      if (!(r->nulls & (1u << 0))) sink.args(k_syscall_args, r->nr, r->args);
+      if (!(r->nulls & (1u << 0 | 1u << 3))) sink.args(k_syscall_args, r->nr, r->args);
       if (!(r->nulls & (1u << 1))) sink.value(k_syscall_ret, r->ret);
       if (!(r->nulls & (1u << 2))) sink.value(k_syscall_latency_ns, r->latency_ns);
       if (!(r->nulls & (1u << 3))) sink.value(k_syscall_nr, r->nr);
-      sink.syscall_name(k_syscall_name, r->nr);
+      if (!(r->nulls & (1u << 3))) sink.syscall_name(k_syscall_name, r->nr);
       return true;
     }
     default:

@@ -2,6 +2,7 @@
 // losing it changes no answer, only how long it takes.
 
 import type Database from 'better-sqlite3';
+import { TapioError } from '../errors.ts';
 import type { IndexRow } from '../segment/event-files.ts';
 import type { LossRow, Segment } from '../segment/reader.ts';
 import { lossOf } from '../segment/small-tables.ts';
@@ -43,7 +44,10 @@ interface Entry {
   readonly recording: string;
   readonly bytes: number;
   readonly rows: Readonly<Record<string, number>>;
-  readonly index: readonly Omit<IndexRow, 'offset' | 'metadataLength' | 'bodyLength'>[];
+  readonly index: readonly Pick<
+    IndexRow,
+    'file' | 'batch' | 'rows' | 'firstSeq' | 'lastSeq' | 'firstTs' | 'lastTs' | 'zones'
+  >[];
   readonly losses: readonly LossRow[];
 }
 
@@ -70,9 +74,14 @@ export class Catalog {
   }
 
   /** Enters a segment as it was sealed, in place of what was known of that name. */
-  addSegment(segment: SealedSegment, recording: string): void {
+  addSegment(segment: SealedSegment): void {
     const losses = segment.losses.map(lossOf);
-    this.#database.transaction(() => this.#enter({ ...segment, recording, losses }))();
+    this.#database.transaction(() => this.#enter({ ...segment, losses }))();
+  }
+
+  /** Notes that a segment is about to be removed. */
+  retire(name: string): void {
+    this.#database.prepare('UPDATE segments SET retired = 1 WHERE name = ?').run(name);
   }
 
   /** Forgets a segment, its batches and its losses. */
@@ -83,20 +92,44 @@ export class Catalog {
   /** Names of the segments that are entered, oldest first. */
   names(): string[] {
     return this.#database
-      .prepare('SELECT name FROM segments ORDER BY name')
+      .prepare('SELECT name FROM segments WHERE retired = 0 ORDER BY name')
       .pluck()
       .all() as string[];
   }
 
   /**
-   * Makes the catalogue say what these segments say, and nothing else; segments that are open have no
-   * place in it. Throws TapioError where one is damaged, and then changes nothing.
+   * Makes the catalogue name the sealed segments of `names` and no others; `open` opens one that is not
+   * entered yet. What is entered is not asked again, what cannot be read is left out.
    */
-  rebuild(segments: Iterable<Segment>): void {
+  sync(names: readonly string[], open: (name: string) => Segment): void {
     this.#database.transaction(() => {
-      this.#database.exec('DELETE FROM segments; DELETE FROM recordings');
-      for (const segment of segments) if (segment.sealed) this.#enter(entryOf(segment));
+      const known = new Set(this.names());
+      const there = new Set(names);
+      for (const name of known) if (!there.has(name)) this.removeSegment(name);
+      for (const name of names) {
+        if (!known.has(name)) this.#enterFrom(() => open(name));
+      }
     })();
+  }
+
+  /** Enters a segment from what it says itself; one that cannot be read is left out. */
+  enterFrom(open: () => Segment): void {
+    this.#database.transaction(() => this.#enterFrom(open))();
+  }
+
+  #enterFrom(open: () => Segment): void {
+    let segment: Segment;
+    try {
+      segment = open();
+    } catch (error) {
+      if (error instanceof TapioError) return;
+      throw error;
+    }
+    try {
+      if (segment.sealed) this.#enter(entryOf(segment));
+    } finally {
+      segment.close();
+    }
   }
 
   /** Segments with a row in the window, oldest first. */

@@ -54,10 +54,15 @@ export interface BatchItem {
 
 /**
  * A point in the stream: every row up to throughSeq was handed over in batches before it. Counters are
- * cumulative since the rings were made, indexed [cpu * opsMax + op].
+ * cumulative since the rings that it names were made, indexed [cpu * opsMax + op]; with new rings they
+ * begin at zero, and so do `late` and `malformed`. The number of CPUs is the length of `positions`.
  */
 export interface CutItem {
   readonly kind: 'cut';
+  /** Id of the rings that the positions and counters are of. */
+  readonly rings: string;
+  /** These rings were drained to their end: the next items come from others. See forget(). */
+  readonly ended: boolean;
   readonly throughSeq: bigint;
   /** True when requested so: the dictionaries are empty from here on and ts uses the new offset. */
   readonly rotated: boolean;
@@ -67,7 +72,13 @@ export interface CutItem {
   readonly final: boolean;
   /** Ring position per CPU up to which everything was consumed or counted lost. */
   readonly positions: BigUint64Array;
+  /** Per CPU: positions of records beyond that one which were handed over already. */
+  readonly ahead: readonly (readonly bigint[])[];
+  /** What the kernel wrote, as its counters stood: what of it was not read is still in the rings. */
+  readonly emitted: BigUint64Array;
   readonly consumed: BigUint64Array;
+  /** Made by this process itself before the programs knew it; they are no rows. */
+  readonly own: BigUint64Array;
   /** Overwritten before they were read, known exactly from the op sequence numbers. */
   readonly lost: BigUint64Array;
   readonly filtered: BigUint64Array;
@@ -76,9 +87,18 @@ export interface CutItem {
   /** ktime range [ns] in which the losses since the previous cut lie, per CPU; 0, 0 without loss. */
   readonly lossFirst: BigUint64Array;
   readonly lossLast: BigUint64Array;
-  /** Rows flagged late, and records that could not be decoded, since the start. */
+  /** Rows flagged late. */
   readonly late: bigint;
-  readonly malformed: bigint;
+  /** Largest ktime that was handed over, whatever rings it came from. */
+  readonly newest: bigint;
+  /** Records that could not be decoded, per op; at 0 those whose op is unknown. They are consumed. */
+  readonly malformed: BigUint64Array;
+  /** ktime range in which the programs had fallen silent because nobody read; 0, 0 without. Told once. */
+  readonly mutedFirst: bigint;
+  readonly mutedLast: bigint;
+  /** ktime range in which new programs took over from old ones; 0, 0 without. Told once. */
+  readonly handoverFirst: bigint;
+  readonly handoverLast: bigint;
 }
 
 export type SourceItem = BatchItem | CutItem;

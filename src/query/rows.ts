@@ -10,17 +10,17 @@ const BATCHES_KEPT = 16;
 /** Gives the columns of a row's batch. */
 export class RowReader {
   readonly #columns: (type: EventType) => readonly string[];
-  readonly #kept = new Map<MatchedBatch, ReadonlyMap<string, Vector>>();
+  readonly #kept = new Map<MatchedBatch, ReadonlyMap<string, Vector> | null>();
 
   constructor(columns: (type: EventType) => readonly string[]) {
     this.#columns = columns;
   }
 
-  columnsOf(ref: RowRef): ReadonlyMap<string, Vector> {
-    const { source } = ref;
+  /** Null where the batch is damaged: its rows are left out, and its segment says so. */
+  columnsOf({ source }: RowRef): ReadonlyMap<string, Vector> | null {
     let columns = this.#kept.get(source);
     if (columns === undefined) {
-      columns = source.segment.read(source.type, source.batch, this.#columns(source.type));
+      columns = this.#read(source);
       if (this.#kept.size >= BATCHES_KEPT) {
         const [oldest] = this.#kept.keys();
         if (oldest !== undefined) this.#kept.delete(oldest);
@@ -28,5 +28,14 @@ export class RowReader {
       this.#kept.set(source, columns);
     }
     return columns;
+  }
+
+  #read({ segment, info }: MatchedBatch): ReadonlyMap<string, Vector> | null {
+    try {
+      return segment.read(info, this.#columns(info.type));
+    } catch (error) {
+      segment.leaveOut(info, error);
+      return null;
+    }
   }
 }

@@ -2,7 +2,7 @@
 // Rows are references into a batch; what a row holds is read only when it is wanted.
 
 import type { EventType } from '../../schemas/arrow.ts';
-import type { Segment } from '../segment/reader.ts';
+import type { BatchInfo, Segment } from '../segment/reader.ts';
 import { DictionaryVector, type Vector } from '../segment/vectors.ts';
 import type { Plan, PlannedBatch } from './plan.ts';
 import type { Selection } from './select.ts';
@@ -10,8 +10,7 @@ import type { Selection } from './select.ts';
 /** Rows of one batch that match, in file order. */
 export interface MatchedBatch {
   readonly segment: Segment;
-  readonly type: EventType;
-  readonly batch: number;
+  readonly info: BatchInfo;
   readonly seqs: BigUint64Array;
   readonly rows: Uint32Array;
 }
@@ -65,8 +64,19 @@ function predicates(
   return out;
 }
 
-function scanBatch({ segment, info }: PlannedBatch, selection: Selection): MatchedBatch {
-  const columns = segment.read(info.type, info.batch, deciding(selection, info.type));
+/** Reads what decides; a batch that is damaged is left out, and its segment says so. */
+function scanBatch(planned: PlannedBatch, selection: Selection): MatchedBatch {
+  const { segment, info } = planned;
+  try {
+    return matchBatch(planned, selection);
+  } catch (error) {
+    segment.leaveOut(info, error);
+    return { segment, info, rows: new Uint32Array(), seqs: new BigUint64Array() };
+  }
+}
+
+function matchBatch({ segment, info }: PlannedBatch, selection: Selection): MatchedBatch {
+  const columns = segment.read(info, deciding(selection, info.type));
   const tests = predicates(columns, selection, info.type);
   const rows = new Uint32Array(info.rows);
   const seqs = new BigUint64Array(info.rows);
@@ -78,13 +88,7 @@ function scanBatch({ segment, info }: PlannedBatch, selection: Selection): Match
     seqs[count] = seq?.get(row) as bigint;
     count++;
   }
-  return {
-    segment,
-    type: info.type,
-    batch: info.batch,
-    rows: rows.subarray(0, count),
-    seqs: seqs.subarray(0, count),
-  };
+  return { segment, info, rows: rows.subarray(0, count), seqs: seqs.subarray(0, count) };
 }
 
 /** Batches grouped so that each group's rows come before the next one's: by segment. */

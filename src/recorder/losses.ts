@@ -1,145 +1,91 @@
 // Loss rows from the source's cumulative counters: what was added since the last cut.
 
-import { EVENTS } from '../../schemas/events.ts';
+import { OP_NAMES } from '../../schemas/events.ts';
 import type { CutItem } from '../event/batch.ts';
 import type { SmallRow } from '../segment/columns.ts';
-import type { CpuCounts } from '../segment/commits.ts';
+import type { CommitPoint } from '../segment/commits.ts';
+import { lossRow } from '../segment/small-tables.ts';
+import { type LossCounters, lossCounters, REFUSAL_CAUSES } from './point.ts';
 
-/** Why the kernel side could not write a record; the order is that of enum tapio_refusal. */
-export const REFUSAL_CAUSES = ['no_ring', 'contention', 'table_full', 'overrun'] as const;
-
-/** Op ids to names. */
-export const OP_NAMES: ReadonlyMap<number, { readonly type: string; readonly op: string }> =
-  new Map(
-    Object.entries(EVENTS).flatMap(([type, spec]) =>
-      Object.entries(spec.ops).map(([op, { id }]) => [id, { type, op }] as const),
-    ),
-  );
-
-/** Sparse counts per CPU of an array indexed [cpu * opsMax + op]. */
-export function sparseCounts(counts: BigUint64Array, cpus: number, opsMax: number): CpuCounts {
-  return Array.from({ length: cpus }, (_, cpu) => {
-    const out: Record<string, number> = {};
-    for (let op = 0; op < opsMax; op++) {
-      const count = counts[cpu * opsMax + op] ?? 0n;
-      if (count > 0n) out[op] = Number(count);
-    }
-    return out;
-  });
-}
-
-/** The refused counters by cause. */
-export function refusedCounts(
-  cut: CutItem,
-  cpus: number,
-  opsMax: number,
-): Record<string, CpuCounts> {
-  const size = cpus * opsMax;
-  return Object.fromEntries(
-    REFUSAL_CAUSES.map((cause, i) => [
-      cause,
-      sparseCounts(cut.refused.subarray(i * size, (i + 1) * size), cpus, opsMax),
-    ]),
-  );
-}
-
-interface Reading {
-  readonly lost: BigUint64Array;
-  readonly refused: BigUint64Array;
-  readonly malformed: bigint;
+interface Range {
+  readonly first: bigint;
+  readonly last: bigint;
 }
 
 /** Turns each cut's counters into rows of losses.arrow. */
 export class LossAccount {
-  readonly #cpus: number;
   readonly #opsMax: number;
-  #before: Reading;
+  #before: LossCounters;
   #lastTs: bigint;
 
-  /** `startTs`: when the source began, ns since 1970. */
-  constructor(cpus: number, opsMax: number, startTs: bigint) {
-    this.#cpus = cpus;
+  /** Counts from `point` on, or from zero. `startTs`: until when nothing was lost, ns since 1970. */
+  constructor(opsMax: number, point: CommitPoint | null, startTs: bigint) {
     this.#opsMax = opsMax;
-    this.#before = {
-      lost: new BigUint64Array(cpus * opsMax),
-      refused: new BigUint64Array(REFUSAL_CAUSES.length * cpus * opsMax),
-      malformed: 0n,
-    };
+    this.#before = lossCounters(point, opsMax);
     this.#lastTs = startTs;
   }
 
-  /** Rows for what was lost since the last cut; `now` and `offset` in ns. */
-  rows(cut: CutItem, now: bigint, offset: bigint): SmallRow[] {
+  /**
+   * Rows for what was lost since the last cut; `now` and `offset` in ns. `cause` tells why records were
+   * overwritten before they were read.
+   */
+  rows(cut: CutItem, now: bigint, offset: bigint, cause: string): SmallRow[] {
+    // New rings count from zero.
+    const same = cut.rings === this.#before.rings;
+    const before = same ? this.#before : lossCounters(null, this.#opsMax);
     const rows: SmallRow[] = [];
-    const since = this.#lastTs;
-    for (let cpu = 0; cpu < this.#cpus; cpu++) {
+    const since = { first: this.#lastTs, last: now };
+    const cpus = cut.positions.length;
+    for (let cpu = 0; cpu < cpus; cpu++) {
       const first = cut.lossFirst[cpu] ?? 0n;
       const last = cut.lossLast[cpu] ?? 0n;
       const range = {
-        first: first > 0n ? first + offset : since,
+        first: first > 0n ? first + offset : since.first,
         last: last > 0n ? last + offset : now,
       };
-      rows.push(...this.#rowsOf('ring', 'overwritten', cpu, cut.lost, this.#before.lost, 0, range));
-      REFUSAL_CAUSES.forEach((cause, i) => {
-        const base = i * this.#cpus * this.#opsMax;
+      rows.push(...this.#rowsOf(['ring', cause], cpu, cut.lost, before.lost, cpu, range));
+      REFUSAL_CAUSES.forEach((refusal, i) => {
+        const at = i * cpus + cpu;
         rows.push(
-          ...this.#rowsOf('kernel', cause, cpu, cut.refused, this.#before.refused, base, {
-            first: since,
-            last: now,
-          }),
+          ...this.#rowsOf(['kernel', refusal], cpu, cut.refused, before.refused, at, since),
         );
       });
     }
-    const malformed = cut.malformed - this.#before.malformed;
-    if (malformed > 0n) rows.push(lossRow('decode', 'malformed', malformed, since, now));
-    this.#before = { lost: cut.lost, refused: cut.refused, malformed: cut.malformed };
+    const bad = this.#rowsOf(
+      ['decode', 'malformed'],
+      null,
+      cut.malformed,
+      before.malformed,
+      0,
+      since,
+    );
+    this.#before = cut;
     this.#lastTs = now;
-    return rows;
+    return [...rows, ...bad];
   }
 
+  /** Rows of one stage and cause: the counters lie at `block * opsMax`. */
   #rowsOf(
-    stage: string,
-    cause: string,
-    cpu: number,
+    [stage, cause]: readonly [stage: string, cause: string],
+    cpu: number | null,
     now: BigUint64Array,
     before: BigUint64Array,
-    base: number,
-    range: { first: bigint; last: bigint },
+    block: number,
+    range: Range,
   ): SmallRow[] {
     const rows: SmallRow[] = [];
     for (let op = 0; op < this.#opsMax; op++) {
-      const at = base + cpu * this.#opsMax + op;
+      const at = block * this.#opsMax + op;
       const count = (now[at] ?? 0n) - (before[at] ?? 0n);
-      if (count > 0n) {
-        const name = OP_NAMES.get(op);
-        rows.push({
-          ...lossRow(stage, cause, count, range.first, range.last),
-          type: name?.type ?? null,
-          op: name?.op ?? null,
-          cpu,
-        });
-      }
+      if (count <= 0n) continue;
+      const name = OP_NAMES.get(op);
+      rows.push({
+        ...lossRow(stage, cause, count, range.first, range.last),
+        type: name?.type ?? null,
+        op: name?.op ?? null,
+        cpu,
+      });
     }
     return rows;
   }
-}
-
-/** A row of losses.arrow; a count of null is unknown. */
-export function lossRow(
-  stage: string,
-  cause: string,
-  count: bigint | null,
-  firstTs: bigint,
-  lastTs: bigint,
-): SmallRow {
-  return {
-    stage,
-    cause,
-    type: null,
-    op: null,
-    cpu: null,
-    count,
-    first_ts: firstTs,
-    last_ts: lastTs,
-  };
 }

@@ -2,11 +2,17 @@
 
 import type { SourceConfig, SourceOptions } from '../source/binding.ts';
 import type { RotationLimits, Totals } from './recorder.ts';
+import type { RetentionLimits } from './retention.ts';
 
 export interface WorkerOptions {
   readonly store: string;
-  readonly source: Omit<SourceOptions, 'tsOffset' | 'nextSeq'>;
+  /** Directory in bpffs under which the rings of each store are kept. */
+  readonly pins: string;
+  readonly source: Omit<SourceOptions, 'tsOffset' | 'nextSeq' | 'resume' | 'pins'>;
   readonly rotation: RotationLimits;
+  readonly retention: RetentionLimits;
+  /** Counts the worker's signs of life. */
+  readonly beats: Int32Array;
 }
 
 export type ToWorker =

@@ -1,22 +1,30 @@
 // Moves what the source hands over into segments: batches as they come, a commit at each cut, a new
-// segment when size, age or the clock asks for it. Runs on the worker thread; see worker.ts.
+// segment when size, age or the clock asks for it. When the store cannot be written, the rings keep what
+// comes, and it goes on from the last commit. Runs on the worker thread; see worker.ts.
 
-import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
-import { FORMAT_VERSION } from '../../schemas/events.ts';
-import type { Catalog } from '../catalog/catalog.ts';
+import { FORMAT_VERSION, OP_NAMES } from '../../schemas/events.ts';
+import type { CatalogCache } from '../catalog/cache.ts';
+import { TapioError } from '../errors.ts';
 import type { BatchItem, CutItem } from '../event/batch.ts';
 import { type Clocks, clockChange, tsOffset } from '../event/clock.ts';
 import type { SmallRow } from '../segment/columns.ts';
-import type { SegmentHeader } from '../segment/commits.ts';
+import type { CommitPoint, SegmentHeader } from '../segment/commits.ts';
 import type { StoreFiles } from '../segment/files.ts';
-import { type CommitPoint, SegmentWriter } from '../segment/writer.ts';
+import { Segment } from '../segment/reader.ts';
+import { type Recovered, recoverSegments } from '../segment/recover.ts';
+import { lossRow } from '../segment/small-tables.ts';
+import { SegmentWriter } from '../segment/writer.ts';
 import type { Native, NativeSource, SourceConfig, SourceOptions } from '../source/binding.ts';
-import { LossAccount, lossRow, OP_NAMES, refusedCounts, sparseCounts } from './losses.ts';
+import { type Beginning, lossesOfDeath } from './beginning.ts';
+import { LossAccount } from './losses.ts';
 import { segmentName } from './names.ts';
+import { hasRoom, type Outage, outageOf, outageText, probeStore, storeGone } from './outage.ts';
+import { clockTexts, pointOfCut, resumePoint } from './point.ts';
 import { ProcessTable } from './processes.ts';
 import { Rates } from './rates.ts';
+import type { Retention } from './retention.ts';
 import { Tally } from './tally.ts';
 
 /** When a segment is ended. */
@@ -40,17 +48,28 @@ export const ROTATION: RotationLimits = {
 
 /** Time between flushes, ms: what a power cut may cost. */
 export const FLUSH_MS = 900;
+/** Time between readings of the clocks that are kept, ms. */
+const CLOCKS_MS = 60_000;
+/** How long a recorder that is told to stop waits for a store that cannot be written, ms. */
+const STOP_WAIT_MS = 10_000;
 
 export interface RecorderOptions {
   readonly native: Native;
   readonly files: StoreFiles;
-  readonly catalog: Catalog | null;
+  readonly catalog: CatalogCache | null;
+  readonly store: string;
   /** Directory of the segments. */
   readonly segments: string;
   readonly firstNumber: number;
-  readonly host: Omit<SegmentHeader, 'format' | 'ts_offset' | 'clocks' | 'fingerprint'>;
-  readonly source: Omit<SourceOptions, 'tsOffset' | 'nextSeq'>;
+  readonly host: Omit<
+    SegmentHeader,
+    'format' | 'ts_offset' | 'clocks' | 'fingerprint' | 'recording'
+  >;
+  readonly source: Omit<SourceOptions, 'tsOffset' | 'nextSeq' | 'resume'>;
+  readonly beginning: Beginning;
+  readonly recovered: readonly Recovered[];
   readonly rotation: RotationLimits;
+  readonly retention: Retention | null;
   readonly onNote: (text: string) => void;
 }
 
@@ -65,24 +84,23 @@ export interface Totals {
   readonly filtered: number;
   readonly late: number;
   readonly segments: number;
+  /** Of this recording so far. */
   readonly bytes: number;
+  /** Of the whole store. */
+  readonly storeBytes: number;
+  /** Segments that had to go to keep the store within its limits. */
+  readonly retired: number;
   /** Of the first and last row, ns since 1970 as text; null without rows. */
   readonly firstTs: string | null;
   readonly lastTs: string | null;
   readonly drainCpuNs: number;
   readonly backlog: number;
   readonly unattached: Readonly<Record<string, string>>;
+  /** While the store cannot be written: why, and since when. */
+  readonly outage: Outage | null;
 }
 
 type Nested = Record<string, Record<string, Record<string, number>>>;
-
-/** What a directory's files take, bytes. */
-function bytesOf(directory: string): number {
-  return readdirSync(directory).reduce(
-    (sum, name) => sum + statSync(join(directory, name)).size,
-    0,
-  );
-}
 
 export class Recorder {
   readonly #options: RecorderOptions;
@@ -95,44 +113,69 @@ export class Recorder {
   #clocks: Clocks;
   #lastTick: bigint;
   #tsOffset: bigint;
+  #clocksKeptMs = 0;
   #writer: SegmentWriter | null = null;
   #writerSince = 0;
   #number: number;
+  /** Loss rows that no segment has yet, and those that the open segment has not committed. */
   #pendingLosses: SmallRow[] = [];
+  #uncommittedLosses: SmallRow[] = [];
+  /** The last point that is durable: what was handed over since then can be had again. */
+  #durable: CommitPoint | null;
   #lastCut: CutItem | null = null;
   #lost: Nested = {};
   #segments = 0;
   #sealedBytes = 0;
+  #retired = 0;
   #firstTs: bigint | null = null;
   #lastTs: bigint | null = null;
   #timer: NodeJS.Timeout | null = null;
   #pumping = false;
   #rotateAsked = false;
+  #stoppingMs: number | null = null;
+  #outage: Outage | null = null;
+  /** Why records are overwritten that are found missing now. */
+  #lossCause = 'overwritten';
   #onFinished: ((error: Error | null) => void) | null = null;
   #flushAsked: (() => void)[] = [];
   #flushUnderWay: (() => void)[] = [];
 
   constructor(options: RecorderOptions) {
+    const { native, beginning } = options;
     this.#options = options;
     this.#number = options.firstNumber;
-    this.#clocks = options.native.clocks();
+    this.#durable = beginning.point;
+    this.#clocks = native.clocks();
     this.#lastTick = this.#clocks.realtime;
     this.#tsOffset = tsOffset(this.#clocks);
-    this.#source = options.native.createSource(
-      { ...options.source, tsOffset: this.#tsOffset, nextSeq: 1n },
+    this.#source = native.createSource(
+      {
+        ...options.source,
+        tsOffset: this.#tsOffset,
+        nextSeq: this.#nextSeq(),
+        resume: this.#durable === null ? null : resumePoint(this.#durable, native.opsMax),
+      },
       () => this.#schedule(),
     );
-    this.#losses = new LossAccount(0, options.native.opsMax, this.#clocks.realtime);
+    this.#losses = this.#lossesFrom(beginning.diedAt);
   }
 
   /** Starts the source. Throws what it throws. Resolves when a stop has ended in a sealed store. */
   run(started: () => void): Promise<void> {
-    this.#processes.start(this.#source.start());
-    this.#losses = new LossAccount(
-      this.#source.cpus,
-      this.#options.native.opsMax,
-      this.#clocks.realtime,
+    const { beginning, recovered } = this.#options;
+    const { alive, how, resumed, notes } = this.#source.start();
+    for (const note of notes) this.#options.onNote(note);
+    const survived = how !== 'new' && (beginning.point === null || resumed);
+    if (survived) {
+      this.#options.onNote('the recorder had died: its rings went on, and so does the recording');
+    }
+    this.#pendingLosses.push(
+      ...lossesOfDeath(beginning, survived, recovered, this.#clocks.realtime),
     );
+    // The counters of rings that are gone are no ground to count from.
+    if (!survived)
+      this.#losses = new LossAccount(this.#options.native.opsMax, null, this.#lastTick);
+    this.#processes.start(alive);
     this.#timer = setInterval(() => this.#tick(), FLUSH_MS);
     started();
     return new Promise((resolve, reject) => {
@@ -162,8 +205,14 @@ export class Recorder {
 
   /** Ends the source; what it still holds is written before `run` resolves. */
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
-    this.#timer = null;
+    if (this.#stoppingMs !== null) return;
+    this.#stoppingMs = performance.now();
+    // While the store cannot be written, the timer goes on trying.
+    if (this.#outage === null) this.#end();
+  }
+
+  #end(): void {
+    this.#stopTimer();
     this.#source.stop();
   }
 
@@ -175,6 +224,7 @@ export class Recorder {
       const name = OP_NAMES.get(Number(id));
       return [name === undefined ? id : `${name.type}.${name.op}`, why];
     });
+    const open = this.#writer?.bytes ?? 0;
     return {
       events: this.#tally.counts(),
       lost: this.#lost,
@@ -182,20 +232,44 @@ export class Recorder {
       filtered: Number((cut?.filtered ?? new BigUint64Array()).reduce((a, b) => a + b, 0n)),
       late: Number(cut?.late ?? 0n),
       segments: this.#segments + (this.#writer === null ? 0 : 1),
-      bytes: this.#sealedBytes + (this.#writer?.bytes ?? 0),
+      bytes: this.#sealedBytes + open,
+      storeBytes: (this.#options.retention?.bytes ?? this.#sealedBytes) + open,
+      retired: this.#retired,
       firstTs: this.#firstTs?.toString() ?? null,
       lastTs: this.#lastTs?.toString() ?? null,
       drainCpuNs: Number(stats.drainCpuNs),
       backlog: stats.backlog,
       unattached: Object.fromEntries(unattached) as Record<string, string>,
+      outage: this.#outage,
     };
   }
 
-  /** Frees the source. */
+  /** Lets go of the rings of a recording that has ended: nothing can be had from them any more. */
+  forget(): void {
+    if (this.#lastCut !== null) this.#source.forget(this.#lastCut.rings);
+  }
+
+  /** Frees the source. What is pinned goes on, where it was not stopped and forgotten. */
   close(): void {
+    this.#stopTimer();
+    this.#writer?.abandon();
+    this.#writer = null;
+    this.#source.close();
+  }
+
+  #stopTimer(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
-    this.#source.close();
+  }
+
+  #nextSeq(): bigint {
+    return BigInt(this.#durable?.through_seq ?? 0) + 1n;
+  }
+
+  /** Counts losses from the last durable point on; `sinceMs`: until when nothing was lost. */
+  #lossesFrom(sinceMs: number | null): LossAccount {
+    const since = sinceMs === null ? this.#clocks.realtime : BigInt(sinceMs) * 1_000_000n;
+    return new LossAccount(this.#options.native.opsMax, this.#durable, since);
   }
 
   #schedule(): void {
@@ -212,11 +286,23 @@ export class Recorder {
         this.#pumping = false;
         return;
       }
-      if (item.kind === 'batch') this.#takeBatch(item);
-      else if (this.#takeCut(item)) return;
+      if (this.#take(item)) return;
       setImmediate(() => this.#pump());
     } catch (error) {
+      this.#pumping = false;
       this.#onFinished?.(error as Error);
+    }
+  }
+
+  /** True when it was the last item. */
+  #take(item: BatchItem | CutItem): boolean {
+    try {
+      if (item.kind === 'cut') return this.#takeCut(item);
+      this.#takeBatch(item);
+      return false;
+    } catch (error) {
+      this.#beginOutage(error);
+      return false;
     }
   }
 
@@ -232,24 +318,40 @@ export class Recorder {
     if (this.#lastTs === null || batch.lastTs > this.#lastTs) this.#lastTs = batch.lastTs;
   }
 
-  /** True when it was the last item. */
   #takeCut(cut: CutItem): boolean {
     const now = this.#options.native.clocks().realtime;
-    const losses = [
-      ...this.#losses.rows(cut, now, this.#tsOffset),
-      ...this.#pendingLosses.splice(0),
-    ];
-    this.#countLosses(losses);
+    const counted = this.#losses.rows(cut, now, this.#tsOffset, this.#lossCause);
+    this.#lossCause = 'overwritten';
+    this.#pendingLosses.push(...this.#told(cut));
+    this.#uncommittedLosses.push(...this.#pendingLosses.splice(0));
+    const losses = [...counted, ...this.#uncommittedLosses];
     this.#lastCut = cut;
-    if (losses.length > 0) this.#open().addLosses(losses);
+    if (losses.length > 0 || (cut.ended && !cut.final)) this.#open().addLosses(losses);
     if (this.#writer !== null) {
       this.#writer.addProcesses(this.#processes.takeChanges());
-      this.#writer.commit(this.#pointOf(cut));
+      const point = this.#pointOf(cut);
+      if (this.#writer.commit(point, cut.ended)) this.#durable = point;
     }
+    this.#tally.commit();
+    this.#countLosses(losses);
+    this.#uncommittedLosses = [];
     this.#tellFlushed(cut);
     if (cut.rotated || cut.final) this.#seal(cut);
+    if (cut.ended && !cut.final) this.#source.forget(cut.rings);
     if (cut.final) this.#onFinished?.(null);
     return cut.final;
+  }
+
+  /** What a cut tells of times in which nothing was recorded. */
+  #told(cut: CutItem): SmallRow[] {
+    const rows: SmallRow[] = [];
+    const row = (cause: string, first: bigint, last: bigint): void => {
+      const offset = this.#tsOffset;
+      if (last > 0n) rows.push(lossRow('recorder', cause, null, first + offset, last + offset));
+    };
+    row('orphaned', cut.mutedFirst, cut.mutedLast);
+    row('handover', cut.handoverFirst, cut.handoverLast);
+    return rows;
   }
 
   // A cut that comes after a request may have been made before it; the one asked for then was not.
@@ -263,51 +365,43 @@ export class Recorder {
 
   #seal(cut: CutItem): void {
     this.#rotateAsked = false;
-    this.#tsOffset = cut.tsOffset;
     if (this.#writer !== null) {
-      const sealed = this.#writer.seal();
+      const sealed = this.#writer.seal(clockTexts(this.#options.native.clocks()));
       this.#writer = null;
       this.#segments++;
-      this.#sealedBytes += bytesOf(sealed.directory);
-      this.#options.catalog?.addSegment(sealed, this.#options.host.recording);
+      this.#sealedBytes += sealed.bytes;
+      const lastMs = Date.now();
+      this.#options.retention?.add({ name: sealed.name, bytes: sealed.bytes, lastMs });
+      this.#options.catalog?.addSegment(sealed);
     }
+    this.#tsOffset = cut.tsOffset;
     this.#processes.rotate();
     this.#tally.rotate();
   }
 
   #open(): SegmentWriter {
     if (this.#writer === null) {
-      const clocks = this.#clocks;
-      const name = segmentName(this.#options.native.clocks().realtime, this.#number++);
-      this.#writer = new SegmentWriter(this.#options.files, this.#options.segments, name, {
+      const { native, files, segments, host, beginning } = this.#options;
+      const name = segmentName(native.clocks().realtime, this.#number++);
+      const header: SegmentHeader = {
         format: FORMAT_VERSION,
-        fingerprint: this.#options.native.fingerprint,
-        ...this.#options.host,
+        fingerprint: native.fingerprint,
+        ...host,
+        recording: beginning.recording,
         ts_offset: this.#tsOffset.toString(),
-        clocks: {
-          realtime: clocks.realtime.toString(),
-          monotonic: clocks.monotonic.toString(),
-          boottime: clocks.boottime.toString(),
-        },
-      });
+        clocks: clockTexts(this.#clocks),
+      };
+      this.#writer = SegmentWriter.create(files, segments, name, header, this.#durable);
       this.#writerSince = performance.now();
     }
     return this.#writer;
   }
 
   #pointOf(cut: CutItem): CommitPoint {
-    const opsMax = this.#options.native.opsMax;
-    const { cpus } = this.#source;
-    return {
-      through_seq: Number(cut.throughSeq),
-      at: Date.now(),
-      positions: [...cut.positions].map(String),
-      consumed: sparseCounts(cut.consumed, cpus, opsMax),
-      filtered: sparseCounts(cut.filtered, cpus, opsMax),
-      lost: sparseCounts(cut.lost, cpus, opsMax),
-      refused: refusedCounts(cut, cpus, opsMax),
-      late: Number(cut.late),
-    };
+    const point = pointOfCut(cut, Date.now());
+    if (performance.now() - this.#clocksKeptMs < CLOCKS_MS) return point;
+    this.#clocksKeptMs = performance.now();
+    return { ...point, clocks: clockTexts(this.#options.native.clocks()) };
   }
 
   #countLosses(rows: readonly SmallRow[]): void {
@@ -325,6 +419,81 @@ export class Recorder {
     }
   }
 
+  // What was handed over since the last commit is taken back: the rings still have it, and keep what
+  // comes as long as they can.
+  #beginOutage(error: unknown): void {
+    const { store, native, onNote } = this.#options;
+    const cause = outageOf(error, store);
+    this.#writer?.abandon();
+    this.#writer = null;
+    this.#rotateAsked = false;
+    this.#pendingLosses.unshift(...this.#uncommittedLosses.splice(0));
+    this.#tally.rotate();
+    this.#processes.rotate();
+    this.#clocks = native.clocks();
+    this.#tsOffset = tsOffset(this.#clocks);
+    this.#losses = this.#lossesFrom(this.#durable?.at ?? null);
+    this.#source.rewind({
+      tsOffset: this.#tsOffset,
+      nextSeq: this.#nextSeq(),
+      point: this.#durable === null ? null : resumePoint(this.#durable, native.opsMax),
+    });
+    if (this.#outage === null) onNote(outageText(cause));
+    this.#outage = { cause, since: this.#outage?.since ?? Date.now() };
+    this.#timer ??= setInterval(() => this.#tick(), FLUSH_MS);
+  }
+
+  /** Tries to bring the store into order; true when it can be written again. */
+  #tryStore(): boolean {
+    const { store, files, segments, retention, catalog } = this.#options;
+    try {
+      const full = this.#outage?.cause === 'no_space' && !hasRoom(store);
+      this.#retired += retention?.step(catalog, 0, Date.now(), full) ?? 0;
+      if (this.#outage?.cause === 'no_space' && !hasRoom(store)) return false;
+      probeStore(files, segments);
+      this.#adopt(recoverSegments(files, segments));
+      return true;
+    } catch (error) {
+      outageOf(error, store);
+      return false;
+    }
+  }
+
+  /** Segments that were sealed by a recovery are held like any other. */
+  #adopt(recovered: readonly Recovered[]): void {
+    const { retention, catalog, segments } = this.#options;
+    for (const { name, sealed } of recovered) {
+      if (sealed === null) continue;
+      this.#segments++;
+      this.#sealedBytes += sealed.bytes;
+      retention?.add({ name, ...sealed });
+      catalog?.enterFrom(() => new Segment(join(segments, name)));
+    }
+  }
+
+  #endOutage(): void {
+    const seconds = ((Date.now() - (this.#outage?.since ?? 0)) / 1000).toFixed(0);
+    this.#options.onNote(`the store can be written again after ${seconds} s: recording goes on`);
+    this.#lossCause = this.#outage?.cause ?? 'overwritten';
+    this.#outage = null;
+    this.#source.pause(false);
+    if (this.#stoppingMs !== null) this.#end();
+  }
+
+  #waitForStore(): void {
+    if (this.#tryStore()) {
+      this.#endOutage();
+      return;
+    }
+    const stopping = this.#stoppingMs ?? Number.POSITIVE_INFINITY;
+    if (performance.now() - stopping > STOP_WAIT_MS) {
+      throw new TapioError(
+        'io',
+        `the store cannot be written (${this.#outage?.cause}): what was committed is safe, the rest stays in the rings; make room and start again`,
+      );
+    }
+  }
+
   // Compared with the reading behind the offset in use: small steps add up, and one that falls
   // between a rotation's request and its cut is seen by the next tick.
   #tick(): void {
@@ -338,11 +507,28 @@ export class Recorder {
         );
       }
       this.#lastTick = now.realtime;
+      // What is written into a directory that was removed meets no error.
+      if (this.#writer !== null && !this.#writer.isThere()) throw storeGone(this.#options.store);
+      if (this.#outage !== null) {
+        this.#waitForStore();
+        return;
+      }
       this.#rates.sample(performance.now(), this.#tally.byType());
       if (change !== null || this.#isDue()) this.rotate();
       else this.#source.cut(null);
+      this.#retire();
     } catch (error) {
       this.#onFinished?.(error as Error);
+    }
+  }
+
+  #retire(): void {
+    const { retention, catalog, store } = this.#options;
+    try {
+      this.#retired += retention?.step(catalog, this.#writer?.bytes ?? 0, Date.now()) ?? 0;
+    } catch (error) {
+      // A store that cannot be changed is noticed by the next write as well.
+      outageOf(error, store);
     }
   }
 

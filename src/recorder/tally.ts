@@ -1,22 +1,22 @@
 // Rows that went into segments, by type and op: counted from the rows themselves, so that the sum is
-// what a reader will find.
+// what a reader will find. Only what was committed counts for good.
 
 import { EVENT_TABLES, type EventType } from '../../schemas/arrow.ts';
 import type { BatchItem, ColumnRegion } from '../event/batch.ts';
 
-interface Counted {
+interface Pending {
   /** Position of the column `op`. */
   readonly column: number;
   /** Its dictionary in this segment, in index order. */
   names: string[];
-  /** Rows by index, in this segment. */
+  /** Rows by index since the last commit. */
   rows: number[];
 }
 
 /** Counts rows by op over all segments of a recording. */
 export class Tally {
-  readonly #types = new Map<EventType, Counted>();
-  readonly #before = new Map<EventType, Map<string, number>>();
+  readonly #pending = new Map<EventType, Pending>();
+  readonly #committed = new Map<EventType, Map<string, number>>();
 
   /** Counts a batch; its memory is only read. */
   add(
@@ -25,36 +25,39 @@ export class Tally {
     regions: readonly ColumnRegion[],
     memory: ArrayBuffer,
   ): void {
-    let counted = this.#types.get(type);
-    if (counted === undefined) {
+    let pending = this.#pending.get(type);
+    if (pending === undefined) {
       const column = EVENT_TABLES[type].columns.findIndex(({ name }) => name === 'op');
-      counted = { column, names: [], rows: [] };
-      this.#types.set(type, counted);
+      pending = { column, names: [], rows: [] };
+      this.#pending.set(type, pending);
     }
     for (const { column, values } of batch.newValues) {
-      if (column !== counted.column) continue;
-      counted.names.push(...values);
-      for (let i = 0; i < values.length; i++) counted.rows.push(0);
+      if (column === pending.column) pending.names.push(...values);
     }
-    const { rows } = counted;
-    const ops = new Uint16Array(memory, regions[counted.column]?.data ?? 0, batch.rows);
+    const { rows } = pending;
+    const ops = new Uint16Array(memory, regions[pending.column]?.data ?? 0, batch.rows);
     for (let i = 0; i < ops.length; i++) {
       const op = ops[i] ?? 0;
       rows[op] = (rows[op] ?? 0) + 1;
     }
   }
 
-  /** The dictionaries are empty from here on. */
-  rotate(): void {
-    for (const [type, counted] of this.#types) {
-      const sums = this.#before.get(type) ?? new Map<string, number>();
-      counted.names.forEach((name, i) => {
-        sums.set(name, (sums.get(name) ?? 0) + (counted.rows[i] ?? 0));
+  /** What was counted is durable. */
+  commit(): void {
+    for (const [type, pending] of this.#pending) {
+      const sums = this.#committed.get(type) ?? new Map<string, number>();
+      pending.rows.forEach((count, i) => {
+        const name = pending.names[i] ?? '';
+        sums.set(name, (sums.get(name) ?? 0) + count);
       });
-      this.#before.set(type, sums);
-      counted.names = [];
-      counted.rows = [];
+      this.#committed.set(type, sums);
+      pending.rows = [];
     }
+  }
+
+  /** The dictionaries are empty from here on; what was not committed is forgotten. */
+  rotate(): void {
+    this.#pending.clear();
   }
 
   /** Rows by type. */
@@ -67,14 +70,10 @@ export class Tally {
     );
   }
 
-  /** {type: {op: rows}}, only what has rows. */
+  /** {type: {op: rows}} of what is durable, only what has rows. */
   counts(): Record<string, Record<string, number>> {
     const out: Record<string, Record<string, number>> = {};
-    for (const [type, { names, rows }] of this.#types) {
-      const sums = new Map(this.#before.get(type) ?? []);
-      names.forEach((name, i) => {
-        sums.set(name, (sums.get(name) ?? 0) + (rows[i] ?? 0));
-      });
+    for (const [type, sums] of this.#committed) {
       const some = [...sums].filter(([, count]) => count > 0);
       if (some.length > 0) out[type] = Object.fromEntries(some);
     }

@@ -1,18 +1,25 @@
 // The worker thread: owns the source, the segments and the catalogue. The main thread talks to it in the
 // messages of protocol.ts.
 
-import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { hostname, release } from 'node:os';
+import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
-import { Catalog } from '../catalog/catalog.ts';
+import { CatalogCache } from '../catalog/cache.ts';
+import { readCommits } from '../segment/commits.ts';
 import { diskFiles } from '../segment/files.ts';
-import { segmentsOf } from '../segment/store.ts';
+import { Segment } from '../segment/reader.ts';
+import { heldOf, type Recovered, recoverSegments } from '../segment/recover.ts';
+import { inSegmentOrder, segmentsOf } from '../segment/store.ts';
+import { type LastRecording, readStoreFile, writeStoreFile } from '../segment/store-file.ts';
 import { native } from '../source/binding.ts';
 import { VERSION } from '../version.ts';
+import { type Beginning, beginningOf, isSealedName, recoveryText } from './beginning.ts';
 import { nextNumber } from './names.ts';
+import { outageOf, outageText } from './outage.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './protocol.ts';
 import { Recorder } from './recorder.ts';
+import { type HeldSegment, Retention } from './retention.ts';
 
 function bootId(): string {
   try {
@@ -26,43 +33,109 @@ function tell(message: FromWorker): void {
   parentPort?.postMessage(message);
 }
 
+const note = (text: string): void => tell({ kind: 'note', text });
+
 function failure(error: unknown): FromWorker {
   const { code, message, stack } = error as NodeJS.ErrnoException;
   return { kind: 'failed', code: code ?? 'internal', message, stack: stack ?? '' };
 }
 
+const sealedNames = (segments: string): string[] =>
+  inSegmentOrder(readdirSync(segments)).filter(isSealedName);
+
+/** The sealed segments of a store with their sizes, oldest first. */
+function heldSegments(segments: string): HeldSegment[] {
+  return sealedNames(segments).map((name) => {
+    const commits = readCommits(join(segments, name));
+    const held = commits === null ? { bytes: 0, lastMs: Date.now() } : heldOf(commits);
+    return { name, ...held };
+  });
+}
+
+/** Puts the store in order. A disk that is full or fails is waited out later, like any other time. */
+function recover(store: string): Recovered[] {
+  const segments = segmentsOf(store);
+  try {
+    const recovered = recoverSegments(diskFiles, segments);
+    for (const one of recovered) {
+      const text = recoveryText(one);
+      if (text !== null) note(text);
+    }
+    return recovered;
+  } catch (error) {
+    note(outageText(outageOf(error, store)));
+    return [];
+  }
+}
+
+interface Prepared {
+  readonly catalog: CatalogCache;
+  readonly retention: Retention;
+  readonly recovered: readonly Recovered[];
+  readonly beginning: Beginning;
+  /** Id of the store. */
+  readonly id: string;
+  readonly recording: LastRecording;
+}
+
+/** Makes room first, then order, then says that a recording goes on. */
+function prepare({ store, retention: limits }: WorkerOptions): Prepared {
+  const segments = segmentsOf(store);
+  const file = readStoreFile(store);
+  const catalog = new CatalogCache(store, note);
+  const retention = new Retention(diskFiles, segments, limits, heldSegments(segments));
+  retention.step(catalog, 0, Date.now());
+  const recovered = recover(store);
+  for (const { name, sealed } of recovered) if (sealed !== null) retention.add({ name, ...sealed });
+  catalog.sync(sealedNames(segments), (name) => new Segment(join(segments, name)));
+  const beginning = beginningOf(store, file, bootId());
+  const goesOn = file.recording?.id === beginning.recording;
+  const began = (goesOn ? file.recording?.began : null) ?? Date.now();
+  const recording = { id: beginning.recording, boot_id: bootId(), began, ended: null };
+  writeStoreFile(diskFiles, store, file.id, recording);
+  return { catalog, retention, recovered, beginning, id: file.id, recording };
+}
+
 async function main(options: WorkerOptions): Promise<void> {
-  const segments = segmentsOf(options.store);
-  const catalog = Catalog.open(options.store);
+  const { store } = options;
+  const segments = segmentsOf(store);
+  const { catalog, retention, recovered, beginning, id, recording } = prepare(options);
+  const pins = { directory: join(options.pins, id), recording: beginning.recording, store };
   const recorder = new Recorder({
     native: native(),
     files: diskFiles,
     catalog,
+    store,
     segments,
     firstNumber: nextNumber(readdirSync(segments)),
-    host: {
-      recorder: VERSION,
-      host: hostname(),
-      boot_id: bootId(),
-      kernel: release(),
-      recording: randomUUID(),
-    },
-    source: options.source,
+    host: { recorder: VERSION, host: hostname(), boot_id: bootId(), kernel: release() },
+    source: { ...options.source, pins },
+    beginning,
+    recovered,
     rotation: options.rotation,
-    onNote: (text) => tell({ kind: 'note', text }),
+    retention,
+    onNote: note,
   });
   parentPort?.on('message', (message: ToWorker) => {
     void handle(recorder, message).catch((error) => tell(failure(error)));
   });
+  const beat = setInterval(() => Atomics.add(options.beats, 0, 1), BEAT_MS);
   try {
     await recorder.run(() => tell({ kind: 'started' }));
+    // Only when the store says that the recording ended may its rings go.
+    writeStoreFile(diskFiles, store, id, { ...recording, ended: Date.now() });
+    recorder.forget();
     tell({ kind: 'finished', totals: recorder.totals() });
   } finally {
+    clearInterval(beat);
     // A source that is left open keeps the thread, and with it the process, alive.
     recorder.close();
     catalog.close();
   }
 }
+
+/** Time between signs of life, ms. */
+const BEAT_MS = 500;
 
 async function handle(recorder: Recorder, message: ToWorker): Promise<void> {
   switch (message.kind) {
@@ -81,7 +154,7 @@ async function handle(recorder: Recorder, message: ToWorker): Promise<void> {
         recorder.configure(message.config);
       } catch (error) {
         const { message: why } = error as Error;
-        tell({ kind: 'note', text: `the old settings are kept: ${why}` });
+        note(`the old settings are kept: ${why}`);
       }
       return;
     case 'stop':

@@ -4,7 +4,7 @@
 // the file. Its own writer makes vectors of every column first, and in 21.2.0 stores the compressed
 // length where the format wants the uncompressed one and leaves the schema message out of files.
 
-import { type MessageHeader, MetadataVersion, type Schema } from 'apache-arrow';
+import { MetadataVersion, type Schema } from 'apache-arrow';
 import { FileBlock, Footer } from 'apache-arrow/ipc/metadata/file';
 import {
   BodyCompression,
@@ -14,6 +14,7 @@ import {
   Message,
   RecordBatch,
 } from 'apache-arrow/ipc/metadata/message';
+import { crc32c } from './crc32c.ts';
 import type { AppendFile } from './files.ts';
 import { compress, compressZeros } from './zstd.ts';
 
@@ -41,6 +42,20 @@ export interface BatchPlace {
   readonly bodyLength: number;
 }
 
+/** A batch that was written, with what its bytes are checked by; null of the first recorders'. */
+export interface WrittenBatch extends BatchPlace {
+  readonly checksums: Checksums | null;
+}
+
+/**
+ * CRC-32C of a batch: of its metadata, then of each buffer, so that a reader of few columns can check
+ * just what it reads. Small batches have one checksum, of all their bytes.
+ */
+export type Checksums = Uint32Array;
+
+/** From this many rows on a batch has a checksum per buffer. */
+export const SPLIT_CHECKSUMS_ROWS = 4096;
+
 /** Bytes that mean "nothing": validity of a column without nulls. */
 export const EMPTY: Body = { bytes: new Uint8Array(0) };
 
@@ -52,10 +67,14 @@ function padded(length: number): number {
   return (length + 7) & ~7;
 }
 
-/** Appends to `chunks` a buffer as Arrow's compression wants it; returns its region. */
-function appendBody(chunks: Uint8Array[], body: Body, offset: number): BufferRegion {
+/** Appends to `chunks` a buffer as Arrow's compression wants it; returns its region and its checksum. */
+function appendBody(
+  chunks: Uint8Array[],
+  body: Body,
+  offset: number,
+): { region: BufferRegion; crc: () => number } {
   const length = body.bytes.byteLength;
-  if (length === 0) return new BufferRegion(offset, 0);
+  if (length === 0) return { region: new BufferRegion(offset, 0), crc: () => 0 };
   const frame = body.zero ? compressZeros(length) : compress(body.bytes);
   const prefix = new Uint8Array(8);
   const smaller = frame.byteLength < length;
@@ -64,7 +83,7 @@ function appendBody(chunks: Uint8Array[], body: Body, offset: number): BufferReg
   const size = 8 + data.byteLength;
   chunks.push(prefix, data);
   if (padded(size) > size) chunks.push(PADDING.subarray(0, padded(size) - size));
-  return new BufferRegion(offset, size);
+  return { region: new BufferRegion(offset, size), crc: () => crc32c(data, crc32c(prefix)) };
 }
 
 /** Encapsulated message: continuation, length, flatbuffer, padding. */
@@ -78,6 +97,10 @@ function messageBytes(message: Message): Uint8Array[] {
   ];
 }
 
+function crcOf(chunks: readonly Uint8Array[]): number {
+  return chunks.reduce((crc, chunk) => crc32c(chunk, crc), 0);
+}
+
 function byteLength(chunks: readonly Uint8Array[]): number {
   return chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
 }
@@ -89,11 +112,24 @@ export class ArrowFileWriter {
   readonly #batches: FileBlock[] = [];
   readonly #dictionaries: FileBlock[] = [];
 
-  /** Begins a file: magic and schema are appended at once. */
-  constructor(file: AppendFile, schema: Schema) {
+  /**
+   * Begins a file: magic and schema are appended at once. With `written`, goes on with one that has
+   * these batches and no dictionaries yet.
+   */
+  constructor(file: AppendFile, schema: Schema, written: readonly BatchPlace[] | null = null) {
     this.file = file;
     this.#schema = schema;
-    file.append([MAGIC, PADDING.subarray(0, 2), ...messageBytes(Message.from(schema))]);
+    if (written === null) {
+      file.append([MAGIC, PADDING.subarray(0, 2), ...messageBytes(Message.from(schema))]);
+      file.mark();
+    }
+    for (const { offset, metadataLength, bodyLength } of written ?? []) {
+      this.#batches.push(new FileBlock(metadataLength, bodyLength, offset));
+    }
+  }
+
+  get schema(): Schema {
+    return this.#schema;
   }
 
   get batchCount(): number {
@@ -101,16 +137,22 @@ export class ArrowFileWriter {
   }
 
   /** Appends a record batch; its buffers may be changed again afterwards. */
-  writeBatch(rows: number, columns: readonly ColumnBuffers[]): BatchPlace {
-    const { header, body, bodyLength } = encodeBody(rows, columns);
-    return this.#append(Message.from(header, bodyLength), body, bodyLength, this.#batches);
+  writeBatch(rows: number, columns: readonly ColumnBuffers[]): WrittenBatch {
+    const { header, body, bodyLength, crcs } = encodeBody(rows, columns);
+    const head = messageBytes(Message.from(header, bodyLength));
+    const place = this.#append(head, body, bodyLength, this.#batches);
+    const checksums =
+      rows < SPLIT_CHECKSUMS_ROWS
+        ? Uint32Array.of(crcOf([...head, ...body]))
+        : Uint32Array.from([crcOf(head), ...crcs.map((crc) => crc())]);
+    return { ...place, checksums };
   }
 
   /** Appends the one dictionary of a column (its id is the column's position). */
   writeDictionary(id: number, values: readonly string[]): void {
     const { header, body, bodyLength } = encodeBody(values.length, [utf8Buffers(values)]);
-    const message = Message.from(new DictionaryBatch(header, id), bodyLength);
-    this.#append(message, body, bodyLength, this.#dictionaries);
+    const head = messageBytes(Message.from(new DictionaryBatch(header, id), bodyLength));
+    this.#append(head, body, bodyLength, this.#dictionaries);
   }
 
   /** Ends the file: end of stream, footer, magic. Nothing may follow. */
@@ -122,17 +164,15 @@ export class ArrowFileWriter {
   }
 
   #append(
-    message: Message<
-      MessageHeader.RecordBatch | MessageHeader.DictionaryBatch | MessageHeader.Schema
-    >,
+    head: Uint8Array[],
     body: Uint8Array[],
     bodyLength: number,
     blocks: FileBlock[],
   ): BatchPlace {
     const offset = this.file.length;
-    const head = messageBytes(message);
     const metadataLength = byteLength(head);
     this.file.append([...head, ...body]);
+    this.file.mark();
     blocks.push(new FileBlock(metadataLength, bodyLength, offset));
     return { offset, metadataLength, bodyLength };
   }
@@ -141,16 +181,18 @@ export class ArrowFileWriter {
 function encodeBody(
   rows: number,
   columns: readonly ColumnBuffers[],
-): { header: RecordBatch; body: Uint8Array[]; bodyLength: number } {
+): { header: RecordBatch; body: Uint8Array[]; bodyLength: number; crcs: (() => number)[] } {
   const nodes: FieldNode[] = [];
   const regions: BufferRegion[] = [];
   const body: Uint8Array[] = [];
+  const crcs: (() => number)[] = [];
   let offset = 0;
   for (const column of columns) {
     for (const node of column.nodes) nodes.push(new FieldNode(node.length, node.nulls));
     for (const buffer of column.buffers) {
-      const region = appendBody(body, buffer, offset);
+      const { region, crc } = appendBody(body, buffer, offset);
       regions.push(region);
+      crcs.push(crc);
       offset += padded(region.length);
     }
   }
@@ -158,6 +200,7 @@ function encodeBody(
     header: new RecordBatch(rows, nodes, regions, new BodyCompression(ZSTD)),
     body,
     bodyLength: offset,
+    crcs,
   };
 }
 

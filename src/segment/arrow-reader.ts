@@ -1,16 +1,24 @@
-// Reads an Arrow file of ours: finds its batches by footer or, while it is being written, by walking its
-// messages; reads and decompresses only the buffers of the columns that are asked for. Which columns
-// there are is what the file's own schema says, so files of a smaller or larger event table read too.
+// Reads an Arrow file of ours: checks and decompresses only the buffers of the columns that are asked for.
+// Which columns there are is what the file's own schema says, so files of a smaller or larger event table
+// read too.
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { fstatSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import { DataType, type Schema } from 'apache-arrow';
 import { Footer } from 'apache-arrow/ipc/metadata/file';
 import { type DictionaryBatch, Message, type RecordBatch } from 'apache-arrow/ipc/metadata/message';
 import { type ColumnSpec, type ColumnType, columnTypeOf } from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
-import type { BatchPlace } from './arrow-file.ts';
-import { type CommittedRange, damagedError, damageOf, damageText } from './damage.ts';
+import type { BatchPlace, Checksums } from './arrow-file.ts';
+import { crc32c } from './crc32c.ts';
+import {
+  type CommittedRange,
+  type Damage,
+  damagedError,
+  damageOfRange,
+  damageText,
+} from './damage.ts';
+import { FileHandle } from './file-handle.ts';
 import { decompress } from './zstd.ts';
 
 const MAGIC = 'ARROW1';
@@ -68,46 +76,61 @@ function columnsOf(path: string, schema: Schema): Map<string, FileColumn> {
   return columns;
 }
 
-/** How far a file goes: `length` as committed in bytes, null where nobody says. */
-export interface FileExtent {
-  readonly length: number | null;
-  /** Whether it ends in a footer; null where nobody says: it is used where there is one. */
-  readonly footer: boolean | null;
+/** A batch to be read. */
+export interface ReadableBatch extends BatchPlace {
+  readonly rows: number;
+  /** What its bytes are held against; null where only the file's pieces have checksums. */
+  readonly checksums: Checksums | null;
 }
 
-/** An open Arrow file. It keeps its descriptor: a segment that is renamed or removed reads on. */
+/** What is known of a file from the commit lines. */
+export interface Committed {
+  readonly length: number;
+  readonly ranges: readonly CommittedRange[];
+}
+
+/**
+ * An Arrow file that is read piece by piece. With `committed`, nothing of it is used before it was held
+ * against its checksum; without, it is read as far as Arrow's own checks go.
+ */
 export class ArrowFileReader {
   readonly path: string;
   readonly schema: Schema;
   /** By name, in the order of the file. */
   readonly columns: ReadonlyMap<string, FileColumn>;
-  readonly #fd: number;
-  #size = 0;
-  #complete = false;
-  readonly #batches: BatchPlace[] = [];
-  readonly #dictionaries: BatchPlace[] = [];
+  readonly #handle: FileHandle;
+  readonly #committed: Committed | null;
+  /** Ranges that were checked: null where they are as committed. */
+  readonly #checked = new Map<CommittedRange, Damage | null>();
   readonly #headers = new Map<number, RecordBatch>();
-  /** Bytes of the file that were read. */
-  bytesRead = 0;
+  readonly #size: number;
+  #buffersPerBatch = 0;
 
   /**
-   * Opens a file. Throws what the file system throws, and TapioError `segment_damaged` where it does not
-   * go as far as it should or is no Arrow file of ours.
+   * Opens a file; one with `keep` holds its descriptor, so that it reads on when it is renamed or
+   * removed. Throws what the file system throws, and TapioError `segment_damaged` where it does not go
+   * as far as was committed or has no schema of ours.
    */
-  constructor(path: string, extent: FileExtent) {
+  constructor(path: string, committed: Committed | null, keep = false) {
     this.path = path;
-    this.#fd = openSync(path, 'r');
+    this.#committed = committed;
+    this.#handle = new FileHandle(path, keep);
     try {
-      this.schema = this.#guard('its metadata', () => this.#open(extent));
+      const size = fstatSync(this.#handle.fd).size;
+      if (committed !== null && size < committed.length) {
+        throw damagedError(
+          path,
+          `ends at byte ${size}, before the ${committed.length} that were committed`,
+        );
+      }
+      this.#size = committed?.length ?? size;
+      this.schema = this.#guard('its schema', () => this.#readSchema() ?? this.#schemaOfFooter());
       this.columns = columnsOf(path, this.schema);
+      for (const { buffers } of this.columns.values()) this.#buffersPerBatch += buffers.count;
     } catch (error) {
-      closeSync(this.#fd);
+      this.#handle.close();
       throw error;
     }
-  }
-
-  get batchCount(): number {
-    return this.#batches.length;
   }
 
   /** Bytes of the file as it was opened. */
@@ -115,22 +138,13 @@ export class ArrowFileReader {
     return this.#size;
   }
 
-  /** True where it ends in a footer, and so holds its dictionaries. */
-  get complete(): boolean {
-    return this.#complete;
-  }
-
-  /** Rows of a batch. */
-  rows(batch: number): number {
-    return this.#header(batch).length;
-  }
-
   /** The buffers of the named columns of a batch; columns that the file lacks are left out. */
-  read(batch: number, columns: Iterable<string>): Map<string, RawColumn> {
-    const { offset, metadataLength, bodyLength } = this.#placeAt(batch);
-    const header = this.#header(batch);
-    const out = new Map<string, RawColumn>();
-    this.#guard(`batch ${batch}`, () => {
+  read(batch: ReadableBatch, columns: Iterable<string>): Map<string, RawColumn> {
+    return this.#guard(`the batch at byte ${batch.offset}`, () => {
+      const whole = batch.checksums?.length === 1 ? this.#readWhole(batch) : null;
+      if (batch.checksums === null) this.#check(batch.offset, endOf(batch));
+      const header = this.#header(batch, whole);
+      const out = new Map<string, RawColumn>();
       for (const name of columns) {
         const column = this.columns.get(name);
         if (column === undefined) continue;
@@ -139,21 +153,48 @@ export class ArrowFileReader {
           nodes: header.nodes.slice(nodes.first, nodes.first + nodes.count),
           buffers: header.buffers
             .slice(buffers.first, buffers.first + buffers.count)
-            .map((region) => this.#readBuffer(offset + metadataLength, bodyLength, region)),
+            .map((region, i) => this.#readBuffer(batch, region, buffers.first + i, whole)),
         });
       }
+      return out;
     });
-    return out;
   }
 
-  /** Values of the dictionaries that the file holds, by column. */
-  dictionaries(): Map<string, string[]> {
+  /** Rows of a batch, as its own metadata has it. */
+  rowsOf(place: BatchPlace): number {
+    return this.#guard(`the batch at byte ${place.offset}`, () => {
+      this.#check(place.offset, place.offset + place.metadataLength);
+      return (this.#message(place).header() as RecordBatch).length;
+    });
+  }
+
+  /** Where its record batches lie, by its footer or, where there is none, by walking its messages. */
+  places(): BatchPlace[] {
+    return this.#guard('its footer', () => this.#fromFooter() ?? this.#walk(8).batches);
+  }
+
+  /** True where it ends in a footer, and so holds its dictionaries. */
+  get complete(): boolean {
+    try {
+      return this.#fromFooter() !== null;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Values of the dictionaries that stand behind the record batches, by column. Throws TapioError where
+   * one is missing: an index without its string would be another answer.
+   */
+  dictionaries(batches: readonly BatchPlace[]): Map<string, string[]> {
     const byId = new Map<number, string[]>();
     this.#guard('a dictionary', () => {
-      for (const place of this.#dictionaries) {
+      const from = batches.reduce((end, batch) => Math.max(end, endOf(batch)), 8);
+      for (const place of this.#walk(from).dictionaries) {
+        this.#check(place.offset, endOf(place));
         const { id, data: header } = this.#message(place).header() as DictionaryBatch;
         const [, offsets, data] = header.buffers.map((region) =>
-          this.#readBuffer(place.offset + place.metadataLength, place.bodyLength, region),
+          this.#readBuffer({ ...place, rows: 0, checksums: null }, region, 0, null),
         );
         if (offsets === undefined || data === undefined) continue;
         byId.set(id, stringsOf(header.length, offsets, data));
@@ -161,43 +202,47 @@ export class ArrowFileReader {
     });
     const out = new Map<string, string[]>();
     for (const { name, dictionary } of this.columns.values()) {
-      const values = dictionary === null ? undefined : byId.get(dictionary);
-      if (values !== undefined) out.set(name, values);
+      if (dictionary === null) continue;
+      const values = byId.get(dictionary);
+      if (values === undefined) throw damagedError(this.path, `the strings of ${name} are lost`);
+      out.set(name, values);
     }
     return out;
   }
 
-  /** Throws TapioError where the bytes of a range are not those that were committed. */
-  verify(ranges: readonly CommittedRange[]): void {
-    const [damage] = damageOf(this.#fd, basename(this.path), ranges, true);
-    if (damage !== undefined) throw damagedError(this.path, damageText(damage));
+  /** Throws TapioError where any committed byte is not as it was. */
+  checkAll(): void {
+    this.#check(0, this.#size);
   }
 
   close(): void {
-    closeSync(this.#fd);
+    this.#handle.close();
   }
 
-  #open({ length, footer: expected }: FileExtent): Schema {
-    const size = fstatSync(this.#fd).size;
-    if (length !== null && size < length) {
-      throw damagedError(
-        this.path,
-        `ends at byte ${size}, before the ${length} that were committed`,
-      );
+  /** Holds the committed pieces that touch [from, to) against their checksums, each once. */
+  #check(from: number, to: number): void {
+    for (const range of this.#committed?.ranges ?? []) {
+      if (range.to <= from || range.from >= to) continue;
+      let damage = this.#checked.get(range);
+      if (damage === undefined) {
+        damage = damageOfRange(this.#handle.fd, basename(this.path), range);
+        this.#checked.set(range, damage);
+      }
+      if (damage !== null) throw damagedError(this.path, damageText(damage));
     }
-    this.#size = length ?? size;
-    const footer = expected === false ? null : this.#readFooter(this.#size);
-    if (footer === null) {
-      if (expected === true) throw damagedError(this.path, 'has lost its footer');
-      return this.#walk(this.#size);
-    }
-    this.#complete = true;
-    for (const block of footer.recordBatches()) this.#batches.push(placeOf(block));
-    for (const block of footer.dictionaryBatches()) this.#dictionaries.push(placeOf(block));
-    return footer.schema;
   }
 
-  /** Decoding what is damaged fails in many ways: all of them become one that names file and remedy. */
+  #isWhole(from: number, to: number): boolean {
+    try {
+      this.#check(from, to);
+      return true;
+    } catch (error) {
+      if (error instanceof TapioError) return false;
+      throw error;
+    }
+  }
+
+  /** Decoding what is damaged fails in many ways: all of them become one that names file and cause. */
   #guard<T>(what: string, work: () => T): T {
     try {
       return work();
@@ -212,35 +257,55 @@ export class ArrowFileReader {
     }
   }
 
-  #placeAt(batch: number): BatchPlace {
-    const place = this.#batches[batch];
-    if (place === undefined) throw new RangeError(`${this.path} has no batch ${batch}`);
-    return place;
-  }
-
   #pread(offset: number, length: number): Buffer {
+    if (length < 0 || offset < 0 || offset + length > this.#size) {
+      throw new RangeError('it points outside the file');
+    }
     // Not from the pool: bodies begin 8 bytes in, and typed arrays over them want that alignment.
     const bytes = Buffer.allocUnsafeSlow(length);
     let at = 0;
     while (at < length) {
-      const got = readSync(this.#fd, bytes, at, length - at, offset + at);
+      const got = readSync(this.#handle.fd, bytes, at, length - at, offset + at);
       if (got === 0) throw damagedError(this.path, `ends before byte ${offset + length}`);
       at += got;
     }
-    this.bytesRead += length;
     return bytes;
   }
 
+  #readWhole(batch: ReadableBatch): Buffer {
+    const bytes = this.#pread(batch.offset, batch.metadataLength + batch.bodyLength);
+    if (crc32c(bytes) !== batch.checksums?.[0]) throw this.#changed(batch, bytes.length);
+    return bytes;
+  }
+
+  #changed(batch: BatchPlace, length: number, at = batch.offset): TapioError {
+    const file = basename(this.path);
+    const damage = { file, from: at, to: at + length, reason: 'checksum' as const };
+    return damagedError(this.path, damageText(damage));
+  }
+
   #readBuffer(
-    body: number,
-    bodyLength: number,
+    batch: ReadableBatch,
     region: { readonly offset: number; readonly length: number },
+    index: number,
+    whole: Buffer | null,
   ): Uint8Array {
     if (region.length === 0) return new Uint8Array(0);
-    if (region.length < 8 || region.offset < 0 || region.offset + region.length > bodyLength) {
+    if (
+      region.length < 8 ||
+      region.offset < 0 ||
+      region.offset + region.length > batch.bodyLength
+    ) {
       throw new RangeError('a buffer lies outside its batch');
     }
-    const bytes = this.#pread(body + region.offset, region.length);
+    const inBatch = batch.metadataLength + region.offset;
+    const bytes =
+      whole?.subarray(inBatch, inBatch + region.length) ??
+      this.#pread(batch.offset + inBatch, region.length);
+    const { checksums } = batch;
+    if (whole === null && checksums !== null && crc32c(bytes) !== checksums[1 + index]) {
+      throw this.#changed(batch, region.length, batch.offset + inBatch);
+    }
     const length = bytes.readBigInt64LE(0);
     const stored = bytes.subarray(8);
     const plain = length === RAW ? stored : decompress(stored);
@@ -253,50 +318,91 @@ export class ArrowFileReader {
       : Uint8Array.from(plain);
   }
 
-  #message(place: BatchPlace): Message {
-    return Message.decode(this.#pread(place.offset, place.metadataLength).subarray(HEAD_BYTES));
+  #message(place: BatchPlace, whole: Buffer | null = null): Message {
+    const bytes =
+      whole?.subarray(0, place.metadataLength) ?? this.#pread(place.offset, place.metadataLength);
+    return Message.decode(bytes.subarray(HEAD_BYTES));
   }
 
-  #header(batch: number): RecordBatch {
-    let header = this.#headers.get(batch);
-    if (header === undefined) {
-      const place = this.#placeAt(batch);
-      header = this.#guard(`batch ${batch}`, () => this.#message(place).header() as RecordBatch);
-      this.#headers.set(batch, header);
+  #header(batch: ReadableBatch, whole: Buffer | null): RecordBatch {
+    const known = this.#headers.get(batch.offset);
+    if (known !== undefined) return known;
+    const { checksums } = batch;
+    if (whole === null && checksums !== null) {
+      const bytes = this.#pread(batch.offset, batch.metadataLength);
+      if (crc32c(bytes) !== checksums[0]) throw this.#changed(batch, bytes.length);
     }
+    const message = this.#message(batch, whole);
+    if (!message.isRecordBatch()) throw new RangeError('it is no record batch');
+    const header = message.header() as RecordBatch;
+    if (header.length !== batch.rows || header.buffers.length !== this.#buffersPerBatch) {
+      throw new RangeError('it is another batch');
+    }
+    this.#headers.set(batch.offset, header);
     return header;
   }
 
-  #readFooter(size: number): Footer | null {
+  /** The schema at the head; null where the head is damaged. */
+  #readSchema(): Schema | null {
+    const head = this.#pread(8, HEAD_BYTES);
+    const length = head.readInt32LE(4);
+    if (head.readInt32LE(0) !== -1 || length <= 0) return null;
+    if (!this.#isWhole(0, 8 + HEAD_BYTES + length)) return null;
+    const message = Message.decode(this.#pread(8 + HEAD_BYTES, length));
+    if (!message.isSchema()) throw new RangeError('there is another message');
+    return message.header();
+  }
+
+  #schemaOfFooter(): Schema {
+    const footer = this.#footer();
+    if (footer === null) throw damagedError(this.path, 'is no Arrow file: its schema is damaged');
+    return footer.schema;
+  }
+
+  #fromFooter(): BatchPlace[] | null {
+    const footer = this.#footer();
+    return footer === null ? null : [...footer.recordBatches()].map(placeOf);
+  }
+
+  #footer(): Footer | null {
+    const size = this.#size;
     if (size < MAGIC.length + 4 + 16) return null;
     const tail = this.#pread(size - 10, 10);
     if (tail.toString('latin1', 4) !== MAGIC) return null;
     const length = tail.readInt32LE(0);
     if (length <= 0 || length > size - 18) return null;
+    this.#check(size - 10 - length, size);
     return Footer.decode(this.#pread(size - 10 - length, length));
   }
 
-  // Magic, then encapsulated messages, the first of which is the schema.
-  #walk(end: number): Schema {
-    let offset = 8;
-    let schema: Schema | null = null;
-    while (offset + HEAD_BYTES <= end) {
+  // Encapsulated messages, one after another, from a place where one begins.
+  #walk(from: number): { batches: BatchPlace[]; dictionaries: BatchPlace[] } {
+    const batches: BatchPlace[] = [];
+    const dictionaries: BatchPlace[] = [];
+    const end = this.#size;
+    for (let offset = from; offset + HEAD_BYTES <= end; ) {
       const head = this.#pread(offset, HEAD_BYTES);
       const length = head.readInt32LE(4);
       if (head.readInt32LE(0) !== -1 || length <= 0 || offset + HEAD_BYTES + length > end) break;
+      if (!this.#isWhole(offset, offset + HEAD_BYTES + length)) break;
       const message = Message.decode(this.#pread(offset + HEAD_BYTES, length));
-      const metadataLength = HEAD_BYTES + length;
-      const place = { offset, metadataLength, bodyLength: Number(message.bodyLength) };
-      const next = offset + metadataLength + place.bodyLength;
-      if (next > end) break;
-      if (message.isSchema()) schema = message.header();
-      else if (message.isRecordBatch()) this.#batches.push(place);
-      else if (message.isDictionaryBatch()) this.#dictionaries.push(place);
-      offset = next;
+      const place = {
+        offset,
+        metadataLength: HEAD_BYTES + length,
+        bodyLength: Number(message.bodyLength),
+      };
+      if (place.bodyLength < 0 || endOf(place) > end) break;
+      if (message.isRecordBatch()) batches.push(place);
+      else if (message.isDictionaryBatch()) dictionaries.push(place);
+      offset = endOf(place);
     }
-    if (schema === null) throw damagedError(this.path, 'is no Arrow file: its schema is missing');
-    return schema;
+    return { batches, dictionaries };
   }
+}
+
+/** The byte behind a batch. */
+export function endOf({ offset, metadataLength, bodyLength }: BatchPlace): number {
+  return offset + metadataLength + bodyLength;
 }
 
 function placeOf(block: {

@@ -2,17 +2,17 @@
 // sealed, from the commit lines while it is open, and from the rows themselves where neither is there.
 
 import type { EventType } from '../../schemas/arrow.ts';
-import type { ArrowFileReader } from './arrow-reader.ts';
+import type { Checksums } from './arrow-file.ts';
+import type { ArrowFileReader, ReadableBatch } from './arrow-reader.ts';
 import type { CommitLine, CommittedBatch } from './commits.ts';
 import type { IndexRow } from './event-files.ts';
 import type { TableRow } from './small-tables.ts';
 import type { Zones } from './zones.ts';
 
 /** One record batch of an event file. */
-export interface BatchInfo {
+export interface BatchInfo extends ReadableBatch {
   readonly type: EventType;
   readonly batch: number;
-  readonly rows: number;
   readonly firstSeq: bigint;
   readonly lastSeq: bigint;
   /** ns since 1970. */
@@ -21,27 +21,48 @@ export interface BatchInfo {
   readonly zones: Zones;
 }
 
-type Readers = ReadonlyMap<EventType, ArrowFileReader>;
+/** Checksums as text: base64 of the little-endian words; empty without any. */
+export function checksumsText(checksums: Checksums | null): string {
+  if (checksums === null) return '';
+  const { buffer, byteOffset, byteLength } = checksums;
+  return Buffer.from(buffer, byteOffset, byteLength).toString('base64');
+}
 
-/** Batches in file order, by type. */
-export type BatchInfos = ReadonlyMap<EventType, readonly BatchInfo[]>;
+function checksumsOf(text: string): Checksums {
+  const bytes = Buffer.from(text, 'base64');
+  return Uint32Array.from({ length: bytes.length >> 2 }, (_, i) => bytes.readUInt32LE(i * 4));
+}
 
 /** An index row as a commit line has it. */
 export function committedBatch(row: IndexRow): CommittedBatch {
   const { rows, firstSeq, lastSeq, firstTs, lastTs, zones } = row;
-  return [rows, Number(firstSeq), Number(lastSeq), `${firstTs}`, `${lastTs}`, zones];
+  return [
+    rows,
+    Number(firstSeq),
+    Number(lastSeq),
+    `${firstTs}`,
+    `${lastTs}`,
+    zones,
+    row.offset,
+    row.metadataLength,
+    row.bodyLength,
+    checksumsText(row.checksums),
+  ];
 }
 
-/** From the rows of index.arrow. */
-export function batchesOfIndex(rows: readonly TableRow[], readers: Readers): BatchInfos {
+/** Batches of all types from the rows of index.arrow. */
+export function batchesOfIndex(rows: readonly TableRow[]): Map<EventType, BatchInfo[]> {
   const out = new Map<EventType, BatchInfo[]>();
   for (const row of rows) {
     const type = String(row.file).replace('.arrow', '') as EventType;
-    if (!readers.has(type)) continue;
     const list = out.get(type) ?? [];
     list.push({
       type,
       batch: Number(row.batch),
+      offset: Number(row.offset),
+      metadataLength: Number(row.metadata_length),
+      bodyLength: Number(row.body_length),
+      checksums: row.checksums ? checksumsOf(String(row.checksums)) : null,
       rows: Number(row.rows),
       firstSeq: row.first_seq as bigint,
       lastSeq: row.last_seq as bigint,
@@ -54,46 +75,59 @@ export function batchesOfIndex(rows: readonly TableRow[], readers: Readers): Bat
   return out;
 }
 
-/** From the commit lines; a type of which they do not name every batch is left out. */
-export function batchesOfCommits(lines: readonly CommitLine[], readers: Readers): BatchInfos {
-  const out = new Map<EventType, readonly BatchInfo[]>();
-  for (const [type, reader] of readers) {
-    const entries = lines.flatMap((line) => line.batches?.[`${type}.arrow`] ?? []);
-    if (entries.length !== reader.batchCount) continue;
-    out.set(
-      type,
-      entries.map(([rows, firstSeq, lastSeq, firstTs, lastTs, zones], batch) => ({
-        type,
-        batch,
-        rows,
-        firstSeq: BigInt(firstSeq),
-        lastSeq: BigInt(lastSeq),
-        firstTs: BigInt(firstTs),
-        lastTs: BigInt(lastTs),
-        zones,
-      })),
-    );
-  }
-  return out;
-}
-
-/** From the seq and ts of all rows of a type. */
-export function batchesOfRows(type: EventType, reader: ArrowFileReader): BatchInfo[] {
-  return Array.from({ length: reader.batchCount }, (_, batch) => {
-    const raw = reader.read(batch, ['seq', 'ts']);
-    const seqs = raw.get('seq')?.buffers[1] ?? new Uint8Array(0);
-    const times = raw.get('ts')?.buffers[1] ?? new Uint8Array(0);
-    const seq = new BigUint64Array(seqs.buffer, seqs.byteOffset, seqs.byteLength >> 3);
-    const ts = new BigInt64Array(times.buffer, times.byteOffset, times.byteLength >> 3);
+/** Batches of a type from commit lines; null where these do not say where they lie (the first recorders). */
+export function batchesOfCommits(
+  lines: readonly CommitLine[],
+  type: EventType,
+): BatchInfo[] | null {
+  const entries = lines.flatMap((line) => line.batches?.[`${type}.arrow`] ?? []);
+  if (entries.some(({ length }) => length < 10)) return null;
+  return entries.map((entry, batch) => {
+    const [rows, firstSeq, lastSeq, firstTs, lastTs, zones] = entry;
+    const [, , , , , , offset, metadataLength, bodyLength, checksums] = entry;
     return {
       type,
       batch,
-      rows: reader.rows(batch),
-      firstSeq: seq[0] ?? 0n,
-      lastSeq: seq.at(-1) ?? 0n,
-      firstTs: ts.reduce((a, b) => (a < b ? a : b), ts[0] ?? 0n),
-      lastTs: ts.reduce((a, b) => (a > b ? a : b), ts[0] ?? 0n),
-      zones: {},
+      offset,
+      metadataLength,
+      bodyLength,
+      checksums: checksumsOf(checksums),
+      rows,
+      firstSeq: BigInt(firstSeq),
+      lastSeq: BigInt(lastSeq),
+      firstTs: BigInt(firstTs),
+      lastTs: BigInt(lastTs),
+      zones,
     };
+  });
+}
+
+/**
+ * Batches of a type from the seq and ts of all its rows. `onDamage` is told of those that cannot be read.
+ */
+export function batchesOfRows(
+  type: EventType,
+  reader: ArrowFileReader,
+  onDamage: (error: unknown) => void,
+): BatchInfo[] {
+  return reader.places().flatMap((place, batch) => {
+    try {
+      const readable = { ...place, rows: reader.rowsOf(place), checksums: null };
+      const raw = reader.read(readable, ['seq', 'ts']);
+      const seqs = raw.get('seq')?.buffers[1] ?? new Uint8Array(0);
+      const times = raw.get('ts')?.buffers[1] ?? new Uint8Array(0);
+      const seq = new BigUint64Array(seqs.buffer, seqs.byteOffset, seqs.byteLength >> 3);
+      const ts = new BigInt64Array(times.buffer, times.byteOffset, times.byteLength >> 3);
+      const range = {
+        firstSeq: seq[0] ?? 0n,
+        lastSeq: seq.at(-1) ?? 0n,
+        firstTs: ts.reduce((a, b) => (a < b ? a : b), ts[0] ?? 0n),
+        lastTs: ts.reduce((a, b) => (a > b ? a : b), ts[0] ?? 0n),
+      };
+      return [{ ...readable, type, batch, ...range, zones: {} }];
+    } catch (error) {
+      onDamage(error);
+      return [];
+    }
   });
 }

@@ -1,17 +1,28 @@
-// commits.ndjson: a segment's first line says what it is, every other one is a point up to which it is
-// whole. Each line carries the CRC-32C of what stands before its `crc`.
+// commits.ndjson: a segment's first line says what it is and where it begins, every other one is a point
+// up to which it is whole. Each line carries its number and the CRC-32C of what stands before its `crc`.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32c, crcText } from './crc32c.ts';
 import { COMMITS_FILE } from './file-names.ts';
+import type { Piece } from './files.ts';
 import type { Zones } from './zones.ts';
 
-/** Length of a file at a commit, and the checksum of what was appended since the one before. */
-export type FileState = readonly [length: number, crc: string];
+/**
+ * What was appended to a file since the line before: its length then, and for each piece the length after
+ * it and its CRC-32C (hex). A piece is a batch, a dictionary, a footer or what else was written at once.
+ */
+export type FileState = readonly (number | string)[];
 
 /** Counters per CPU, sparse: op id → count. */
 export type CpuCounts = readonly Readonly<Record<string, number>>[];
+
+/** Clock readings taken together, ns as text: they do not fit a JSON number. */
+export interface ClockTexts {
+  readonly realtime: string;
+  readonly monotonic: string;
+  readonly boottime: string;
+}
 
 /** What a segment is. Also stands in every Arrow file's schema metadata. */
 export interface SegmentHeader {
@@ -22,14 +33,10 @@ export interface SegmentHeader {
   readonly boot_id: string;
   readonly kernel: string;
   readonly recording: string;
-  /** ns; ts = ktime + ts_offset. As text: it does not fit a JSON number. */
+  /** ns as text; ts = ktime + ts_offset. */
   readonly ts_offset: string;
-  /** Clock readings in ns as text, taken as the segment began. */
-  readonly clocks: {
-    readonly realtime: string;
-    readonly monotonic: string;
-    readonly boottime: string;
-  };
+  /** Taken as the segment began. */
+  readonly clocks: ClockTexts;
 }
 
 /** A record batch: readers of an open segment need not ask its rows. ts in ns as text. */
@@ -40,21 +47,49 @@ export type CommittedBatch = readonly [
   firstTs: string,
   lastTs: string,
   zones: Zones,
+  offset: number,
+  metadataLength: number,
+  bodyLength: number,
+  checksums: string,
 ];
 
-/** A point up to which the directory is whole. */
-export interface CommitLine {
+/**
+ * Where a recording stands: what was given a seq, and the counters of the rings since these were made.
+ * The recorder can go on from it after a crash, and the differences between two of them are the account
+ * of what lies between.
+ */
+export interface CommitPoint {
   readonly through_seq: number;
   /** Wall clock of the commit, ms since 1970. */
   readonly at: number;
-  /** Ring position per CPU, as text. */
+  /** Which rings the counters are of; another name means that they count from zero. */
+  readonly rings: string;
+  /** Ring position per CPU, as text: what lies before it is stored or counted. */
   readonly positions: readonly string[];
+  /** Positions beyond it, per CPU, whose records are stored already. */
+  readonly ahead: readonly (readonly string[])[];
+  /** Largest ktime that was given a seq, ns as text. */
+  readonly newest: string;
+  /** Written by the kernel into the rings. */
+  readonly emitted: CpuCounts;
   readonly consumed: CpuCounts;
   readonly filtered: CpuCounts;
+  /** The recorder's own records, which are left out as it reads. */
+  readonly own: CpuCounts;
   readonly lost: CpuCounts;
   /** By cause, then CPU. */
   readonly refused: Readonly<Record<string, CpuCounts>>;
+  /** Could not be decoded: op id → count. */
+  readonly malformed: Readonly<Record<string, number>>;
   readonly late: number;
+  /** A reading of the clocks, each minute and with the last line. */
+  readonly clocks?: ClockTexts;
+  /** These rings are through: nothing is in them any more. */
+  readonly ended?: true;
+}
+
+/** A point up to which the directory is whole. */
+export interface CommitLine extends CommitPoint {
   /** Rows per event type. */
   readonly rows: Readonly<Record<string, number>>;
   readonly files: Readonly<Record<string, FileState>>;
@@ -64,9 +99,15 @@ export interface CommitLine {
   readonly sealed?: true;
 }
 
-/** A line with its checksum and line end. */
-export function commitText(line: { readonly segment: SegmentHeader } | CommitLine): string {
-  const body = JSON.stringify(line).slice(0, -1);
+/** The first line. `begin`: where the segment before it ended; null where the recording begins. */
+export interface FirstLine {
+  readonly segment: SegmentHeader;
+  readonly begin: CommitPoint | null;
+}
+
+/** A line with its number, its checksum and its line end. */
+export function commitText(n: number, line: FirstLine | CommitLine): string {
+  const body = JSON.stringify({ n, ...line }).slice(0, -1);
   return `${body},"crc":"${crcText(crc32c(Buffer.from(body)))}"}\n`;
 }
 
@@ -83,33 +124,129 @@ export function parseCommitText(text: string): Record<string, unknown> | null {
   }
 }
 
+/** The part of a line that is the recorder's; a clock reading goes with its line. */
+export function pointOf(line: CommitLine): CommitPoint {
+  const { rows: _rows, files: _files, batches: _batches, sealed: _sealed, ...point } = line;
+  const { clocks: _clocks, ...kept } = point;
+  return kept;
+}
+
+/** Where a recording stands that has given out nothing yet. */
+export function noPoint(): CommitPoint {
+  return {
+    through_seq: 0,
+    at: 0,
+    rings: '',
+    positions: [],
+    ahead: [],
+    newest: '0',
+    emitted: [],
+    consumed: [],
+    filtered: [],
+    own: [],
+    lost: [],
+    refused: {},
+    malformed: {},
+    late: 0,
+  };
+}
+
+/** Counts of all CPUs by op id. */
+export function sumByOp(counts: CpuCounts): Map<number, number> {
+  const sums = new Map<number, number>();
+  for (const cpu of counts) {
+    for (const [op, count] of Object.entries(cpu)) {
+      sums.set(Number(op), (sums.get(Number(op)) ?? 0) + count);
+    }
+  }
+  return sums;
+}
+
+/** Pieces as a line has them. */
+export function fileState(from: number, pieces: readonly Piece[]): FileState {
+  return [from, ...pieces.flatMap(({ to, crc }) => [to, crcText(crc)])];
+}
+
+/** Length of a file at a line; 0 where the line does not name it. */
+export function lengthIn(state: FileState | undefined): number {
+  return Number((state?.length === 1 ? state[0] : state?.at(-2)) ?? 0);
+}
+
 export interface Commits {
   readonly header: SegmentHeader | null;
+  readonly begin: CommitPoint | null;
+  /** Lines that verify, in order. Of an open segment those before the first that does not. */
   readonly lines: readonly CommitLine[];
-  /** True where lines after the last good one had to be left out. */
+  /** Where each line of `lines` ends in the file, bytes. */
+  readonly ends: readonly number[];
+  /** True where lines are missing, or something had to be left out. */
   readonly torn: boolean;
-  /** Length of the lines that verify. */
+  /** True where the last line is that of a sealed segment. */
+  readonly sealed: boolean;
+  /** Length of the file. */
   readonly bytes: number;
 }
 
-/** Reads the commit lines of a segment, up to the first that does not verify; null without the file. */
+interface Parsed {
+  readonly n: number;
+  readonly content: Record<string, unknown>;
+  readonly end: number;
+}
+
+function parseLines(bytes: Buffer): { parsed: Parsed[]; firstBad: number | null } {
+  const parsed: Parsed[] = [];
+  let firstBad: number | null = null;
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.indexOf(0x0a, at);
+    const content = end < 0 ? null : parseCommitText(bytes.toString('utf8', at, end));
+    if (content === null) firstBad ??= parsed.length;
+    else {
+      const { n = parsed.length, ...rest } = content;
+      parsed.push({ n: Number(n), content: rest, end: end + 1 });
+    }
+    at = end < 0 ? bytes.length : end + 1;
+  }
+  return { parsed, firstBad };
+}
+
+/** The lines whose numbers follow one another from 0, as far as they do. */
+function prefixOf(parsed: readonly Parsed[], firstBad: number | null): Parsed[] {
+  const whole = parsed.slice(0, firstBad ?? parsed.length);
+  const broken = whole.findIndex(({ n }, i) => n !== i);
+  return broken < 0 ? whole : whole.slice(0, broken);
+}
+
+/** Each line once, by its number. */
+function inOrder(parsed: readonly Parsed[]): Parsed[] {
+  const byNumber = new Map(parsed.map((line) => [line.n, line]));
+  return [...byNumber.values()].sort((a, b) => a.n - b.n);
+}
+
+/**
+ * The commit lines of a segment; null without the file. An open segment is whole up to the first line
+ * that does not verify. A sealed one has all that its last line says, whatever became of those before.
+ */
 export function readCommits(directory: string): Commits | null {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(join(directory, COMMITS_FILE), 'utf8');
-  } catch {
-    return null;
+    bytes = readFileSync(join(directory, COMMITS_FILE));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
   }
-  let header: SegmentHeader | null = null;
-  const lines: CommitLine[] = [];
-  let bytes = 0;
-  const all = text.split('\n');
-  for (const one of all.slice(0, -1)) {
-    const parsed = parseCommitText(one);
-    if (parsed === null) return { header, lines, torn: true, bytes };
-    bytes += Buffer.byteLength(one) + 1;
-    if ('segment' in parsed) header = parsed.segment as SegmentHeader;
-    else lines.push(parsed as unknown as CommitLine);
-  }
-  return { header, lines, torn: all.at(-1) !== '', bytes };
+  const { parsed, firstBad } = parseLines(bytes);
+  const sealed = parsed.some(({ content }) => content.sealed === true);
+  const used = sealed ? inOrder(parsed) : prefixOf(parsed, firstBad);
+  const first = used.find(({ content }) => 'segment' in content);
+  const rest = used.filter((line) => line !== first);
+  const complete = first !== undefined && used.every(({ n }, i) => n === i);
+  return {
+    header: (first?.content.segment as SegmentHeader | undefined) ?? null,
+    begin: (first?.content.begin as CommitPoint | null | undefined) ?? null,
+    lines: rest.map(({ content }) => content as unknown as CommitLine),
+    ends: rest.map(({ end }) => end),
+    torn: firstBad !== null || used.length !== parsed.length || !complete,
+    sealed,
+    bytes: bytes.length,
+  };
 }

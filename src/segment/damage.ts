@@ -3,47 +3,60 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { TapioError } from '../errors.ts';
-import type { CommitLine } from './commits.ts';
+import type { Commits } from './commits.ts';
 import { crc32c, crcText } from './crc32c.ts';
 
-/** Bytes of a file that one commit covers. */
+/** A piece of a file as it was committed; `crc` is null where the line that had it is lost. */
 export interface CommittedRange {
   readonly from: number;
   readonly to: number;
-  /** As it stands in the line. */
-  readonly crc: string;
+  readonly crc: string | null;
 }
+
+export type DamageReason = 'missing' | 'short' | 'checksum' | 'unknown' | 'commits' | 'content';
 
 /** A part of a segment that is not what was committed; offsets in bytes. */
 export interface Damage {
   readonly file: string;
   readonly from: number;
   readonly to: number;
-  readonly reason: 'missing' | 'short' | 'checksum';
+  readonly reason: DamageReason;
+  /** What is wrong with the content, where the reason is that. */
+  readonly detail?: string;
 }
 
+/** Read at a time, bytes. */
 const CHUNK_BYTES = 1 << 20;
 
-/** The ranges of a file, in order, as the commit lines have them. */
-export function committedRanges(lines: readonly CommitLine[], file: string): CommittedRange[] {
+/** The pieces of a file, in order, as the commit lines have them. */
+export function committedRanges({ lines }: Commits, file: string): CommittedRange[] {
   const ranges: CommittedRange[] = [];
-  let from = 0;
-  for (const line of lines) {
-    const state = line.files[file];
+  let end = 0;
+  for (const { files } of lines) {
+    const state = files[file];
     if (state === undefined) continue;
-    const [to, crc] = state;
-    if (to > from) ranges.push({ from, to, crc });
-    from = to;
+    // The first recorders left out where the first piece begins: behind what was there.
+    const told = state.length % 2 === 1;
+    let from = told ? Number(state[0]) : end;
+    if (from > end) ranges.push({ from: end, to: from, crc: null });
+    for (let at = told ? 1 : 0; at + 1 < state.length; at += 2) {
+      const to = Number(state[at]);
+      if (to > from) ranges.push({ from, to, crc: String(state[at + 1]) });
+      from = to;
+    }
+    end = from;
   }
   return ranges;
 }
 
 /** Names of the files that the last commit covers. */
-export function committedFiles(lines: readonly CommitLine[]): string[] {
+export function committedFiles({ lines }: Commits): string[] {
   return Object.keys(lines.at(-1)?.files ?? {});
 }
 
-function checkRange(fd: number, file: string, range: CommittedRange): Damage | null {
+/** What is wrong with one piece of an open file, or null. */
+export function damageOfRange(fd: number, file: string, range: CommittedRange): Damage | null {
+  if (range.crc === null) return { file, from: range.from, to: range.to, reason: 'unknown' };
   const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, range.to - range.from));
   let crc = 0;
   for (let at = range.from; at < range.to; ) {
@@ -56,52 +69,46 @@ function checkRange(fd: number, file: string, range: CommittedRange): Damage | n
   return { file, from: range.from, to: range.to, reason: 'checksum' };
 }
 
-/** What is wrong with an open file; the first damage only where `first`. */
-export function damageOf(
-  fd: number,
+/** What is wrong with a file of a directory. `onBytes` is told how much was read. */
+export function damageOfFile(
+  directory: string,
   file: string,
   ranges: readonly CommittedRange[],
-  first = false,
+  onBytes: (bytes: number) => void = () => {},
 ): Damage[] {
-  const found: Damage[] = [];
-  for (const range of ranges) {
-    const damage = checkRange(fd, file, range);
-    if (damage === null) continue;
-    found.push(damage);
-    if (first || damage.reason === 'short') break;
+  let fd: number;
+  try {
+    fd = openSync(join(directory, file), 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return [{ file, from: 0, to: ranges.at(-1)?.to ?? 0, reason: 'missing' }];
   }
-  return found;
+  try {
+    const found: Damage[] = [];
+    for (const range of ranges) {
+      const damage = damageOfRange(fd, file, range);
+      onBytes(range.to - range.from);
+      if (damage === null) continue;
+      found.push(damage);
+      if (damage.reason === 'short') break;
+    }
+    return found;
+  } finally {
+    closeSync(fd);
+  }
 }
 
-/** Reads every committed byte of a directory's files and gives what is not as it was committed. */
-export function verifyDirectory(directory: string, lines: readonly CommitLine[]): Damage[] {
-  return committedFiles(lines).flatMap((file) => {
-    const ranges = committedRanges(lines, file);
-    let fd: number;
-    try {
-      fd = openSync(join(directory, file), 'r');
-    } catch {
-      return [{ file, from: 0, to: ranges.at(-1)?.to ?? 0, reason: 'missing' as const }];
-    }
-    try {
-      return damageOf(fd, file, ranges);
-    } finally {
-      closeSync(fd);
-    }
-  });
-}
-
-/** The error for a file that cannot be read as it was written. */
+/** The error for what cannot be read as it was written. */
 export function damagedError(path: string, what: string, cause?: unknown): TapioError {
   return new TapioError(
     'segment_damaged',
-    `${path}: ${what}: restore the segment from a copy, or move its directory out of the store to read the rest`,
+    `${path}: ${what}`,
     cause === undefined ? undefined : { cause },
   );
 }
 
 /** A damage in words. */
-export function damageText({ from, to, reason }: Damage): string {
+export function damageText({ from, to, reason, detail }: Damage): string {
   switch (reason) {
     case 'missing':
       return 'is missing though it was committed';
@@ -109,5 +116,11 @@ export function damageText({ from, to, reason }: Damage): string {
       return `ends at byte ${from}, before the ${to} that were committed`;
     case 'checksum':
       return `bytes ${from} to ${to} are not what was committed`;
+    case 'unknown':
+      return `bytes ${from} to ${to} cannot be checked: their commit line is lost`;
+    case 'commits':
+      return detail ?? 'commit lines are lost';
+    case 'content':
+      return detail ?? 'cannot be decoded';
   }
 }

@@ -2,14 +2,17 @@
 // index of their batches. Knows nothing of commits.
 
 import { join } from 'node:path';
+import type { Schema } from 'apache-arrow';
 import {
   arrowSchema,
+  columnTypeOf,
   EVENT_TABLES,
   type EventType,
   isDictionary,
   type TableSpec,
 } from '../../schemas/arrow.ts';
-import { ArrowFileWriter, type ColumnBuffers } from './arrow-file.ts';
+import { ArrowFileWriter, type ColumnBuffers, type WrittenBatch } from './arrow-file.ts';
+import { checksumsText } from './batch-info.ts';
 import type { SmallRow } from './columns.ts';
 import type { SegmentHeader } from './commits.ts';
 import type { AppendFile, StoreFiles } from './files.ts';
@@ -26,12 +29,9 @@ export function metadataOf(header: SegmentHeader): Map<string, string> {
 }
 
 /** Row of index.arrow, as it is gathered. */
-export interface IndexRow {
+export interface IndexRow extends WrittenBatch {
   readonly file: string;
   readonly batch: number;
-  readonly offset: number;
-  readonly metadataLength: number;
-  readonly bodyLength: number;
   readonly rows: number;
   readonly firstSeq: bigint;
   readonly lastSeq: bigint;
@@ -40,9 +40,24 @@ export interface IndexRow {
   readonly zones: Zones;
 }
 
-interface EventFile {
-  readonly writer: ArrowFileWriter;
+/** Columns of a file that is written, and its schema. */
+export interface Shape {
   readonly table: TableSpec;
+  readonly schema: Schema;
+}
+
+/** A file's own columns: it may be of a smaller or larger event table than ours. */
+export function shapeOf(type: EventType, schema: Schema): Shape {
+  const columns = schema.fields.map(({ name, type: arrow, nullable }) => {
+    const known = columnTypeOf(arrow);
+    if (known === null) throw new Error(`${type}.${name} is of no type that a table has`);
+    return { name, type: known, nullable };
+  });
+  return { table: { name: type, columns }, schema };
+}
+
+interface EventFile extends Shape {
+  readonly writer: ArrowFileWriter;
   /** Values per dictionary column, in index order. */
   readonly dictionaries: Map<number, string[]>;
   rows: number;
@@ -62,20 +77,28 @@ export class EventFiles {
     this.#metadata = metadataOf(header);
   }
 
-  /** The file of a type, made when its first rows come. */
-  file(type: EventType): EventFile {
-    let file = this.#open.get(type);
-    if (file === undefined) {
-      const table = EVENT_TABLES[type];
-      const append = this.#files.create(join(this.#directory, `${type}.arrow`));
-      file = {
-        writer: new ArrowFileWriter(append, arrowSchema(table, this.#metadata)),
-        table,
-        dictionaries: new Map(),
-        rows: 0,
-      };
-      this.#open.set(type, file);
-    }
+  /** The file of a type, made when its first rows come; of today's table, or as `shape` has it. */
+  file(type: EventType, shape?: Shape): EventFile {
+    const known = this.#open.get(type);
+    if (known !== undefined) return known;
+    const table = shape?.table ?? EVENT_TABLES[type];
+    const schema = shape?.schema ?? arrowSchema(table, this.#metadata);
+    const file = this.#files.create(join(this.#directory, `${type}.arrow`));
+    return this.#add(type, { table, schema }, new ArrowFileWriter(file, schema));
+  }
+
+  /** Goes on with a file that has these batches and ends behind them. */
+  reopen(type: EventType, shape: Shape, rows: readonly IndexRow[], length: number): EventFile {
+    const append = this.#files.reopen(join(this.#directory, `${type}.arrow`), length);
+    const file = this.#add(type, shape, new ArrowFileWriter(append, shape.schema, rows));
+    for (const row of rows) file.rows += row.rows;
+    this.index.push(...rows);
+    return file;
+  }
+
+  #add(type: EventType, shape: Shape, writer: ArrowFileWriter): EventFile {
+    const file = { ...shape, writer, dictionaries: new Map(), rows: 0 };
+    this.#open.set(type, file);
     return file;
   }
 
@@ -88,9 +111,20 @@ export class EventFiles {
   ): void {
     const file = this.file(type);
     const batch = file.writer.batchCount;
-    const place = file.writer.writeBatch(rows, columns);
+    const { firstSeq, lastSeq, firstTs, lastTs, zones } = range;
+    const written = file.writer.writeBatch(rows, columns);
     file.rows += rows;
-    this.index.push({ file: `${type}.arrow`, batch, rows, ...place, ...range });
+    this.index.push({
+      file: `${type}.arrow`,
+      batch,
+      rows,
+      ...written,
+      firstSeq,
+      lastSeq,
+      firstTs,
+      lastTs,
+      zones,
+    });
   }
 
   types(): EventType[] {
@@ -132,5 +166,6 @@ export function indexRow(row: IndexRow): SmallRow {
     first_ts: row.firstTs,
     last_ts: row.lastTs,
     zones: JSON.stringify(row.zones),
+    checksums: checksumsText(row.checksums),
   };
 }

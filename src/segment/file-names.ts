@@ -4,6 +4,8 @@
 export const OPEN_PREFIX = '.open-';
 /** Prefix of the merged form of one while it is built. */
 export const SEAL_PREFIX = '.seal-';
+/** Prefix of one that is being removed. */
+export const GONE_PREFIX = '.gone-';
 
 export const COMMITS_FILE = 'commits.ndjson';
 export const LOSSES_FILE = 'losses.arrow';

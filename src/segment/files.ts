@@ -4,108 +4,67 @@
 import {
   chmodSync,
   closeSync,
+  constants,
   fdatasyncSync,
   fsyncSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   renameSync,
   rmSync,
-  unlinkSync,
-  writeFileSync,
   writevSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { crc32c } from './crc32c.ts';
+import { type AppendFile, GrowingFile, type RawFile } from './growing-file.ts';
 
-/** A file that only grows. `length` counts bytes; the checksum covers what came since takeRange(). */
-export interface AppendFile {
-  readonly path: string;
-  readonly length: number;
-  append(chunks: readonly Uint8Array[]): void;
-  /** Makes what was appended durable. */
-  sync(): void;
-  /** CRC-32C of the bytes appended since the last call. */
-  takeRange(): { readonly length: number; readonly crc: number };
-  /** True when something was appended since the last sync. */
-  readonly dirty: boolean;
-  close(): void;
-}
+export type { AppendFile, Piece } from './growing-file.ts';
 
 /** What the store needs of a file system. */
 export interface StoreFiles {
   makeDirectory(path: string): void;
+  /** A new file; fails where there is one of that name. */
   create(path: string): AppendFile;
+  /** A file that is there, cut to `length` bytes, to be appended to. */
+  reopen(path: string, length: number): AppendFile;
   rename(from: string, to: string): void;
+  /** Removes a file or a directory with all that is in it; nothing where there is none. */
   remove(path: string): void;
   /** Makes names in a directory durable. */
   syncDirectory(path: string): void;
-  /** A whole small file: temporary name, sync, rename, directory sync. */
-  replace(path: string, bytes: Uint8Array | string): void;
+}
+
+/** Writes a whole small file in place of the one before: at any moment one of the two is there. */
+export function replaceFile(files: StoreFiles, path: string, text: string): void {
+  const temporary = `${path}.new`;
+  files.remove(temporary);
+  const file = files.create(temporary);
+  try {
+    file.append([Buffer.from(text)]);
+    file.sync();
+  } finally {
+    file.close();
+  }
+  files.rename(temporary, path);
+  files.syncDirectory(dirname(path));
 }
 
 // writev takes at most IOV_MAX buffers at once.
 const IOVECS_MAX = 1024;
 
-class DiskFile implements AppendFile {
-  readonly path: string;
-  readonly #fd: number;
-  #length = 0;
-  #crc = 0;
-  #dirty = false;
-  #broken = false;
-
-  constructor(path: string) {
-    this.path = path;
-    this.#fd = openSync(path, 'wx', 0o600);
-    chmodSync(path, 0o600);
-  }
-
-  get length(): number {
-    return this.#length;
-  }
-
-  get dirty(): boolean {
-    return this.#dirty;
-  }
-
-  append(chunks: readonly Uint8Array[]): void {
-    this.#checkWhole();
-    // Where a write fails, what lies behind #length is unknown: nothing may be appended after it.
-    this.#broken = true;
-    for (let at = 0; at < chunks.length; at += IOVECS_MAX) {
-      writeAll(this.#fd, chunks.slice(at, at + IOVECS_MAX));
-    }
-    for (const chunk of chunks) {
-      this.#crc = crc32c(chunk, this.#crc);
-      this.#length += chunk.byteLength;
-    }
-    this.#dirty = true;
-    this.#broken = false;
-  }
-
-  sync(): void {
-    this.#checkWhole();
-    if (!this.#dirty) return;
-    // After a failed sync the kernel may have dropped the pages and say so only once: no second try.
-    this.#broken = true;
-    fdatasyncSync(this.#fd);
-    this.#broken = false;
-    this.#dirty = false;
-  }
-
-  #checkWhole(): void {
-    if (this.#broken) throw new Error(`${this.path} was left half written by an earlier error`);
-  }
-
-  takeRange(): { length: number; crc: number } {
-    const range = { length: this.#length, crc: this.#crc };
-    this.#crc = 0;
-    return range;
-  }
-
-  close(): void {
-    closeSync(this.#fd);
-  }
+function diskFile(path: string, kept: number | null): AppendFile {
+  const fd = openSync(path, kept === null ? 'wx' : constants.O_WRONLY | constants.O_APPEND, 0o600);
+  chmodSync(path, 0o600);
+  if (kept !== null) ftruncateSync(fd, kept);
+  const raw: RawFile = {
+    write(chunks) {
+      for (let at = 0; at < chunks.length; at += IOVECS_MAX) {
+        writeAll(fd, chunks.slice(at, at + IOVECS_MAX));
+      }
+    },
+    sync: () => fdatasyncSync(fd),
+    close: () => closeSync(fd),
+  };
+  return new GrowingFile(path, raw, kept);
 }
 
 /** write(2) may take less than it was given: goes on until all is written. */
@@ -129,7 +88,8 @@ export const diskFiles: StoreFiles = {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     chmodSync(path, 0o700);
   },
-  create: (path) => new DiskFile(path),
+  create: (path) => diskFile(path, null),
+  reopen: (path, length) => diskFile(path, length),
   rename: renameSync,
   remove(path) {
     rmSync(path, { recursive: true, force: true });
@@ -141,22 +101,5 @@ export const diskFiles: StoreFiles = {
     } finally {
       closeSync(fd);
     }
-  },
-  replace(path, bytes) {
-    const temporary = `${path}.new`;
-    try {
-      unlinkSync(temporary);
-    } catch {
-      // None was left behind.
-    }
-    const fd = openSync(temporary, 'wx', 0o600);
-    try {
-      writeFileSync(fd, bytes);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(temporary, path);
-    diskFiles.syncDirectory(dirname(path));
   },
 };

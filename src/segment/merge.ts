@@ -105,14 +105,14 @@ function joinZones(all: readonly Zones[]): Zones {
 const minBig = (values: readonly bigint[]): bigint => values.reduce((a, b) => (a < b ? a : b));
 const maxBig = (values: readonly bigint[]): bigint => values.reduce((a, b) => (a > b ? a : b));
 
-function mergeType(
-  reader: ArrowFileReader,
+/** Appends batches of one type, each joined from as many as fit. `read` gives the columns of one. */
+function joinBatches(
   type: EventType,
   index: readonly IndexRow[],
   to: EventFiles,
+  read: (row: IndexRow) => Map<string, RawColumn>,
 ): void {
   const { table } = to.file(type);
-  const names = table.columns.map((column) => column.name);
   for (let first = 0; first < index.length; ) {
     let last = first;
     let rows = index[first]?.rows ?? 0;
@@ -121,7 +121,7 @@ function mergeType(
       rows += index[last]?.rows ?? 0;
     }
     const group = index.slice(first, last + 1);
-    const parts = group.map((row) => reader.read(row.batch, names));
+    const parts = group.map(read);
     const columns = table.columns.map((spec) =>
       joinColumn(
         spec,
@@ -139,25 +139,21 @@ function mergeType(
   }
 }
 
-/** Writes the rows of `from` (whose files lie in `directory`) into `to`, in large batches. */
+/**
+ * Writes the rows of `from` (whose files lie in `directory`) into `to`, in large batches. Throws
+ * TapioError where a batch is not as it was written.
+ */
 export function mergeSmallBatches(directory: string, from: EventFiles, to: EventFiles): void {
   for (const type of from.types()) {
-    const source = from.file(type);
-    for (const [column, values] of source.dictionaries) {
-      to.file(type).dictionaries.set(column, values);
-    }
-    const path = join(directory, `${type}.arrow`);
-    const reader = new ArrowFileReader(path, {
-      length: source.writer.file.length,
-      footer: false,
-    });
+    const { table, schema, dictionaries, writer } = from.file(type);
+    const target = to.file(type, { table, schema });
+    for (const [column, values] of dictionaries) target.dictionaries.set(column, values);
+    const names = table.columns.map((column) => column.name);
+    const committed = { length: writer.file.length, ranges: [] };
+    const reader = new ArrowFileReader(join(directory, `${type}.arrow`), committed);
     try {
-      mergeType(
-        reader,
-        type,
-        from.index.filter((row) => row.file === `${type}.arrow`),
-        to,
-      );
+      const index = from.index.filter((row) => row.file === `${type}.arrow`);
+      joinBatches(type, index, to, (row) => reader.read(row, names));
     } finally {
       reader.close();
     }

@@ -1,4 +1,5 @@
-// Reads one segment, whether it is sealed, still being written, or a copy of its directory alone.
+// Reads one segment, whether it is sealed, still being written, or a copy of its directory alone. What
+// does not verify is left out, and said.
 
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -13,22 +14,10 @@ import {
 } from '../../schemas/arrow.ts';
 import { FORMAT_VERSION } from '../../schemas/events.ts';
 import { TapioError } from '../errors.ts';
-import { ArrowFileReader } from './arrow-reader.ts';
-import {
-  type BatchInfo,
-  type BatchInfos,
-  batchesOfCommits,
-  batchesOfIndex,
-  batchesOfRows,
-} from './batch-info.ts';
-import { type CommitLine, type Commits, readCommits, type SegmentHeader } from './commits.ts';
-import {
-  committedRanges,
-  type Damage,
-  damagedError,
-  damageText,
-  verifyDirectory,
-} from './damage.ts';
+import { ArrowFileReader, type Committed } from './arrow-reader.ts';
+import { type BatchInfo, batchesOfCommits, batchesOfIndex, batchesOfRows } from './batch-info.ts';
+import { type Commits, lengthIn, readCommits, type SegmentHeader } from './commits.ts';
+import { committedRanges, damagedError, damageText } from './damage.ts';
 import { type Dictionaries, readDictionaryLog } from './dictionary-log.ts';
 import {
   DICTIONARY_LOG,
@@ -46,57 +35,84 @@ export type { LossRow } from './small-tables.ts';
 
 const SMALL_FILES = [LOSSES_FILE, PROCESSES_FILE, PROCESS_LOG, INDEX_FILE];
 
+/** Something that an answer lacks, or cannot be sure of. */
+export interface Problem {
+  readonly segment: string;
+  /** What is wrong, naming file and place. */
+  readonly text: string;
+  /** Rows that are left out; null where nobody knows. */
+  readonly rows: number | null;
+  /** Type of those rows; null where it may be any. */
+  readonly type: EventType | null;
+  /** Between which times they lie, ns; null where nobody knows. */
+  readonly firstTs: bigint | null;
+  readonly lastTs: bigint | null;
+}
+
 /**
  * An open segment directory. What it holds is fixed as it is opened: rows that are committed later are
- * not seen, and a segment that is sealed or removed meanwhile reads on.
+ * not seen, and an open segment that is sealed meanwhile reads on.
  */
 export class Segment {
   readonly directory: string;
   readonly name: string;
+  /** Its commit lines; null where it has none that tell what it should hold. */
   readonly commits: Commits | null;
   /** True once it has its final content. */
   readonly sealed: boolean;
   readonly header: SegmentHeader;
-  /** What a reader should be told, in sentences. */
+  /** What a reader should be told although nothing is missing, in sentences. */
   readonly notes: string[] = [];
+  /** Its name goes with the seal. */
+  readonly #isOpenName: boolean;
+  readonly #types: EventType[];
   readonly #readers = new Map<EventType, ArrowFileReader>();
   readonly #small = new Map<string, ArrowFileReader>();
-  readonly #dictionaries: Dictionaries;
-  #batches: BatchInfos | null = null;
+  readonly #dictionaries: Dictionaries = new Map();
+  readonly #batches = new Map<EventType, readonly BatchInfo[]>();
+  readonly #problems = new Map<string, Problem>();
+  #index: Map<EventType, BatchInfo[]> | null | undefined;
 
   /**
-   * Opens a segment directory. Throws TapioError where there is none, where a committed file is missing
-   * or cut, or where it is of a newer format; ENOENT where the directory was renamed meanwhile.
+   * Opens a segment directory. Throws TapioError where there is none or it is of a newer format; ENOENT
+   * where the directory was renamed meanwhile. What is damaged in it is told by `problems`.
    */
   constructor(directory: string) {
     this.directory = directory;
     this.name = basename(directory).replace(OPEN_PREFIX, '');
-    this.commits = readCommits(directory);
-    const last = this.commits?.lines.at(-1);
-    this.sealed = this.commits === null || last?.sealed === true;
-    this.#noteCommits(last);
+    const commits = readCommits(directory);
+    this.#isOpenName = basename(directory).startsWith(OPEN_PREFIX);
+    // Sealing removes the log and writes a last line: without both, nothing says what should be there.
+    const sealLost =
+      commits !== null &&
+      !commits.sealed &&
+      !this.#isOpenName &&
+      !existsSync(join(directory, DICTIONARY_LOG));
+    this.commits = sealLost ? null : commits;
+    this.sealed = this.commits?.sealed ?? true;
     try {
-      this.#checkVersion(this.commits?.header?.format, this.commits?.header?.recorder ?? '');
-      for (const type of EVENT_TYPES) {
-        const reader = this.#openFile(`${type}.arrow`);
-        if (reader !== null) this.#readers.set(type, reader);
-      }
-      this.header = this.commits?.header ?? this.#headerFromMetadata();
-      this.#checkVersion(this.header.format, this.header.recorder);
-      this.#dictionaries = this.#openDictionaries();
+      this.#checkVersion(commits?.header ?? null);
+      this.#types = EVENT_TYPES.filter((type) => this.#has(`${type}.arrow`));
+      this.header = commits?.header ?? this.#headerFromMetadata();
+      this.#checkVersion(this.header);
+      this.#noteCommits(commits, sealLost);
+      this.#openDictionaries();
       // Files that go or move with the seal are opened while they are there.
-      if (basename(directory).startsWith(OPEN_PREFIX)) {
-        for (const file of SMALL_FILES) this.#smallFile(file);
-      }
+      if (this.#isOpenName) this.#openAll();
     } catch (error) {
       this.close();
       throw error;
     }
   }
 
+  /** What an answer from this segment lacks, as far as it is known by now. */
+  get problems(): readonly Problem[] {
+    return [...this.#problems.values()];
+  }
+
   /** Types that have rows. */
   types(): EventType[] {
-    return [...this.#readers.keys()];
+    return this.#types;
   }
 
   /** ns to add to a ktime to get a ts. */
@@ -104,40 +120,62 @@ export class Segment {
     return BigInt(this.header.ts_offset);
   }
 
-  /** Batches of a type in file order. */
+  /** Batches of a type in file order; those that cannot be found become problems. */
   batches(type: EventType): readonly BatchInfo[] {
-    this.#batches ??= this.#findBatches();
-    return this.#batches.get(type) ?? [];
+    const known = this.#batches.get(type);
+    if (known !== undefined) return known;
+    const found = this.#findBatches(type);
+    this.#batches.set(type, found);
+    const missing = this.rows(type) - found.reduce((sum, info) => sum + info.rows, 0);
+    if (missing > 0) {
+      this.#addProblem(`${type}.arrow`, 'some of its batches cannot be found', missing, type);
+    }
+    return found;
   }
 
-  /** The named columns of a batch; those that the file does not have are null in every row. */
-  read(type: EventType, batch: number, columns: readonly string[]): Map<string, Vector> {
-    const reader = this.#readers.get(type);
-    if (reader === undefined) throw new RangeError(`${this.name} has no ${type} rows`);
-    const raw = reader.read(batch, columns);
+  /**
+   * The named columns of a batch; those that the file does not have are null in every row. Throws
+   * TapioError `segment_damaged` where it is not as it was committed; see leaveOut().
+   */
+  read(info: BatchInfo, columns: readonly string[]): Map<string, Vector> {
+    const { type } = info;
+    const reader = this.#reader(type);
+    const raw = reader.read(info, columns);
     const dictionaries = this.#dictionariesOf(type, reader);
     const out = new Map<string, Vector>();
     for (const { name } of EVENT_TABLES[type].columns) {
       if (!columns.includes(name)) continue;
       const [spec, column] = [reader.columns.get(name), raw.get(name)];
-      const vector =
-        spec === undefined || column === undefined
-          ? nullVector(reader.rows(batch))
-          : vectorOf(spec, column, dictionaries.get(name));
-      out.set(name, vector);
+      try {
+        const vector =
+          spec === undefined || column === undefined
+            ? nullVector(info.rows)
+            : vectorOf(spec, column, dictionaries.get(name));
+        out.set(name, vector);
+      } catch (error) {
+        throw damagedError(reader.path, `${name}: ${(error as Error).message}`, error);
+      }
     }
     return out;
   }
 
-  /** Rows of a type, by count. */
-  rows(type: EventType): number {
-    const reader = this.#readers.get(type);
-    if (reader === undefined) return 0;
-    let rows = 0;
-    for (let i = 0; i < reader.batchCount; i++) rows += reader.rows(i);
-    return rows;
+  /** Notes that a batch is left out because of `error`; throws what is no damage. */
+  leaveOut(info: BatchInfo, error: unknown): void {
+    const { type, batch, rows, firstTs, lastTs } = info;
+    this.#addProblem(`${type}.arrow batch ${batch}`, this.#reason(error), rows, type, {
+      firstTs,
+      lastTs,
+    });
   }
 
+  /** Rows of a type, by count, as committed; 0 where nobody says. */
+  rows(type: EventType): number {
+    const committed = this.commits?.lines.at(-1)?.rows[type];
+    if (committed !== undefined || this.commits !== null) return committed ?? 0;
+    return (this.#batches.get(type) ?? []).reduce((sum, info) => sum + info.rows, 0);
+  }
+
+  /** Gaps and clock steps; where they are damaged, that is a problem. */
   losses(): LossRow[] {
     return this.#smallRows(LOSSES, LOSSES_FILE).map(lossOf);
   }
@@ -156,18 +194,19 @@ export class Segment {
   bytes(): number {
     if (this.commits !== null) {
       const files = Object.values(this.commits.lines.at(-1)?.files ?? {});
-      return files.reduce((sum, [length]) => sum + length, this.commits.bytes);
+      return files.reduce((sum, state) => sum + lengthIn(state), this.commits.bytes);
     }
-    return [...this.#readers.values()].reduce((sum, reader) => sum + reader.bytes, 0);
+    return this.#types.reduce((sum, type) => sum + (this.#tryReader(type)?.bytes ?? 0), 0);
   }
 
-  /**
-   * Holds every committed byte against its checksum, which takes as long as reading all of it. Gives
-   * what is damaged, or null where there are no commit lines to hold it against.
-   */
-  verify(): readonly Damage[] | null {
-    if (this.commits === null) return null;
-    return verifyDirectory(this.directory, this.commits.lines);
+  /** The file of a type, for those who read all of it. Throws TapioError where it is damaged. */
+  file(type: EventType): ArrowFileReader {
+    return this.#reader(type);
+  }
+
+  /** Strings of a type's dictionary columns, in index order. Throws TapioError where they are lost. */
+  dictionaries(type: EventType): ReadonlyMap<string, readonly string[]> {
+    return this.#dictionariesOf(type, this.#reader(type));
   }
 
   close(): void {
@@ -177,128 +216,238 @@ export class Segment {
     }
   }
 
-  #noteCommits(last: CommitLine | undefined): void {
-    if (this.commits === null) {
-      this.notes.push(`${this.name} has no commits.ndjson: it is read unverified`);
-    } else if (this.commits.torn) {
-      this.notes.push(
-        `${this.name}: commit lines after ${last?.through_seq ?? 0} are damaged and left out`,
-      );
+  #addProblem(
+    place: string,
+    text: string,
+    rows: number | null,
+    type: EventType | null,
+    times: Pick<Problem, 'firstTs' | 'lastTs'> = { firstTs: null, lastTs: null },
+  ): void {
+    if (this.#problems.has(place)) return;
+    const said = place === '' ? text : `${place}: ${text}`;
+    this.#problems.set(place, { segment: this.name, text: said, rows, type, ...times });
+  }
+
+  /** Why something cannot be read, without its path; throws on what is no damage. */
+  #reason(error: unknown): string {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return 'is not there any more';
+    if (!(error instanceof TapioError) || error.code !== 'segment_damaged') throw error;
+    return message.startsWith(this.directory) ? message.replace(/^.*?: /, '') : message;
+  }
+
+  #noteCommits(commits: Commits | null, sealLost: boolean): void {
+    if (commits === null) {
+      this.#addProblem('', 'has no commits.ndjson: it is read unverified', null, null);
+    } else if (sealLost) {
+      this.#addProblem('', 'has lost its last commit line: it is read unverified', null, null);
+    } else if (commits.torn && !commits.sealed) {
+      this.notes.push(`${this.name}: what lies behind its last whole commit line is left out`);
+    } else if (commits.torn) {
+      this.notes.push(`${this.name}: some of its commit lines are damaged, its rows are not`);
     }
   }
 
-  /** Opens a file that the last commit covers, or null where it covers none of that name. */
-  #openFile(file: string): ArrowFileReader | null {
-    const path = join(this.directory, file);
-    if (this.commits === null) {
-      return existsSync(path) ? new ArrowFileReader(path, { length: null, footer: null }) : null;
-    }
+  #checkVersion(header: SegmentHeader | null): void {
+    if (header === null || header.format <= FORMAT_VERSION) return;
+    throw new TapioError(
+      'store_newer',
+      `segment ${this.name} was written by tapio-record ${header.recorder} (format ${header.format}), and this one reads up to ${FORMAT_VERSION}: use tapio-replay ${header.recorder} or later`,
+    );
+  }
+
+  #has(file: string): boolean {
+    if (this.commits !== null) return this.commits.lines.at(-1)?.files[file] !== undefined;
+    return existsSync(join(this.directory, file));
+  }
+
+  #committed(file: string): Committed | null {
+    if (this.commits === null) return null;
     const state = this.commits.lines.at(-1)?.files[file];
-    if (state === undefined) return null;
+    return { length: lengthIn(state), ranges: committedRanges(this.commits, file) };
+  }
+
+  /** Opens a file that should be there. */
+  #open(file: string): ArrowFileReader {
+    const path = join(this.directory, file);
     try {
-      return new ArrowFileReader(path, { length: state[0], footer: this.sealed });
+      return new ArrowFileReader(path, this.#committed(file), this.#isOpenName);
     } catch (error) {
       // Without its directory the segment has moved, which the caller can follow; a file that alone is
       // gone is damage, and must not look like a segment without such rows.
       const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
       if (!gone || !existsSync(this.directory)) throw error;
-      throw damagedError(path, damageText({ file, from: 0, to: state[0], reason: 'missing' }));
+      throw damagedError(path, damageText({ file, from: 0, to: 0, reason: 'missing' }));
     }
   }
 
-  #smallFile(file: string): ArrowFileReader | null {
-    const known = this.#small.get(file);
-    if (known !== undefined) return known;
-    const reader = this.#openFile(file);
-    if (reader === null) return null;
-    this.#small.set(file, reader);
-    // They are read whole, so that all of their bytes can be checked at little cost.
-    reader.verify(committedRanges(this.commits?.lines ?? [], file));
+  #reader(type: EventType): ArrowFileReader {
+    let reader = this.#readers.get(type);
+    if (reader === undefined) {
+      reader = this.#open(`${type}.arrow`);
+      this.#readers.set(type, reader);
+    }
     return reader;
   }
 
+  #tryReader(type: EventType): ArrowFileReader | null {
+    try {
+      return this.#reader(type);
+    } catch (error) {
+      this.#addProblem(`${type}.arrow`, this.#reason(error), this.rows(type), type);
+      return null;
+    }
+  }
+
+  // A damaged file of an open segment is told when it is read; one that moved, at once.
+  #openAll(): void {
+    for (const type of this.#types) this.#orDamaged(() => this.#reader(type));
+    for (const file of SMALL_FILES) {
+      if (this.#has(file)) this.#orDamaged(() => this.#smallFile(file));
+    }
+  }
+
+  #orDamaged(open: () => unknown): void {
+    try {
+      open();
+    } catch (error) {
+      if (!(error instanceof TapioError)) throw error;
+    }
+  }
+
+  #smallFile(file: string): ArrowFileReader {
+    let reader = this.#small.get(file);
+    if (reader === undefined) {
+      reader = this.#open(file);
+      this.#small.set(file, reader);
+    }
+    return reader;
+  }
+
+  /** Rows of a small table; one that is damaged has none, and is a problem. */
   #smallRows(table: TableSpec, file: string): TableRow[] {
+    if (!this.#has(file)) return [];
+    try {
+      return this.#readSmall(table, file);
+    } catch (error) {
+      this.#addProblem(file, this.#reason(error), null, null);
+      return [];
+    }
+  }
+
+  #readSmall(table: TableSpec, file: string): TableRow[] {
     const reader = this.#smallFile(file);
-    return reader === null ? [] : tableRows(reader, table);
+    // They are read whole, so that all of their bytes can be checked at little cost.
+    reader.checkAll();
+    try {
+      return tableRows(reader, table);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw damagedError(reader.path, error.message, error);
+    }
   }
 
   #headerFromMetadata(): SegmentHeader {
-    const metadata = [...this.#readers.values()][0]?.schema.metadata;
-    if (metadata?.get('tapio.format') === undefined) {
-      throw new TapioError('segment_missing', this.#whyNoSegment());
+    for (const type of this.#types) {
+      const metadata = this.#tryReader(type)?.schema.metadata;
+      if (metadata?.get('tapio.format') === undefined) continue;
+      const text = (key: string): string => metadata.get(`tapio.${key}`) ?? '';
+      return {
+        format: Number(text('format')),
+        fingerprint: text('fingerprint'),
+        recorder: text('recorder'),
+        host: text('host'),
+        boot_id: text('boot_id'),
+        kernel: text('kernel'),
+        recording: text('recording'),
+        ts_offset: text('ts_offset'),
+        clocks: JSON.parse(text('clocks')) as SegmentHeader['clocks'],
+      };
     }
-    const text = (key: string): string => metadata.get(`tapio.${key}`) ?? '';
-    return {
-      format: Number(text('format')),
-      fingerprint: text('fingerprint'),
-      recorder: text('recorder'),
-      host: text('host'),
-      boot_id: text('boot_id'),
-      kernel: text('kernel'),
-      recording: text('recording'),
-      ts_offset: text('ts_offset'),
-      clocks: JSON.parse(text('clocks')) as SegmentHeader['clocks'],
-    };
+    throw new TapioError('segment_missing', this.#whyNoSegment());
   }
 
   #whyNoSegment(): string {
-    // Thrown on: a directory that was renamed is looked for under its new name.
-    readdirSync(this.directory);
-    return `${this.directory} is no segment: it has neither commits.ndjson nor event files of ours; name a store or one of its segments`;
+    const entries = readdirSync(this.directory);
+    if (entries.includes('segments')) {
+      return `${this.directory} is a store: name it with --store`;
+    }
+    return `${this.directory} is neither a store nor a segment that can be read: name one with --store`;
   }
 
-  #checkVersion(format: number | undefined, recorder: string): void {
-    if (format === undefined || format <= FORMAT_VERSION) return;
-    throw new TapioError(
-      'store_newer',
-      `${this.name} is of format ${format}, written by tapio-record ${recorder}: read it with that version or a later one`,
-    );
-  }
-
-  #openDictionaries(): Dictionaries {
-    if (this.commits === null) return this.#unverifiedDictionaries();
-    const { lines } = this.commits;
-    if (this.sealed || lines.at(-1)?.files[DICTIONARY_LOG] === undefined) return new Map();
-    return readDictionaryLog(this.directory, committedRanges(lines, DICTIONARY_LOG));
-  }
-
-  /** Of a copy of an open segment without its commit lines: as far as the log goes. */
-  #unverifiedDictionaries(): Dictionaries {
-    const open = [...this.#readers.values()].some((reader) => !reader.complete);
-    if (!open) return new Map();
-    this.notes.push(`${this.name} was not sealed: its last rows and strings may be missing`);
+  #openDictionaries(): void {
     const logged = existsSync(join(this.directory, DICTIONARY_LOG));
-    return logged ? readDictionaryLog(this.directory, null) : new Map();
+    if (this.commits === null) {
+      const open = this.#types.some((type) => this.#tryReader(type)?.complete === false);
+      if (open) {
+        this.notes.push(`${this.name} was not sealed: its last rows and strings may be missing`);
+      }
+      if (open && logged) this.#takeLog(readDictionaryLog(this.directory, null));
+      return;
+    }
+    if (this.sealed || this.#committed(DICTIONARY_LOG)?.length === 0) return;
+    if (!logged) {
+      if (!existsSync(this.directory)) throw enoent(this.directory);
+      const text = damageText({ file: DICTIONARY_LOG, from: 0, to: 0, reason: 'missing' });
+      this.#addProblem(DICTIONARY_LOG, text, null, null);
+      return;
+    }
+    const ranges = committedRanges(this.commits, DICTIONARY_LOG);
+    this.#takeLog(readDictionaryLog(this.directory, ranges));
+  }
+
+  #takeLog({ values, damage }: ReturnType<typeof readDictionaryLog>): void {
+    for (const [type, columns] of values) this.#dictionaries.set(type, columns);
+    if (damage !== null) this.#addProblem(DICTIONARY_LOG, damage, null, null);
   }
 
   #dictionariesOf(type: EventType, reader: ArrowFileReader): ReadonlyMap<string, string[]> {
     let dictionaries = this.#dictionaries.get(type);
     if (dictionaries === undefined) {
-      dictionaries = reader.dictionaries();
+      const inFile = this.sealed && (this.commits !== null || reader.complete);
+      dictionaries = inFile ? reader.dictionaries(this.batches(type)) : new Map();
       this.#dictionaries.set(type, dictionaries);
     }
     return dictionaries;
   }
 
-  #findBatches(): BatchInfos {
-    const known = this.sealed
-      ? this.#batchesFromIndex()
-      : batchesOfCommits(this.commits?.lines ?? [], this.#readers);
-    const out = new Map(known);
-    for (const [type, reader] of this.#readers) {
-      if (out.get(type)?.length !== reader.batchCount) out.set(type, batchesOfRows(type, reader));
+  #findBatches(type: EventType): readonly BatchInfo[] {
+    if (!this.#types.includes(type)) return [];
+    const committed = this.commits !== null && !this.sealed ? this.commits.lines : null;
+    const indexed =
+      committed === null ? this.#indexed()?.get(type) : batchesOfCommits(committed, type);
+    if (indexed) return indexed;
+    const reader = this.#tryReader(type);
+    if (reader === null) return [];
+    let batch = 0;
+    try {
+      return batchesOfRows(type, reader, (error) => {
+        this.#addProblem(`${type}.arrow batch ${batch++}`, this.#reason(error), null, type);
+      });
+    } catch (error) {
+      this.#addProblem(`${type}.arrow`, this.#reason(error), this.rows(type), type);
+      return [];
     }
-    return out;
   }
 
   // The index only says again what the rows say: where it is damaged, the rows are asked.
-  #batchesFromIndex(): BatchInfos {
-    try {
-      return batchesOfIndex(this.#smallRows(INDEX, INDEX_FILE), this.#readers);
-    } catch (error) {
-      if (!(error instanceof TapioError)) throw error;
-      this.notes.push(`${error.message} (its rows are read instead)`);
-      return new Map();
+  #indexed(): Map<EventType, BatchInfo[]> | null {
+    if (this.#index === undefined) {
+      this.#index = null;
+      if (this.commits !== null) {
+        try {
+          this.#index = batchesOfIndex(this.#readSmall(INDEX, INDEX_FILE));
+        } catch (error) {
+          this.notes.push(
+            `${this.name}: index.arrow ${this.#reason(error)}: its rows are read instead`,
+          );
+        }
+      }
     }
+    return this.#index;
   }
+}
+
+function enoent(path: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT', syscall: 'open' });
 }

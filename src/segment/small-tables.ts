@@ -2,6 +2,7 @@
 
 import type { TableSpec } from '../../schemas/arrow.ts';
 import type { ArrowFileReader } from './arrow-reader.ts';
+import type { SmallRow } from './columns.ts';
 import { nullVector, type Value, vectorOf } from './vectors.ts';
 
 /** A row by column name. */
@@ -23,9 +24,9 @@ export interface LossRow {
 export function tableRows(reader: ArrowFileReader, table: TableSpec): TableRow[] {
   const rows: TableRow[] = [];
   const names = table.columns.map((column) => column.name);
-  for (let batch = 0; batch < reader.batchCount; batch++) {
-    const raw = reader.read(batch, names);
-    const count = reader.rows(batch);
+  for (const place of reader.places()) {
+    const count = reader.rowsOf(place);
+    const raw = reader.read({ ...place, rows: count, checksums: null }, names);
     const vectors = names.map((name) => {
       const [spec, column] = [reader.columns.get(name), raw.get(name)];
       if (spec === undefined || column === undefined) return nullVector(count);
@@ -51,4 +52,29 @@ export function lossOf(row: TableRow): LossRow {
     firstTs: row.first_ts as bigint,
     lastTs: row.last_ts as bigint,
   };
+}
+
+/** A row of losses.arrow; a count of null is unknown. */
+export function lossRow(
+  stage: string,
+  cause: string,
+  count: bigint | null,
+  firstTs: bigint,
+  lastTs: bigint,
+): SmallRow {
+  return {
+    stage,
+    cause,
+    type: null,
+    op: null,
+    cpu: null,
+    count,
+    first_ts: firstTs,
+    last_ts: lastTs,
+  };
+}
+
+/** A typed row as cells of losses.arrow. */
+export function lossCells({ firstTs, lastTs, ...loss }: LossRow): SmallRow {
+  return { ...loss, first_ts: firstTs, last_ts: lastTs };
 }

@@ -6,7 +6,7 @@ import { env, geteuid } from 'node:process';
 import { TapioError } from '../errors.ts';
 import { OPEN_PREFIX } from './file-names.ts';
 import { diskFiles } from './files.ts';
-import { Segment } from './reader.ts';
+import { type Problem, Segment } from './reader.ts';
 
 export { lockHolder, lockStore, processStartTicks } from './lock.ts';
 
@@ -76,9 +76,21 @@ function checkPermissions(store: string): void {
   }
 }
 
+/** The number at the end of a segment's name: it grows in its store, whatever the clock does. */
+export function segmentNumber(name: string): number {
+  return Number(/-(\d{7,})$/.exec(name)?.[1] ?? -1);
+}
+
+/** Names in order of their numbers; the time in a name goes back when the clock does. */
+export function inSegmentOrder(names: readonly string[]): string[] {
+  return [...names].sort(
+    (a, b) => segmentNumber(a) - segmentNumber(b) || (a < b ? -1 : a > b ? 1 : 0),
+  );
+}
+
 /** Directories of a store's segments, oldest first: sealed ones, then those still open. */
 export function segmentDirectories(store: string): string[] {
-  const names = stableNames(segmentsOf(store));
+  const names = inSegmentOrder(stableNames(segmentsOf(store)));
   const sealed = names.filter((name) => !name.startsWith('.'));
   // While a merged segment takes its final name, the open one is still there for a moment.
   const open = names
@@ -101,28 +113,37 @@ function stableNames(directory: string): string[] {
 const TRIES = 10;
 const TRY_AGAIN_MS = 5;
 
+/** Segments that were opened, and what an answer from them lacks. */
+export interface OpenedStore {
+  readonly segments: readonly Segment[];
+  /** Segments that cannot be read at all, and gaps between those that can. */
+  readonly problems: readonly Problem[];
+}
+
 /**
- * Opens what can be read under `path`: a store, or one segment directory. The caller closes them. A
- * segment that is sealed between listing and opening is found under its new name.
+ * Opens what can be read under `path`: a store, or one segment directory. The caller closes the segments.
+ * One that is sealed between listing and opening is found under its new name. Throws TapioError where
+ * there is no store, or it is of a newer format.
  */
-export function openSegments(path: string): Segment[] {
+export function openStore(path: string): OpenedStore {
   if (!existsSync(path)) {
     throw new TapioError(
       'store_missing',
       `there is no store at ${resolve(path)}: record one with tapio-record, or name another with --store`,
     );
   }
-  if (!existsSync(segmentsOf(path))) return [new Segment(path)];
+  if (!existsSync(segmentsOf(path))) return { segments: [new Segment(path)], problems: [] };
   for (let attempt = 1; ; attempt++) {
-    const opened: Segment[] = [];
+    const segments: Segment[] = [];
+    const problems: Problem[] = [];
     try {
       for (const directory of segmentDirectories(path)) {
-        const segment = openListed(directory);
-        if (segment !== null) opened.push(segment);
+        const segment = openListed(directory, problems);
+        if (segment !== null) segments.push(segment);
       }
-      return opened;
+      return { segments, problems: [...problems, ...gapsBetween(segments)] };
     } catch (error) {
-      for (const segment of opened) segment.close();
+      for (const segment of segments) segment.close();
       if (!(error instanceof Moved) || attempt === TRIES) {
         throw error instanceof Moved ? (error.cause ?? error) : error;
       }
@@ -131,33 +152,61 @@ export function openSegments(path: string): Segment[] {
   }
 }
 
+/** Rows that two segments of a recording leave out between them: a directory is gone. */
+function gapsBetween(segments: readonly Segment[]): Problem[] {
+  return segments.flatMap((segment, i) => {
+    const before = segments[i - 1];
+    if (before?.header.recording !== segment.header.recording) return [];
+    const last = before.commits?.lines.at(-1);
+    const begin = segment.commits?.begin;
+    if (last === undefined || !begin || begin.through_seq <= last.through_seq) return [];
+    const rows = begin.through_seq - last.through_seq;
+    return [
+      {
+        segment: segment.name,
+        text: `the segments between ${before.name} and this one are gone`,
+        rows,
+        type: null,
+        firstTs: BigInt(last.at) * 1_000_000n,
+        lastTs: BigInt(begin.at) * 1_000_000n,
+      },
+    ];
+  });
+}
+
 /** A segment was being sealed as it was opened: it is to be looked for again. */
 class Moved extends Error {}
 
-/** Opens a listed segment; null where nothing was committed to it yet. */
-function openListed(directory: string): Segment | null {
+/** Opens a listed segment; null where nothing was committed to it yet or it cannot be read. */
+function openListed(directory: string, problems: Problem[]): Segment | null {
   const name = basename(directory);
-  if (!name.startsWith(OPEN_PREFIX)) return openOr(directory, ['ENOENT']);
-  const segment = openOr(directory, ['ENOENT', 'segment_damaged', 'segment_missing']);
-  if (segment !== null && segment.commits !== null && segment.commits.lines.length > 0) {
-    return segment;
+  const open = name.startsWith(OPEN_PREFIX);
+  let segment: Segment;
+  try {
+    segment = new Segment(directory);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    // Retired or sealed meanwhile: the next listing has it right.
+    if (code === 'ENOENT' && !existsSync(directory)) throw new Moved('moved', { cause: error });
+    if (!['ENOENT', 'segment_missing', 'segment_damaged'].includes(code)) throw error;
+    if (open) return nothingYet(directory);
+    problems.push(unreadable(name, (error as Error).message));
+    return null;
   }
-  segment?.close();
-  // Its directory is made before its first line is; but it is also removed piece by piece, once the
-  // merged one has the final name.
-  if (existsSync(join(dirname(directory), name.slice(OPEN_PREFIX.length))))
-    throw new Moved('moved');
+  if (!open || (segment.commits?.lines.length ?? 0) > 0) return segment;
+  segment.close();
+  return nothingYet(directory);
+}
+
+// A segment's directory is made before its first line is; but it is also removed piece by piece, once
+// the merged one has the final name.
+function nothingYet(directory: string): null {
+  const sealed = basename(directory).slice(OPEN_PREFIX.length);
+  if (existsSync(join(dirname(directory), sealed))) throw new Moved('moved');
   return null;
 }
 
-/** Opens a segment; of the failures that `moving` names, all but "nothing there yet" mean that it moved. */
-function openOr(directory: string, moving: readonly string[]): Segment | null {
-  try {
-    return new Segment(directory);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (!moving.includes(code)) throw error;
-    if (code === 'segment_missing') return null;
-    throw new Moved('moved', { cause: error });
-  }
+function unreadable(segment: string, text: string): Problem {
+  const said = `cannot be read: ${text}`;
+  return { segment, text: said, rows: null, type: null, firstTs: null, lastTs: null };
 }

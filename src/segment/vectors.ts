@@ -18,7 +18,21 @@ function isPresent(validity: Uint8Array, row: number): boolean {
   return validity.length === 0 || ((validity[row >> 3] ?? 0) & (1 << (row & 7))) !== 0;
 }
 
-function view(type: ColumnSpec['type'], bytes: Uint8Array): TypedArray {
+/** Bytes of a column must be there for all of its rows: what is cut is damage, never null. */
+function atLeast(bytes: Uint8Array, length: number): void {
+  if (bytes.byteLength < length) throw new RangeError('a buffer is too short for its rows');
+}
+
+const WIDTHS: Readonly<Partial<Record<ColumnSpec['type'], number>>> = {
+  u16: 2,
+  name: 2,
+  u64: 8,
+  i64: 8,
+  timestamp: 8,
+};
+
+function view(type: ColumnSpec['type'], bytes: Uint8Array, length: number): TypedArray {
+  atLeast(bytes, length * (WIDTHS[type] ?? 4));
   const { buffer, byteOffset, byteLength } = bytes;
   switch (type) {
     case 'u16':
@@ -76,6 +90,17 @@ export class DictionaryVector implements Vector {
     if (!isPresent(this.#validity, row)) return null;
     return this.dictionary[Number(this.indices[row])] ?? null;
   }
+
+  /** Throws RangeError where a row names a string that is not there. */
+  check(): void {
+    const { indices, dictionary } = this;
+    for (let row = 0; row < this.length; row++) {
+      const index = Number(indices[row]);
+      if ((index < 0 || index >= dictionary.length) && isPresent(this.#validity, row)) {
+        throw new RangeError('a row names a string that is lost');
+      }
+    }
+  }
 }
 
 class SliceVector<T extends Value> implements Vector {
@@ -90,9 +115,10 @@ class SliceVector<T extends Value> implements Vector {
     offsets: Uint8Array,
     slice: (from: number, to: number) => T,
   ) {
+    if (length > 0) atLeast(offsets, (length + 1) * 4);
     this.length = length;
     this.#validity = validity;
-    this.#offsets = new Int32Array(offsets.buffer, offsets.byteOffset, length + 1);
+    this.#offsets = new Int32Array(offsets.buffer, offsets.byteOffset, offsets.byteLength >> 2);
     this.#slice = slice;
   }
 
@@ -109,7 +135,10 @@ export function nullVector(length: number): Vector {
   return { length, get: () => null };
 }
 
-/** A vector over the buffers of a column; `dictionary` where the column has one. */
+/**
+ * A vector over the buffers of a column; `dictionary` where the column has one. Throws RangeError where
+ * the buffers do not hold what they should.
+ */
 export function vectorOf(
   spec: ColumnSpec,
   raw: RawColumn,
@@ -117,10 +146,15 @@ export function vectorOf(
 ): Vector {
   const length = raw.nodes[0]?.length ?? 0;
   const [validity = NONE, data = NONE, third = NONE, fourth = NONE, fifth = NONE] = raw.buffers;
+  if (validity.length > 0) atLeast(validity, (length + 7) >> 3);
   switch (spec.type) {
     case 'name':
-    case 'text':
-      return new DictionaryVector(length, validity, view(spec.type, data), dictionary ?? []);
+    case 'text': {
+      const indices = view(spec.type, data, length);
+      const vector = new DictionaryVector(length, validity, indices, dictionary ?? []);
+      vector.check();
+      return vector;
+    }
     case 'utf8': {
       const bytes = Buffer.from(third.buffer, third.byteOffset, third.byteLength);
       return new SliceVector(length, validity, data, (from, to) =>
@@ -143,6 +177,6 @@ export function vectorOf(
       );
     }
     default:
-      return new NumberVector(length, validity, view(spec.type, data));
+      return new NumberVector(length, validity, view(spec.type, data, length));
   }
 }

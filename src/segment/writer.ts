@@ -2,6 +2,7 @@
 // files durable: data first, then one line in commits.ndjson that names every file's length. Sealing
 // ends the Arrow files, writes the index, and renames the directory. FORMAT.md has the bytes.
 
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import {
   arrowSchema,
@@ -11,20 +12,22 @@ import {
   PROCESSES,
   type TableSpec,
 } from '../../schemas/arrow.ts';
+import { TapioError } from '../errors.ts';
 import type { BatchItem, ColumnRegion } from '../event/batch.ts';
-import { ArrowFileWriter } from './arrow-file.ts';
-import { committedBatch } from './batch-info.ts';
+import { ArrowFileWriter, type ColumnBuffers } from './arrow-file.ts';
+import { type BatchInfo, committedBatch } from './batch-info.ts';
 import { type SmallRow, slotColumns, smallColumns } from './columns.ts';
 import {
+  type ClockTexts,
   type CommitLine,
+  type CommitPoint,
   type CommittedBatch,
   commitText,
-  type FileState,
+  fileState,
   type SegmentHeader,
 } from './commits.ts';
-import { crcText } from './crc32c.ts';
 import { dictionaryLine } from './dictionary-log.ts';
-import { EventFiles, type IndexRow, indexRow, metadataOf } from './event-files.ts';
+import { EventFiles, type IndexRow, indexRow, metadataOf, type Shape } from './event-files.ts';
 import {
   COMMITS_FILE,
   DICTIONARY_LOG,
@@ -40,9 +43,6 @@ import { zonesOf } from './zones.ts';
 /** Below this average, sealing merges a segment's batches. */
 export const MERGE_BELOW_ROWS = 16_384;
 
-/** The part of a commit line that the recorder knows. */
-export type CommitPoint = Omit<CommitLine, 'rows' | 'files' | 'batches' | 'sealed'>;
-
 /** A process of the segment; upserts of the same (pid, pstart) replace one another. */
 export type ProcessRow = SmallRow & { readonly pid: number; readonly pstart: bigint };
 
@@ -50,11 +50,26 @@ export type ProcessRow = SmallRow & { readonly pid: number; readonly pstart: big
 export interface SealedSegment {
   readonly name: string;
   readonly directory: string;
+  readonly recording: string;
   /** Of all its files. */
   readonly bytes: number;
   readonly rows: Readonly<Record<string, number>>;
   readonly index: readonly IndexRow[];
   readonly losses: readonly SmallRow[];
+}
+
+/** What an open segment consists of: made new, or found by the recovery. */
+export interface SegmentParts {
+  readonly events: EventFiles;
+  readonly commits: AppendFile;
+  /** Lines that `commits` has. */
+  readonly lines: number;
+  readonly dictionaryLog: AppendFile;
+  readonly processLog: ArrowFileWriter | null;
+  readonly losses: ArrowFileWriter | null;
+  readonly lossRows: readonly SmallRow[];
+  readonly processes: readonly ProcessRow[];
+  readonly lastPoint: CommitPoint | null;
 }
 
 /** One segment that is being written. */
@@ -63,35 +78,78 @@ export class SegmentWriter {
   readonly #files: StoreFiles;
   readonly #segments: string;
   readonly #header: SegmentHeader;
+  readonly #begin: CommitPoint | null;
   readonly #directory: string;
   readonly #events: EventFiles;
   readonly #commits: AppendFile;
   readonly #dictionaryLog: AppendFile;
-  readonly #processes = new Map<string, ProcessRow>();
+  readonly #processes: Map<string, ProcessRow>;
   readonly #newProcesses: SmallRow[] = [];
-  #processLog: ArrowFileWriter | null = null;
-  #losses: ArrowFileWriter | null = null;
-  readonly #lossRows: SmallRow[] = [];
-  #lastPoint: CommitPoint | null = null;
+  #processLog: ArrowFileWriter | null;
+  #losses: ArrowFileWriter | null;
+  readonly #lossRows: SmallRow[];
+  #lastPoint: CommitPoint | null;
+  #lines: number;
   #changed = false;
-  #knownFiles = 0;
-  #committedBatches = 0;
+  #knownFiles: number;
+  #committedBatches: number;
 
-  /** Creates `segments/.open-NAME`. Throws what the file system throws. */
-  constructor(files: StoreFiles, segments: string, name: string, header: SegmentHeader) {
+  /** Goes on with a segment whose parts are there; its directory is `segments/.open-NAME`. */
+  constructor(
+    files: StoreFiles,
+    segments: string,
+    name: string,
+    header: SegmentHeader,
+    begin: CommitPoint | null,
+    parts: SegmentParts,
+  ) {
     this.name = name;
     this.#files = files;
     this.#segments = segments;
     this.#header = header;
-    this.#directory = join(segments, `${OPEN_PREFIX}${name}`);
-    files.makeDirectory(this.#directory);
-    this.#events = new EventFiles(files, this.#directory, header);
-    this.#commits = files.create(join(this.#directory, COMMITS_FILE));
-    this.#dictionaryLog = files.create(join(this.#directory, DICTIONARY_LOG));
-    this.#commits.append([Buffer.from(commitText({ segment: header }))]);
-    this.#commits.sync();
-    files.syncDirectory(this.#directory);
-    files.syncDirectory(segments);
+    this.#begin = begin;
+    this.#directory = openDirectory(segments, name);
+    this.#events = parts.events;
+    this.#commits = parts.commits;
+    this.#lines = parts.lines;
+    this.#dictionaryLog = parts.dictionaryLog;
+    this.#processLog = parts.processLog;
+    this.#losses = parts.losses;
+    this.#lossRows = [...parts.lossRows];
+    this.#processes = new Map(parts.processes.map((row) => [processKey(row), row]));
+    this.#lastPoint = parts.lastPoint;
+    this.#committedBatches = parts.events.index.length;
+    this.#knownFiles = parts.lastPoint === null ? 0 : this.#appendFiles().length;
+  }
+
+  /**
+   * Makes `segments/.open-NAME`; `begin` is the last point of the segment before it. Throws what the file
+   * system throws.
+   */
+  static create(
+    files: StoreFiles,
+    segments: string,
+    name: string,
+    header: SegmentHeader,
+    begin: CommitPoint | null,
+  ): SegmentWriter {
+    const directory = openDirectory(segments, name);
+    files.makeDirectory(directory);
+    const commits = files.create(join(directory, COMMITS_FILE));
+    commits.append([Buffer.from(commitText(0, { segment: header, begin }))]);
+    const parts: SegmentParts = {
+      events: new EventFiles(files, directory, header),
+      commits,
+      lines: 1,
+      dictionaryLog: files.create(join(directory, DICTIONARY_LOG)),
+      processLog: null,
+      losses: null,
+      lossRows: [],
+      processes: [],
+      lastPoint: null,
+    };
+    // The names of its files, and its own, are made durable by its first commit.
+    return new SegmentWriter(files, segments, name, header, begin, parts);
   }
 
   /** Bytes written so far. */
@@ -101,6 +159,11 @@ export class SegmentWriter {
 
   get rows(): number {
     return Object.values(this.#events.rows()).reduce((sum, rows) => sum + rows, 0);
+  }
+
+  /** False where its directory was removed under it. */
+  isThere(): boolean {
+    return existsSync(this.#directory);
   }
 
   /** Appends a batch from the source's memory, which may be reused when this returns. */
@@ -133,10 +196,33 @@ export class SegmentWriter {
     this.#changed = true;
   }
 
+  /**
+   * Appends a batch as it was read from another segment, whose strings (by column position) become those
+   * of this one: all batches of a type come from the same.
+   */
+  appendRead(
+    type: EventType,
+    shape: Shape,
+    strings: ReadonlyMap<number, readonly string[]>,
+    info: BatchInfo,
+    columns: readonly ColumnBuffers[],
+  ): void {
+    const { dictionaries } = this.#events.file(type, shape);
+    for (const [column, values] of strings) {
+      if (dictionaries.has(column)) continue;
+      dictionaries.set(column, [...values]);
+      const name = shape.table.columns[column]?.name ?? '';
+      const line = dictionaryLine({ file: type, column: name, from: 0, values });
+      this.#dictionaryLog.append([Buffer.from(line)]);
+    }
+    this.#events.append(type, info.rows, columns, info);
+    this.#changed = true;
+  }
+
   /** Adds processes, or says more of those already there. */
   addProcesses(rows: readonly ProcessRow[]): void {
     for (const row of rows) {
-      this.#processes.set(`${row.pid}:${row.pstart}`, row);
+      this.#processes.set(processKey(row), row);
       this.#newProcesses.push(row);
     }
   }
@@ -149,10 +235,13 @@ export class SegmentWriter {
     this.#changed = true;
   }
 
-  /** Makes everything up to `point` durable. Nothing is written when nothing came. */
-  commit(point: CommitPoint): void {
+  /**
+   * Makes everything up to `point` durable; true when a line says so. Nothing is written when nothing
+   * came, but with `always`.
+   */
+  commit(point: CommitPoint, always = false): boolean {
     this.#lastPoint = point;
-    if (!this.#changed) return;
+    if (!this.#changed && !always) return false;
     if (this.#newProcesses.length > 0) {
       this.#processLog ??= this.#small(PROCESSES, PROCESS_LOG);
       this.#processLog.writeBatch(
@@ -162,19 +251,30 @@ export class SegmentWriter {
     }
     this.#commitLine(point, this.#appendFiles());
     this.#changed = false;
+    return true;
   }
 
   /** Ends the segment: it gets its final name and opens in every Arrow tool. */
-  seal(): SealedSegment {
-    const batches = this.#events.index.length;
-    const merge = batches > this.#events.types().length && this.rows / batches < MERGE_BELOW_ROWS;
-    const last = this.#lastPoint;
-    if (last === null) throw new Error('a segment is committed before it is sealed');
-    if (this.#changed || this.#newProcesses.length > 0) {
-      this.#changed = true;
-      this.commit(last);
+  seal(clocks?: ClockTexts): SealedSegment {
+    if (this.#lastPoint === null || this.#changed) {
+      throw new Error('a segment is committed before it is sealed');
     }
-    return merge ? this.#sealMerged(last) : this.#sealInPlace(last);
+    const last = clocks === undefined ? this.#lastPoint : { ...this.#lastPoint, clocks };
+    const batches = this.#events.index.length;
+    const small = batches > this.#events.types().length && this.rows / batches < MERGE_BELOW_ROWS;
+    const merged = small ? this.#merge() : null;
+    return merged === null ? this.#sealInPlace(last) : this.#sealMerged(merged, last);
+  }
+
+  /** Lets go of the files as they are: what was not committed is for the recovery to cut off. */
+  abandon(): void {
+    for (const file of [...this.#appendFiles(), this.#commits]) {
+      try {
+        file.close();
+      } catch {
+        // A descriptor whose last write failed may say so again; it is gone all the same.
+      }
+    }
   }
 
   #sealInPlace(point: CommitPoint): SealedSegment {
@@ -184,40 +284,58 @@ export class SegmentWriter {
     const kept = this.#events.appendFiles();
     if (this.#losses !== null) kept.push(this.#losses.file);
     this.#commitLine(point, [...kept, ...extra], true);
+    for (const file of extra) file.close();
     this.#close();
     for (const gone of [DICTIONARY_LOG, PROCESS_LOG]) {
       this.#files.remove(join(this.#directory, gone));
     }
-    for (const file of extra) file.close();
     return this.#rename(this.#directory, this.#events, [...kept, ...extra, this.#commits]);
   }
 
   // Many small batches cost space and time to read: the sealed segment gets them merged, in a directory
-  // of its own, and the open one is removed only when that has its final name.
-  #sealMerged(point: CommitPoint): SealedSegment {
-    const directory = join(this.#segments, `${SEAL_PREFIX}${this.name}`);
+  // of its own. Null where one of them is not as it was written: then they stay as they are, to be told.
+  #merge(): EventFiles | null {
+    const directory = this.#sealDirectory();
     this.#files.remove(directory);
     this.#files.makeDirectory(directory);
     const merged = new EventFiles(this.#files, directory, this.#header);
-    this.#close();
-    mergeSmallBatches(this.#directory, this.#events, merged);
-    merged.finish();
-    const extra = this.#writeTail(directory, merged.index);
+    try {
+      mergeSmallBatches(this.#directory, this.#events, merged);
+      return merged;
+    } catch (error) {
+      for (const file of merged.appendFiles()) file.close();
+      this.#files.remove(directory);
+      if (error instanceof TapioError && error.code === 'segment_damaged') return null;
+      throw error;
+    }
+  }
+
+  // The open segment is removed only when the merged one has its final name.
+  #sealMerged(merged: EventFiles, point: CommitPoint): SealedSegment {
+    const directory = this.#sealDirectory();
     const losses = this.#copyLosses(directory);
-    const kept = [...merged.appendFiles(), ...losses, ...extra];
-    const commits = this.#files.create(join(directory, COMMITS_FILE));
+    // A line for the batches, one for dictionaries and the rest: each piece has a checksum of its own.
+    const before = [...merged.appendFiles(), ...losses];
+    const rows = this.#lineText(1, point, merged, before, {});
+    merged.finish();
+    const kept = [...before, ...this.#writeTail(directory, merged.index)];
     for (const file of kept) file.sync();
+    const commits = this.#files.create(join(directory, COMMITS_FILE));
     commits.append([
-      Buffer.from(commitText({ segment: this.#header })),
-      Buffer.from(this.#lineText(point, kept, true)),
+      Buffer.from(commitText(0, { segment: this.#header, begin: this.#begin })),
+      Buffer.from(rows),
+      Buffer.from(this.#lineText(2, point, merged, kept, { sealed: true })),
     ]);
     commits.sync();
     for (const file of [...kept, commits]) file.close();
-    this.#files.syncDirectory(directory);
     const sealed = this.#rename(directory, merged, [...kept, commits]);
+    this.#close();
     this.#files.remove(this.#directory);
-    this.#files.syncDirectory(this.#segments);
     return sealed;
+  }
+
+  #sealDirectory(): string {
+    return join(this.#segments, `${SEAL_PREFIX}${this.name}`);
   }
 
   #copyLosses(directory: string): AppendFile[] {
@@ -252,6 +370,7 @@ export class SegmentWriter {
     return {
       name: this.name,
       directory: final,
+      recording: this.#header.recording,
       bytes: files.reduce((sum, file) => sum + file.length, 0),
       rows: events.rows(),
       index: events.index,
@@ -271,19 +390,24 @@ export class SegmentWriter {
     return files;
   }
 
-  #lineText(point: CommitPoint, files: readonly AppendFile[], sealed: boolean): string {
-    const states = files.map((file): [string, FileState] => {
-      const range = file.takeRange();
-      return [basename(file.path), [range.length, crcText(range.crc)]];
+  #lineText(
+    n: number,
+    point: CommitPoint,
+    events: EventFiles,
+    files: readonly AppendFile[],
+    more: Pick<CommitLine, 'batches' | 'sealed'>,
+  ): string {
+    const states = files.map((file) => {
+      const { from, pieces } = file.takePieces();
+      return [basename(file.path), fileState(from, pieces)] as const;
     });
     const line: CommitLine = {
       ...point,
-      rows: this.#events.rows(),
+      rows: events.rows(),
       files: Object.fromEntries(states),
-      // A sealed segment has its index.
-      ...(sealed ? { sealed: true } : { batches: this.#newBatches() }),
+      ...more,
     };
-    return commitText(line);
+    return commitText(n, line);
   }
 
   #newBatches(): Record<string, CommittedBatch[]> {
@@ -299,17 +423,30 @@ export class SegmentWriter {
 
   #commitLine(point: CommitPoint, files: readonly AppendFile[], sealed = false): void {
     for (const file of files) file.sync();
-    // A file's name must be durable before a line speaks of it.
+    // Names must be durable before a line speaks of them: the segment's own, and those of its files.
+    if (this.#knownFiles === 0) this.#files.syncDirectory(this.#segments);
     if (this.#knownFiles !== files.length || sealed) {
       this.#files.syncDirectory(this.#directory);
       this.#knownFiles = files.length;
     }
-    this.#commits.append([Buffer.from(this.#lineText(point, files, sealed))]);
+    // A sealed segment has its index.
+    const more = sealed ? { sealed: true as const } : { batches: this.#newBatches() };
+    const text = this.#lineText(this.#lines, point, this.#events, files, more);
+    this.#commits.append([Buffer.from(text)]);
     this.#commits.sync();
+    this.#lines++;
   }
 
   #close(): void {
     for (const file of this.#appendFiles()) file.close();
     this.#commits.close();
   }
+}
+
+function openDirectory(segments: string, name: string): string {
+  return join(segments, `${OPEN_PREFIX}${name}`);
+}
+
+function processKey(row: ProcessRow): string {
+  return `${row.pid}:${row.pstart}`;
 }

@@ -29,8 +29,44 @@ export interface SourceConfig {
   readonly exclude: Exclusions;
 }
 
+/** Where a recording stood at a commit: what a source needs to go on from there. Arrays as in CutItem. */
+export interface ResumePoint {
+  /** Id of the rings. */
+  readonly rings: string;
+  /** Per CPU. */
+  readonly positions: BigUint64Array;
+  readonly ahead: readonly (readonly bigint[])[];
+  /** [cpu * opsMax + op] */
+  readonly consumed: BigUint64Array;
+  readonly lost: BigUint64Array;
+  readonly own: BigUint64Array;
+  /** [op] */
+  readonly malformed: BigUint64Array;
+  readonly late: bigint;
+  readonly newest: bigint;
+}
+
+/** Where the kernel keeps rings and hooks beyond the life of a process; one directory per store. */
+export const PINS = '/sys/fs/bpf/tapio';
+
+/** Where rings and hooks are kept so that they outlive the process. */
+export interface Pins {
+  /** Directory in bpffs, one per store; made where it is missing. */
+  readonly directory: string;
+  /** Only rings of this recording are gone on with; others found there are removed. */
+  readonly recording: string;
+  /** Path of the store, for people. */
+  readonly store: string;
+}
+
 export interface SourceOptions extends SourceConfig {
   readonly kind: 'live' | 'synthetic';
+  /** Live only. Null: everything ends with the process. */
+  readonly pins: Pins | null;
+  /** Null: from the beginning of what is found in `pins`. */
+  readonly resume: ResumePoint | null;
+  /** Live only: the programs fall silent when nobody has read for so long. */
+  readonly orphanTimeoutNs: bigint;
   /** Bytes per CPU, a power of two, at least 8 blocks of 64 KiB. */
   readonly ringBytes: number;
   /** ts = ktime + this, until a rotating cut changes it. */
@@ -47,9 +83,9 @@ export interface SourceOptions extends SourceConfig {
 }
 
 export interface SourceStats {
-  /** Rows given a seq since the start, per op id. */
+  /** Rows given a seq since the start, per op id; those given again after a rewind count twice. */
   readonly events: BigUint64Array;
-  /** Lost to overwriting so far, per op id. */
+  /** Lost to overwriting in the rings that are being read, per op id. */
   readonly lost: BigUint64Array;
   readonly late: bigint;
   /** CPU time of the drain thread, ns. */
@@ -60,11 +96,23 @@ export interface SourceStats {
   readonly unattached: Readonly<Record<number, string>>;
 }
 
+export interface StartResult {
+  /** Processes then alive; live only. */
+  readonly alive: readonly ProcessSnapshot[];
+  /** 'new': nothing was there to go on from; 'continued': same rings and programs; 'replaced': old rings are drained first. */
+  readonly how: 'new' | 'continued' | 'replaced';
+  /** Whether the resume point given could be used. */
+  readonly resumed: boolean;
+  /** Sentences for the user: why there are no pins, what was removed. */
+  readonly notes: readonly string[];
+}
+
 /** A running source of raw records. Errors are thrown as Error with `code` and `detail`. */
 export interface NativeSource {
+  /** Of the rings that are being written; 0 before the start. */
   readonly cpus: number;
-  /** Loads and attaches; after it, events flow. Live: returns the processes then alive. */
-  start(): ProcessSnapshot[];
+  /** Loads and attaches; after it, events flow. */
+  start(): StartResult;
   /** Memory of a slot; the same ArrayBuffer each time. */
   slotBuffer(slot: number): ArrayBuffer;
   /** The next item, or null when there is none yet. `wake` is called when that changes. */
@@ -74,11 +122,19 @@ export interface NativeSource {
   cut(rotateTsOffset: bigint | null): void;
   configure(config: SourceConfig): void;
   stats(): SourceStats;
-  /** Test aid: stops and resumes the drain thread, as a stalled disk would. */
+  /** Stops and resumes reading: the rings then keep what they can. */
   pause(paused: boolean): void;
+  /**
+   * Takes back what was handed over since a commit, and goes on from there, paused: pause(false) lets
+   * it run. All slots are free again, dictionaries empty; no slot taken before may be released. A
+   * point in rings that were forgotten means the beginning of the next, null that of the first.
+   */
+  rewind(options: { tsOffset: bigint; nextSeq: bigint; point: ResumePoint | null }): void;
+  /** Lets go of rings whose `ended` cut is durable. Until then they can be resumed. */
+  forget(rings: string): void;
   /** Detaches, drains what the rings hold, then gives a final cut. */
   stop(): void;
-  /** Frees everything. After it no view of a slot may be touched. */
+  /** Frees everything. After it no view of a slot may be touched. Without stop(), what is pinned goes on. */
   close(): void;
 }
 
@@ -87,6 +143,24 @@ export interface ProbeResult {
   readonly ok: boolean;
   /** Why not, in our words. */
   readonly detail: string;
+}
+
+/** Rings and hooks that are pinned, whoever made them. Null: cannot be read. */
+export interface PinnedSet {
+  /** Path of the store as its recorder said. */
+  readonly store: string | null;
+  /** Directory of the pins. */
+  readonly path: string;
+  readonly recording: string | null;
+  readonly rings: string;
+  /** The process that reads or last read them; 0 where it let go of them. */
+  readonly pid: number | null;
+  /** Whether that process lives, by id and start. */
+  readonly alive: boolean;
+  /** Of all CPUs. */
+  readonly ringBytes: number | null;
+  /** ktime at which the programs fell silent; 0 while they record. */
+  readonly mutedSince: bigint | null;
 }
 
 export interface Native {
@@ -100,6 +174,10 @@ export interface Native {
   syscalls(): Readonly<Record<string, number>>;
   /** Tries each attach point that the programs need; loads and unloads. */
   probe(): readonly ProbeResult[];
+  /** Every set of rings below a directory of stores. */
+  pinned(directory: string): readonly PinnedSet[];
+  /** Removes a set of rings and hooks, and the directory of its store with the last one. */
+  unpin(path: string): void;
   /** The clocks read together, ns: REALTIME, MONOTONIC (that of ktime), BOOTTIME (that of pstart). */
   clocks(): { realtime: bigint; monotonic: bigint; boottime: bigint };
   /** `getsockopt(SO_PEERCRED)` of a connected Unix socket's descriptor. */

@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 import { startRecorder, sum } from './recorder.ts';
 import { report } from './report.ts';
 
-const SECONDS = 30;
+const SECONDS = 60;
+const SECONDS_A_DAY = 86_400;
 
 /** Anonymous memory of the process, bytes (the rings are file-backed). */
 function anonymousBytes(pid: number): number {
@@ -15,9 +16,15 @@ function anonymousBytes(pid: number): number {
   return Number(line?.replace(/\D/g, '') ?? 0) * 1024;
 }
 
+/** What the process had the disk write, bytes. */
+function writtenBytes(pid: number): number {
+  return Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1] ?? 0);
+}
+
 export async function bench(): Promise<void> {
   const recorder = await startRecorder([]);
-  const before = recorder.status();
+  const before = recorder.status() as ReturnType<typeof recorder.status> & { pid: number };
+  const writtenBefore = writtenBytes(before.pid);
   execFileSync('sleep', [String(SECONDS)]);
   const after = recorder.status() as ReturnType<typeof recorder.status> & { pid: number };
   const seconds = after.duration_s - before.duration_s;
@@ -36,5 +43,17 @@ export async function bench(): Promise<void> {
     values: [anonymousBytes(after.pid) / 2 ** 20],
     unit: 'MiB',
   });
-  await recorder.stop();
+  const aDay = SECONDS_A_DAY / seconds;
+  report({
+    name: 'idle written to disk',
+    values: [((writtenBytes(after.pid) - writtenBefore) * aDay) / 1e9],
+    unit: 'GB/day',
+  });
+  // While it is open, a segment is larger than when it is sealed: the summary has the sealed size.
+  const { bytes, duration_s: duration } = await recorder.stop();
+  report({
+    name: 'idle store, sealed',
+    values: [(bytes * (SECONDS_A_DAY / duration)) / 1e6],
+    unit: 'MB/day',
+  });
 }

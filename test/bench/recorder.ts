@@ -29,9 +29,12 @@ function statusOf(store: string): Summary {
   return JSON.parse(text.toString()) as Summary;
 }
 
-export async function startRecorder(flags: readonly string[]): Promise<BenchRecorder> {
+export async function startRecorder(
+  flags: readonly string[],
+  given?: string,
+): Promise<BenchRecorder> {
   const directory = temporaryDirectory();
-  const store = join(directory.path, 'store');
+  const store = given ?? join(directory.path, 'store');
   let stderr = '';
   let out = '';
   const child: ChildProcess = spawn(

@@ -11,6 +11,7 @@ const SUITES: Readonly<Record<string, () => Promise<{ bench: () => Promise<void>
   record: () => import('./record.bench.ts'),
   overhead: () => import('./overhead.bench.ts'),
   idle: () => import('./idle.bench.ts'),
+  endure: () => import('./endure.bench.ts'),
 };
 
 async function main(): Promise<void> {

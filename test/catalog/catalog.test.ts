@@ -8,7 +8,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EVENT_TYPES } from '../../schemas/arrow.ts';
 import { Catalog, type Window } from '../../src/catalog/catalog.ts';
 import { diskFiles } from '../../src/segment/files.ts';
-import { ensureStore, openSegments, segmentsOf } from '../../src/segment/store.ts';
+import { Segment } from '../../src/segment/reader.ts';
+import { ensureStore, segmentsOf } from '../../src/segment/store.ts';
 import { type SealedSegment, SegmentWriter } from '../../src/segment/writer.ts';
 import { BatchMaker } from '../support/batches.ts';
 import { temporaryDirectory } from '../support/recording.ts';
@@ -36,7 +37,7 @@ function record(count: number): SealedSegment[] {
   return Array.from({ length: count }, (_, i) => {
     // A maker's dictionaries are those of one segment: seq and ts go on all the same.
     maker.beginSegment();
-    const writer = new SegmentWriter(diskFiles, segmentsOf(store), `s-${i}`, HEADER);
+    const writer = SegmentWriter.create(diskFiles, segmentsOf(store), `s-${i}`, HEADER, null);
     for (const type of EVENT_TYPES) {
       const batch = maker.make(type, 20);
       append(writer, batch);
@@ -50,7 +51,7 @@ function record(count: number): SealedSegment[] {
       writer.commit(pointAt(batch.item.lastSeq));
     }
     const sealed = writer.seal();
-    catalog.addSegment(sealed, HEADER.recording);
+    catalog.addSegment(sealed);
     return sealed;
   });
 }
@@ -91,21 +92,22 @@ test('what lies in a window is what the index rows say', () => {
   );
 });
 
+const open = (name: string): Segment => new Segment(join(segmentsOf(store), name));
+
 const compare = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0);
 
 test('made anew from the segments it is the same', () => {
   record(3);
   const before = dump(catalog);
-  const segments = openSegments(store);
-  catalog.rebuild(segments);
-  for (const segment of segments) segment.close();
+  for (const name of catalog.names()) catalog.removeSegment(name);
+  catalog.sync(readdirSync(segmentsOf(store)), open);
   expect(dump(catalog)).toEqual(before);
   expect(catalog.lossesIn(ALL).map((row) => row.count)).toEqual([null, 2n ** 60n, 2n ** 60n]);
 });
 
 test('a segment is entered once, and its batches and losses go with it', () => {
   const [first] = record(2);
-  if (first !== undefined) catalog.addSegment(first, HEADER.recording);
+  if (first !== undefined) catalog.addSegment(first);
   expect(catalog.lossesIn(ALL).length).toBe(2);
   catalog.removeSegment('s-0');
   expect(catalog.names()).toEqual(['s-1']);
@@ -137,9 +139,7 @@ test('one that is damaged, or of a newer version, is made anew', () => {
   database.pragma('user_version = 99');
   database.close();
   catalog = Catalog.open(store);
-  const segments = openSegments(store);
-  catalog.rebuild(segments);
-  for (const segment of segments) segment.close();
+  catalog.sync(readdirSync(segmentsOf(store)), open);
   expect(catalog.names()).toEqual(['s-0']);
 });
 
@@ -148,6 +148,7 @@ test('one of the first version keeps its rows', () => {
   const path = join(store, 'catalog.db');
   const database = new Database(path);
   database.exec('DROP TABLE losses; DROP INDEX segments_by_span; DROP INDEX batches_by_span');
+  database.exec('ALTER TABLE segments DROP COLUMN retired');
   database.exec("INSERT INTO recordings VALUES ('r')");
   database.exec("INSERT INTO segments VALUES ('old', 'r', 1, 2, 3, '{}')");
   database.pragma('user_version = 1');

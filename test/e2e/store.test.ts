@@ -151,7 +151,7 @@ describe('a store', () => {
     ]);
     await until(() => queryRows(store, ['--all', '--fields', 'seq']).length === 5_000);
     await recording.stop();
-    const { openSegments } = await import('../../src/segment/store.ts');
+    const { openSegments } = await import('../support/segments.ts');
     const [segment] = openSegments(store);
     const processes = segment?.processes() ?? [];
     segment?.close();

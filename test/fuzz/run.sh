@@ -20,7 +20,7 @@ export ASAN_OPTIONS="quarantine_size_mb=16:${ASAN_OPTIONS:-}"
 
 # The ring reader and the merge are headers; what decodes is these.
 core_of() {
-  [ "$1" = ring ] || echo columns text names syscalls drain
+  [ "$1" = ring ] || echo columns text names syscalls raw_source transcode drain
 }
 
 # What keeps a corpus to about 300 inputs: of the decoder's many branches each once, of the reader's

@@ -1,4 +1,4 @@
-/* Drives many events of one kind and prints how many: drive KIND COUNT. */
+/* Drives many events of one kind and prints how many: drive KIND COUNT [FIRST NUMBER]. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -16,6 +16,15 @@ static void drive_getppid(long count) {
 
 static void drive_open(long count) {
   for (long i = 0; i < count; i++) close(open("/dev/null", O_RDONLY));
+}
+
+/* Each names a file of its own, which there is not. */
+static void drive_numbered(long count, long first) {
+  char name[64];
+  for (long i = 0; i < count; i++) {
+    snprintf(name, sizeof(name), "/numbered/%ld", first + i);
+    open(name, O_RDONLY);
+  }
 }
 
 static void drive_exec(long count) {
@@ -50,12 +59,14 @@ static void drive_accept(long count) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 3) return 64;
+  if (argc != 3 && argc != 4) return 64;
   const long count = atol(argv[2]);
   if (!strcmp(argv[1], "getppid"))
     drive_getppid(count);
   else if (!strcmp(argv[1], "open"))
     drive_open(count);
+  else if (!strcmp(argv[1], "numbered"))
+    drive_numbered(count, argc == 4 ? atol(argv[3]) : 0);
   else if (!strcmp(argv[1], "exec"))
     drive_exec(count);
   else if (!strcmp(argv[1], "accept"))

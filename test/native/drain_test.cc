@@ -28,7 +28,7 @@ void write_fork(RingWriter& writer, uint64_t ktime, uint32_t pid) {
 // Takes items until the final cut, `seconds` at most.
 template <class Look>
 Cut drain_all(const Rings& rings, unsigned seconds, Look look) {
-  Drain drain(rings, {}, {}, [] {});
+  Drain drain({{"rings", rings}}, {}, {}, [] {});
   drain.finish();
   drain.start();
   for (unsigned waited = 0; waited < seconds * 1000; waited++) {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds and runs the ring, merge, decode and drain tests: plain, under ThreadSanitizer, and under
+# Builds and runs the tests of this folder: plain, under ThreadSanitizer, and under
 # AddressSanitizer with UndefinedBehaviorSanitizer. Arguments: seed, scale of the counts.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -9,18 +9,27 @@ out=build/test-native
 mkdir -p "$out"
 clang=$(command -v clang++-16 || command -v clang++)
 flags="-std=c++20 -g -pthread -Wall -Wextra -Wno-missing-field-initializers -Inative -Ischemas/generated -Itest/native"
-core="native/columns.cc native/text.cc native/names.cc native/syscalls.cc native/drain.cc"
+core="native/columns.cc native/text.cc native/names.cc native/syscalls.cc native/raw_source.cc native/transcode.cc native/drain.cc"
 
+tests="ring merge decode drain resume transcode"
+
+# Each source is compiled once per kind.
 build() {
   kind=$1
   shift
   jobs=
-  for test in ring merge decode drain; do
+  for source in $core $(printf 'test/native/%s_test.cc ' $tests); do
     # shellcheck disable=SC2086
-    "$clang" $flags "$@" "test/native/${test}_test.cc" $core -o "$out/$test-$kind" &
+    "$clang" $flags "$@" -c "$source" -o "$out/$(basename "$source" .cc)-$kind.o" &
     jobs="$jobs $!"
   done
   for job in $jobs; do wait "$job"; done
+  objects=
+  for source in $core; do objects="$objects $out/$(basename "$source" .cc)-$kind.o"; done
+  for test in $tests; do
+    # shellcheck disable=SC2086
+    "$clang" -pthread "$@" "$out/${test}_test-$kind.o" $objects -o "$out/$test-$kind"
+  done
 }
 
 build plain -O2
@@ -31,11 +40,16 @@ build asan -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 "$out/merge-plain" "$seed" $((200 * scale))
 "$out/decode-plain" "$seed" $((100000 * scale))
 "$out/drain-plain"
+"$out/resume-plain" "$seed" $((200 * scale))
+"$out/transcode-plain" "$seed" $((20000 * scale))
 "$out/ring-tsan" $((200000 * scale))
 "$out/merge-tsan" "$seed" $((20 * scale))
 "$out/drain-tsan"
+"$out/resume-tsan" "$seed" $((5 * scale))
 "$out/ring-asan" $((300000 * scale))
 "$out/merge-asan" "$seed" $((50 * scale))
 "$out/decode-asan" "$seed" $((50000 * scale))
 "$out/drain-asan"
+"$out/resume-asan" "$seed" $((50 * scale))
+"$out/transcode-asan" "$seed" $((10000 * scale))
 echo "all held (seed $seed)"

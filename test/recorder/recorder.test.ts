@@ -1,15 +1,17 @@
 // The recorder on a fake source: when segments end, what is a loss row, when a flush is done.
 
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { EVENTS, MAX_OPS } from '../../schemas/events.ts';
+import type { Beginning } from '../../src/recorder/beginning.ts';
 import { FLUSH_MS, Recorder, ROTATION } from '../../src/recorder/recorder.ts';
-import { diskFiles } from '../../src/segment/files.ts';
+import { diskFiles, type StoreFiles } from '../../src/segment/files.ts';
 import { Segment } from '../../src/segment/reader.ts';
-import { ensureStore, openSegments, segmentsOf } from '../../src/segment/store.ts';
+import { ensureStore, segmentsOf } from '../../src/segment/store.ts';
 import { FakeNative, type FakeSource } from '../support/fake-source.ts';
 import { temporaryDirectory } from '../support/recording.ts';
+import { openSegments, pointAt } from '../support/segments.ts';
 
 const OPEN = EVENTS.file.ops.open.id;
 const OFFSET = 1_800_000_000_000_000_000n - 10n ** 12n;
@@ -22,9 +24,11 @@ let source: FakeSource;
 let recorder: Recorder;
 let done: Promise<void>;
 let notes: string[];
+let beginning: Beginning;
 
-function begin(rotation = LIMITS, files = diskFiles): void {
+function begin(rotation = LIMITS, files = diskFiles, how: 'new' | 'continued' = 'new'): void {
   native = new FakeNative();
+  native.started = { how, resumed: how === 'continued', notes: [] };
   notes = [];
   recorder = new Recorder({
     native,
@@ -32,9 +36,15 @@ function begin(rotation = LIMITS, files = diskFiles): void {
     catalog: null,
     segments: segmentsOf(store),
     firstNumber: 0,
-    host: { recorder: 'test', host: 'h', boot_id: 'b', kernel: 'k', recording: 'r' },
+    host: { recorder: 'test', host: 'h', boot_id: 'b', kernel: 'k' },
+    beginning,
+    recovered: [],
+    retention: null,
+    store,
     source: {
       kind: 'synthetic',
+      pins: null,
+      orphanTimeoutNs: 0n,
       ringBytes: 1 << 20,
       slotsPerType: 1,
       ops: [OPEN],
@@ -80,6 +90,7 @@ async function end(): Promise<void> {
 }
 
 beforeEach(() => {
+  beginning = { recording: 'r', point: null, diedAt: null };
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
   directory = temporaryDirectory();
   store = join(directory.path, 'store');
@@ -224,7 +235,7 @@ test('losses are rows with stage, cause, op, CPU and time, counted once', async 
   await settle();
   source.lost[MAX_OPS + OPEN] = 70n;
   source.refused[2 * 2 * MAX_OPS + OPEN] = 5n; // table_full on CPU 0
-  source.malformed = 2n;
+  source.malformed[0] = 2n;
   source.lossFirst = 100n;
   source.lossLast = 200n;
   source.cutNow();
@@ -304,28 +315,151 @@ test('events are counted over segments; ops that cannot be recorded are named', 
   });
 });
 
-test('trouble on the disk ends the recording with its cause', async () => {
-  recorder.close();
-  let full = false;
-  begin(LIMITS, {
-    ...diskFiles,
-    syncDirectory(path) {
-      if (full) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
-      diskFiles.syncDirectory(path);
+/** A disk whose syncs of directories fail with a code, while it says so. */
+function failing(): { files: StoreFiles; code: string | null } {
+  const state = {
+    code: null as string | null,
+    files: {
+      ...diskFiles,
+      syncDirectory(path: string): void {
+        const { code } = state;
+        if (code !== null) throw Object.assign(new Error('simulated'), { code });
+        diskFiles.syncDirectory(path);
+      },
     },
-  });
+  };
+  return state;
+}
+
+test('a full disk is waited out: what was not committed is had again from the rings', async () => {
+  recorder.close();
+  const disk = failing();
+  begin(LIMITS, disk.files);
   opens(2);
   source.cutNow();
   await settle();
-  full = true;
+  disk.code = 'ENOSPC';
   source.rows('memory', [{ op: 'oom' }]);
   source.cutNow();
   await settle();
-  await expect(done).rejects.toMatchObject({ code: 'ENOSPC' });
+  expect(notes).toEqual([expect.stringContaining('disk of the store is full')]);
+  expect(recorder.totals().outage).toMatchObject({ cause: 'no_space' });
+  // Row 3 was handed over and not committed: it is asked for again.
+  expect(source.rewound).toMatchObject([{ nextSeq: 3n, point: { rings: 'fake-rings' } }]);
+  expect(source.paused).toBe(true);
+  await tick();
+  expect(source.paused).toBe(true);
+  disk.code = null;
+  await tick();
+  expect(source.paused).toBe(false);
+  expect(notes[1]).toContain('can be written again');
+  // What the rings could not hold meanwhile is lost because of the disk.
+  source.lost[OPEN] = 5n;
+  source.rows('memory', [{ op: 'oom' }]);
+  source.cutNow();
+  await settle();
+  source.lost[OPEN] = 6n;
+  await end();
+  expect(recorder.totals()).toMatchObject({
+    events: { file: { open: 2 }, memory: { oom: 1 } },
+    lost: { ring: { no_space: { file: 5 }, overwritten: { file: 1 } } },
+    outage: null,
+  });
+  const segments = openSegments(store);
+  expect(segments.map((one) => [one.sealed, one.rows('file'), one.rows('memory')])).toEqual([
+    [true, 2, 0],
+    [true, 0, 1],
+  ]);
+  expect(segments[1]?.commits?.begin).toMatchObject({ through_seq: 2 });
+  for (const segment of segments) segment.close();
+});
+
+test('a stop while the disk is full waits a while, then ends with the sentence that helps', async () => {
   recorder.close();
-  expect(source.closed).toBe(true);
-  // What was committed before is there.
+  const disk = failing();
+  begin(LIMITS, disk.files);
+  disk.code = 'EROFS';
+  opens(1);
+  source.cutNow();
+  await settle();
+  recorder.stop();
+  expect(source.stopped).toBe(false);
+  for (let i = 0; i < 13; i++) await tick();
+  await expect(done).rejects.toThrow(/read_only.*stays in the rings.*start again/);
+  recorder.close();
+  // The rings go on: what is pinned is not let go of.
+  expect([source.stopped, source.closed, source.forgotten]).toEqual([false, true, []]);
+});
+
+test('a store that vanishes under the recorder ends it at once', async () => {
+  opens(1);
+  source.cutNow();
+  await settle();
+  rmSync(store, { recursive: true });
+  await tick();
+  await expect(done).rejects.toThrow(/store .* is gone/);
+});
+
+test('what is no trouble of the disk ends the recording with its cause', async () => {
+  recorder.close();
+  const disk = failing();
+  begin(LIMITS, disk.files);
+  disk.code = 'ENOTDIR';
+  opens(1);
+  source.cutNow();
+  await settle();
+  await expect(done).rejects.toMatchObject({ code: 'ENOTDIR' });
+});
+
+test('a recording that died goes on: its seq, its counters, its losses', async () => {
+  recorder.close();
+  const point = { ...pointAt(7n), rings: 'fake-rings', lost: [{ [OPEN]: 4 }, {}], at: 5000 };
+  beginning = { recording: 'r', point, diedAt: 5000 };
+  begin(LIMITS, diskFiles, 'continued');
+  expect(native.options).toMatchObject({
+    nextSeq: 8n,
+    resume: { rings: 'fake-rings', lost: expect.any(BigUint64Array) },
+  });
+  source.lost[OPEN] = 6n;
+  opens(1);
+  source.cutNow();
+  await settle();
+  await end();
+  // Four were counted before; nothing was lost with the recorder.
+  expect(recorder.totals().lost).toEqual({ ring: { overwritten: { file: 2 } } });
+});
+
+test('one whose rings are gone says from when on nothing is known', async () => {
+  recorder.close();
+  beginning = { recording: 'r', point: pointAt(7n), diedAt: 5000 };
+  begin();
+  opens(1);
+  source.cutNow();
+  await settle();
+  await end();
   const [segment] = openSegments(store);
-  expect(segment?.rows('file')).toBe(2);
+  expect(segment?.losses()).toMatchObject([
+    { stage: 'recorder', cause: 'crash', count: null, firstTs: 5_000_000_000n },
+  ]);
+  segment?.close();
+});
+
+test('rings that were drained to their end are let go of once that is durable', async () => {
+  opens(1);
+  source.cutNow('ended');
+  await settle();
+  expect(source.forgotten).toEqual(['fake-rings']);
+  source.rings = 'new-rings';
+  source.handover = [5n, 9n];
+  source.consumed[OPEN] = 1n;
+  opens(1);
+  source.cutNow();
+  await settle();
+  source.handover = [0n, 0n];
+  await end();
+  expect(recorder.totals().lost).toMatchObject({ recorder: { handover: { unknown: 0 } } });
+  const [segment] = openSegments(store);
+  const rings = segment?.commits?.lines.map((line) => [line.rings, line.ended === true]);
+  expect(rings?.slice(0, 1)).toEqual([['new-rings', true]]);
   segment?.close();
 });

@@ -5,12 +5,14 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
   type CommitLine,
   commitText,
+  noPoint,
   parseCommitText,
   readCommits,
 } from '../../src/segment/commits.ts';
 import { crc32c } from '../../src/segment/crc32c.ts';
 import { COMMITS_FILE } from '../../src/segment/file-names.ts';
 import { temporaryDirectory } from '../support/recording.ts';
+import { HEADER } from '../support/segments.ts';
 
 let directory: ReturnType<typeof temporaryDirectory>;
 beforeEach(() => {
@@ -19,14 +21,10 @@ beforeEach(() => {
 afterEach(() => directory.remove());
 
 const line = (seq: number): CommitLine => ({
+  ...noPoint(),
   through_seq: seq,
-  at: 1,
   positions: ['0', '18446744073709551615'],
   consumed: [{ 1: seq }],
-  filtered: [],
-  lost: [],
-  refused: {},
-  late: 0,
   rows: { process: seq },
   files: { 'process.arrow': [100, '00000000'] },
 });
@@ -37,11 +35,11 @@ test('CRC-32C is Castagnoli’s', () => {
 });
 
 test('a line comes back as it was written', () => {
-  expect(parseCommitText(commitText(line(7)).trimEnd())).toEqual(line(7));
+  expect(parseCommitText(commitText(3, line(7)).trimEnd())).toEqual({ n: 3, ...line(7) });
 });
 
 test('no changed byte goes unseen', () => {
-  const text = commitText(line(123)).trimEnd();
+  const text = commitText(1, line(123)).trimEnd();
   fc.assert(
     fc.property(fc.nat(text.length - 1), fc.integer({ min: 32, max: 126 }), (at, code) => {
       const changed = text.slice(0, at) + String.fromCharCode(code) + text.slice(at + 1);
@@ -52,15 +50,16 @@ test('no changed byte goes unseen', () => {
 
 test('reading stops at the first line that does not verify', () => {
   const path = join(directory.path, COMMITS_FILE);
-  writeFileSync(path, [1, 2, 3].map((seq) => commitText(line(seq))).join(''));
+  const first = commitText(0, { segment: HEADER, begin: null });
+  writeFileSync(path, first + [1, 2, 3].map((seq) => commitText(seq, line(seq))).join(''));
   expect(readCommits(directory.path)).toMatchObject({
     torn: false,
     lines: [{}, {}, { through_seq: 3 }],
   });
-  appendFileSync(path, commitText(line(4)).slice(0, -20));
+  appendFileSync(path, commitText(4, line(4)).slice(0, -20));
   expect(readCommits(directory.path)).toMatchObject({ torn: true, lines: { length: 3 } });
   const bytes = readFileSync(path);
-  bytes[bytes.indexOf('\n') + 20] = 0x7a;
+  bytes[bytes.indexOf('\n', first.length) + 20] = 0x7a;
   writeFileSync(path, bytes);
   expect(readCommits(directory.path)).toMatchObject({ torn: true, lines: { length: 1 } });
 });

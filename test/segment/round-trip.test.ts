@@ -10,6 +10,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EVENT_TYPES } from '../../schemas/arrow.ts';
 import { diskFiles } from '../../src/segment/files.ts';
 import { Segment } from '../../src/segment/reader.ts';
+import { verifySegment } from '../../src/segment/verify.ts';
 import { SegmentWriter } from '../../src/segment/writer.ts';
 import { BatchMaker, type MadeBatch } from '../support/batches.ts';
 import { ROOT, temporaryDirectory } from '../support/recording.ts';
@@ -52,20 +53,22 @@ test('what is read is what was written, open and sealed, whatever the rows', () 
     fc.property(fc.integer(), plan, (seed, steps) => {
       const maker = new BatchMaker(seed);
       const batches = steps.map(([type, count]) => maker.make(type, count));
-      const writer = new SegmentWriter(diskFiles, directory.path, `r${name++}`, HEADER);
+      const writer = SegmentWriter.create(diskFiles, directory.path, `r${name++}`, HEADER, null);
       write(writer, batches);
       const open = join(directory.path, `.open-${writer.name}`);
       const expected = rowsOf(batches);
       withSegment(open, (segment) => {
         expect(everything(segment)).toEqual(expected);
-        expect(segment.verify()).toEqual([]);
+        expect(segment.problems).toEqual([]);
       });
+      expect(verifySegment(open).damage).toEqual([]);
       const sealed = writer.seal();
       withSegment(sealed.directory, (segment) => {
         expect(everything(segment)).toEqual(expected);
-        expect(segment.verify()).toEqual([]);
+        expect(segment.problems).toEqual([]);
         expect(segment.notes).toEqual([]);
       });
+      expect(verifySegment(sealed.directory).damage).toEqual([]);
     }),
     { numRuns: 40 },
   );
@@ -74,7 +77,7 @@ test('what is read is what was written, open and sealed, whatever the rows', () 
 test('large batches are sealed in place, and known by their commit lines while open', () => {
   const maker = new BatchMaker(3);
   const batches = [maker.make('network', 17_000), maker.make('network', 16_500)];
-  const writer = new SegmentWriter(diskFiles, directory.path, 'large', HEADER);
+  const writer = SegmentWriter.create(diskFiles, directory.path, 'large', HEADER, null);
   write(writer, batches);
   const infos = withSegment(join(directory.path, '.open-large'), (segment) =>
     segment.batches('network'),
@@ -97,7 +100,7 @@ python('pyarrow, polars and DuckDB read every type as we do', () => {
     ['in-place', [500]],
   ] as const) {
     const maker = new BatchMaker(7);
-    const writer = new SegmentWriter(diskFiles, directory.path, name, HEADER);
+    const writer = SegmentWriter.create(diskFiles, directory.path, name, HEADER, null);
     writer.addProcesses([processRow(1, 'init'), processRow(2, 'löyly'), processRow(1, 'systemd')]);
     const at = { first_ts: 1n, last_ts: 2n };
     writer.addLosses([

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EVENT_TABLES } from '../../schemas/arrow.ts';
 import type { BatchItem, CutItem } from '../../src/event/batch.ts';
-import type { SegmentHeader } from '../../src/segment/commits.ts';
+import { type CommitPoint, noPoint, type SegmentHeader } from '../../src/segment/commits.ts';
 import { diskFiles } from '../../src/segment/files.ts';
 import { Segment } from '../../src/segment/reader.ts';
-import { type CommitPoint, SegmentWriter } from '../../src/segment/writer.ts';
+import { SegmentWriter } from '../../src/segment/writer.ts';
 import { type NativeSource, native } from '../../src/source/binding.ts';
 import { temporaryDirectory } from '../support/recording.ts';
 
@@ -31,14 +31,8 @@ const HEADER: SegmentHeader = {
 };
 
 const point = (seq: bigint): CommitPoint => ({
+  ...noPoint(),
   through_seq: Number(seq),
-  at: 0,
-  positions: [],
-  consumed: [],
-  filtered: [],
-  lost: [],
-  refused: {},
-  late: 0,
 });
 
 /** Feeds `events` synthetic events into `writer`, committing at each cut; `onCut` comes after each. */
@@ -52,6 +46,9 @@ function feed(writer: SegmentWriter, events: number, onCut: (cut: CutItem) => vo
     const source = native().createSource(
       {
         kind: 'synthetic',
+        pins: null,
+        resume: null,
+        orphanTimeoutNs: 0n,
         ringBytes: 4 << 20,
         tsOffset: 1000n,
         nextSeq: 1n,
@@ -96,7 +93,7 @@ function everything(segment: Segment): Map<string, unknown> {
   for (const type of segment.types()) {
     const names = EVENT_TABLES[type].columns.map((column) => column.name);
     for (const info of segment.batches(type)) {
-      const columns = segment.read(type, info.batch, names);
+      const columns = segment.read(info, names);
       for (let row = 0; row < info.rows; row++) {
         const cells = names.map((name) => columns.get(name)?.get(row));
         out.set(`${type} ${cells[0]}`, cells);
@@ -116,7 +113,7 @@ function readAll(path: string): Map<string, unknown> {
 }
 
 test('open, then merged and sealed: the same rows', async () => {
-  const writer = new SegmentWriter(diskFiles, directory.path, 'one', HEADER);
+  const writer = SegmentWriter.create(diskFiles, directory.path, 'one', HEADER, null);
   await feed(writer, 8_000, () => {});
   const open = readAll(join(directory.path, '.open-one'));
   expect(open.size).toBe(8_000);
@@ -135,7 +132,7 @@ test('open, then merged and sealed: the same rows', async () => {
 });
 
 test('what comes after the last commit line is not there, whatever it is', async () => {
-  const writer = new SegmentWriter(diskFiles, directory.path, 'two', HEADER);
+  const writer = SegmentWriter.create(diskFiles, directory.path, 'two', HEADER, null);
   const committed: number[] = [];
   const at = join(directory.path, '.open-two');
   const copies: string[] = [];
@@ -155,13 +152,13 @@ test('what comes after the last commit line is not there, whatever it is', async
 });
 
 test('a sealed directory without its commit lines still reads, and says so', async () => {
-  const writer = new SegmentWriter(diskFiles, directory.path, 'three', HEADER);
+  const writer = SegmentWriter.create(diskFiles, directory.path, 'three', HEADER, null);
   await feed(writer, 2_000, () => {});
   const { directory: sealed } = writer.seal();
   const before = readAll(sealed);
   rmSync(join(sealed, 'commits.ndjson'));
   const segment = new Segment(sealed);
-  expect(segment.notes.join()).toContain('unverified');
+  expect(segment.problems).toMatchObject([{ text: expect.stringContaining('unverified') }]);
   expect(segment.header).toEqual(HEADER);
   expect(everything(segment)).toEqual(before);
   segment.close();
@@ -169,14 +166,14 @@ test('a sealed directory without its commit lines still reads, and says so', asy
 
 test('a segment of a newer format is refused with the version that reads it', async () => {
   const header = { ...HEADER, format: 99, recorder: '7.0.0' };
-  const writer = new SegmentWriter(diskFiles, directory.path, 'four', header);
+  const writer = SegmentWriter.create(diskFiles, directory.path, 'four', header, null);
   await feed(writer, 500, () => {});
   const { directory: sealed } = writer.seal();
   expect(() => new Segment(sealed)).toThrow('7.0.0');
 });
 
 test('a file that ends too early is an error, not a wrong answer', async () => {
-  const writer = new SegmentWriter(diskFiles, directory.path, 'five', HEADER);
+  const writer = SegmentWriter.create(diskFiles, directory.path, 'five', HEADER, null);
   await feed(writer, 2_000, () => {});
   const { directory: sealed } = writer.seal();
   const file = join(sealed, 'network.arrow');

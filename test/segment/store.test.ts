@@ -12,14 +12,20 @@ import {
   ensureStore,
   lockHolder,
   lockStore,
-  openSegments,
   processStartTicks,
   segmentsOf,
 } from '../../src/segment/store.ts';
 import { SegmentWriter } from '../../src/segment/writer.ts';
 import { BatchMaker } from '../support/batches.ts';
 import { ROOT, temporaryDirectory } from '../support/recording.ts';
-import { append, everything, HEADER, pointAt, processRow } from '../support/segments.ts';
+import {
+  append,
+  everything,
+  HEADER,
+  openSegments,
+  pointAt,
+  processRow,
+} from '../support/segments.ts';
 
 let directory: ReturnType<typeof temporaryDirectory>;
 let store: string;
@@ -117,7 +123,7 @@ test('an open segment that is sealed under its reader reads on', () => {
   ] as const) {
     const maker = new BatchMaker(2);
     ensureStore(store);
-    const writer = new SegmentWriter(diskFiles, segmentsOf(store), name, HEADER);
+    const writer = SegmentWriter.create(diskFiles, segmentsOf(store), name, HEADER, null);
     writer.addProcesses([processRow(1, 'init')]);
     writer.addLosses([{ stage: 'ring', cause: 'lost', count: 1n, first_ts: 1n, last_ts: 2n }]);
     for (const count of counts) {
@@ -140,7 +146,7 @@ test('a segment that was only begun is no trouble', () => {
   ensureStore(store);
   mkdirSync(join(segmentsOf(store), '.open-begun'));
   expect(openSegments(store)).toEqual([]);
-  new SegmentWriter(diskFiles, segmentsOf(store), 'begun-2', HEADER);
+  SegmentWriter.create(diskFiles, segmentsOf(store), 'begun-2', HEADER, null);
   expect(openSegments(store)).toEqual([]);
 });
 

@@ -1,9 +1,13 @@
 import { expect, test } from 'vitest';
 import type { BatchItem, CutItem } from '../../src/event/batch.ts';
 import { native, type SourceOptions } from '../../src/source/binding.ts';
+import { pointOf, RowTaker } from '../support/source-rows.ts';
 
 const BASE: SourceOptions = {
   kind: 'synthetic',
+  pins: null,
+  resume: null,
+  orphanTimeoutNs: 600_000_000_000n,
   ringBytes: 4 << 20,
   tsOffset: 0n,
   nextSeq: 1n,
@@ -74,7 +78,7 @@ test('what is issued is consumed, and seq has no gap', async () => {
   const { seqs, final } = await run(BASE);
   expect(sum(final.consumed)).toBe(50_000n);
   expect(sum(final.lost)).toBe(0n);
-  expect(final.malformed).toBe(0n);
+  expect(sum(final.malformed)).toBe(0n);
   expect(final.throughSeq).toBe(50_000n);
   seqs.sort((a, b) => (a < b ? -1 : 1));
   expect(seqs.length).toBe(50_000);
@@ -124,4 +128,71 @@ test('a ring that is lapped while the drain stands still loses exactly what it s
   expect(sum(final.lost)).toBeGreaterThan(0n);
   expect(sum(final.lost) + sum(final.consumed)).toBe(60_000n);
   expect(BigInt(seqs.length)).toBe(sum(final.consumed));
+});
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+test('after a rewind the same rows come again, with the same seqs', async () => {
+  const source = native().createSource({ ...BASE, ringBytes: 64 << 20 }, () => {});
+  const taker = new RowTaker(source);
+  const started = source.start();
+  expect(started).toEqual({ alive: [], how: 'new', resumed: false, notes: [] });
+  const until = async (enough: () => boolean): Promise<void> => {
+    while (!enough()) {
+      source.cut(null);
+      await sleep(5);
+      taker.pump();
+    }
+  };
+  const consumed = (): bigint => sum(taker.cuts.at(-1)?.consumed ?? new BigUint64Array());
+  await until(() => consumed() > 10_000n);
+  const committed = taker.cuts.at(-1);
+  if (committed === undefined) throw new Error('no cut');
+  await until(() => consumed() === 50_000n);
+  const memory = source.slotBuffer(0);
+  const first = taker.rows.splice(0).filter((row) => row.seq > committed.throughSeq);
+  source.rewind({ tsOffset: 0n, nextSeq: committed.throughSeq + 1n, point: pointOf(committed) });
+  taker.forgetDictionaries();
+  source.cut(null);
+  await sleep(50);
+  expect(source.take()).toBe(null);
+  source.pause(false);
+  source.stop();
+  while (taker.cuts.at(-1)?.final !== true) {
+    await sleep(5);
+    taker.pump();
+  }
+  const last = taker.cuts.at(-1);
+  expect(source.slotBuffer(0)).toBe(memory);
+  expect(memory.byteLength).toBeGreaterThan(0);
+  source.close();
+  const inOrder = (rows: typeof first): typeof first =>
+    rows.toSorted((a, b) => Number(a.seq - b.seq));
+  expect(inOrder(taker.rows)).toEqual(inOrder(first));
+  expect(last?.rings).toBe(committed.rings);
+  expect(last?.ended).toBe(true);
+  expect(last?.throughSeq).toBe(50_000n);
+  expect([sum(last?.consumed ?? new BigUint64Array()), last?.lost.some((n) => n > 0n)]).toEqual([
+    50_000n,
+    false,
+  ]);
+  expect(last?.emitted).toEqual(last?.consumed);
+});
+
+test('a point in rings that are not there is not used', async () => {
+  const counters = new BigUint64Array(2 * native().opsMax);
+  const resume = {
+    rings: 'gone',
+    positions: new BigUint64Array(2).fill(8n),
+    ahead: [[], []],
+    consumed: counters.fill(1n),
+    lost: counters,
+    own: counters,
+    malformed: new BigUint64Array(native().opsMax),
+    late: 3n,
+    newest: 1n,
+  };
+  const { final } = await run({ ...BASE, resume });
+  expect(sum(final.consumed)).toBe(50_000n);
+  expect(final.throughSeq).toBe(50_000n);
 });

@@ -4,8 +4,17 @@ import { EVENT_TABLES, EVENT_TYPES, type EventType } from '../../schemas/arrow.t
 import { EVENTS, MAX_OPS } from '../../schemas/events.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../../src/event/batch.ts';
 import type { Clocks } from '../../src/event/clock.ts';
-import { REFUSAL_CAUSES } from '../../src/recorder/losses.ts';
-import type { Native, NativeSource, SourceConfig, SourceStats } from '../../src/source/binding.ts';
+import { REFUSAL_CAUSES } from '../../src/recorder/point.ts';
+import type {
+  Native,
+  NativeSource,
+  PinnedSet,
+  ResumePoint,
+  SourceConfig,
+  SourceOptions,
+  SourceStats,
+  StartResult,
+} from '../../src/source/binding.ts';
 
 export const CPUS = 2;
 const ALIGN = 64;
@@ -67,7 +76,19 @@ export class FakeSource implements NativeSource {
   readonly consumed = new BigUint64Array(CPUS * MAX_OPS);
   readonly filtered = new BigUint64Array(CPUS * MAX_OPS);
   readonly refused = new BigUint64Array(REFUSAL_CAUSES.length * CPUS * MAX_OPS);
-  malformed = 0n;
+  readonly emitted = new BigUint64Array(CPUS * MAX_OPS);
+  readonly own = new BigUint64Array(CPUS * MAX_OPS);
+  readonly malformed = new BigUint64Array(MAX_OPS);
+  /** What start() answers, beside `alive`. */
+  started: Omit<StartResult, 'alive'> = { how: 'new', resumed: false, notes: [] };
+  rings = 'fake-rings';
+  positions = new BigUint64Array(CPUS);
+  newest = 0n;
+  muted: readonly [bigint, bigint] = [0n, 0n];
+  handover: readonly [bigint, bigint] = [0n, 0n];
+  readonly rewound: { tsOffset: bigint; nextSeq: bigint; point: ResumePoint | null }[] = [];
+  readonly forgotten: string[] = [];
+  paused = false;
   lossFirst = 0n;
   lossLast = 0n;
   tsOffset = 0n;
@@ -82,9 +103,9 @@ export class FakeSource implements NativeSource {
     this.#wake = wake;
   }
 
-  start(): ProcessSnapshot[] {
+  start(): StartResult {
     if (this.startError !== null) throw this.startError;
-    return this.alive;
+    return { alive: this.alive, ...this.started };
   }
   slotBuffer(slot: number): ArrayBuffer {
     return this.#slots[slot] ?? new ArrayBuffer(0);
@@ -112,7 +133,20 @@ export class FakeSource implements NativeSource {
       unattached: this.unattached,
     };
   }
-  pause(): void {}
+  pause(paused: boolean): void {
+    this.paused = paused;
+  }
+  rewind(options: { tsOffset: bigint; nextSeq: bigint; point: ResumePoint | null }): void {
+    this.rewound.push(options);
+    this.#items.length = 0;
+    this.#dictionaries = new Map();
+    this.#seq = options.nextSeq;
+    this.tsOffset = options.tsOffset;
+    this.paused = true;
+  }
+  forget(rings: string): void {
+    this.forgotten.push(rings);
+  }
   stop(): void {
     this.stopped = true;
   }
@@ -167,24 +201,34 @@ export class FakeSource implements NativeSource {
   }
 
   /** Hands over a cut with the counters as they stand. */
-  cutNow(kind: 'plain' | 'rotated' | 'final' = 'plain', tsOffset = this.tsOffset): void {
+  cutNow(kind: 'plain' | 'rotated' | 'ended' | 'final' = 'plain', tsOffset = this.tsOffset): void {
     this.tsOffset = tsOffset;
     if (kind === 'rotated') this.#dictionaries = new Map();
     this.#push({
       kind: 'cut',
+      rings: this.rings,
+      ended: kind === 'ended' || kind === 'final',
       throughSeq: this.#seq - 1n,
       rotated: kind === 'rotated',
       tsOffset,
       final: kind === 'final',
-      positions: new BigUint64Array(CPUS),
+      positions: this.positions.slice(),
+      ahead: Array.from({ length: CPUS }, () => []),
+      emitted: this.emitted.slice(),
       consumed: this.consumed.slice(),
+      own: this.own.slice(),
       lost: this.lost.slice(),
       filtered: this.filtered.slice(),
       refused: this.refused.slice(),
       lossFirst: new BigUint64Array(CPUS).fill(this.lossFirst),
       lossLast: new BigUint64Array(CPUS).fill(this.lossLast),
       late: 0n,
-      malformed: this.malformed,
+      newest: this.newest,
+      malformed: this.malformed.slice(),
+      mutedFirst: this.muted[0],
+      mutedLast: this.muted[1],
+      handoverFirst: this.handover[0],
+      handoverLast: this.handover[1],
     });
   }
 
@@ -264,8 +308,23 @@ export class FakeNative implements Native {
   columns(type: number): readonly ColumnRegion[] {
     return LAYOUTS[type - 1]?.regions ?? [];
   }
-  createSource(_options: unknown, wake: () => void): NativeSource {
+  /** What the source's start() answers. */
+  started: FakeSource['started'] = { how: 'new', resumed: false, notes: [] };
+  /** What the recorder asked the source for. */
+  options!: SourceOptions;
+  pins: PinnedSet[] = [];
+  readonly unpinned: string[] = [];
+
+  pinned(): readonly PinnedSet[] {
+    return this.pins;
+  }
+  unpin(path: string): void {
+    this.unpinned.push(path);
+  }
+  createSource(options: SourceOptions, wake: () => void): NativeSource {
+    this.options = options;
     this.source = new FakeSource(wake);
+    this.source.started = this.started;
     return this.source;
   }
   syscalls(): Readonly<Record<string, number>> {

@@ -14,7 +14,13 @@ const { segments, count, counter } = workerData as {
 const durable = new Int32Array(counter);
 for (let i = 0; i < count; i++) {
   const maker = new BatchMaker(i);
-  const writer = new SegmentWriter(diskFiles, segments, `s-${String(i).padStart(7, '0')}`, HEADER);
+  const writer = SegmentWriter.create(
+    diskFiles,
+    segments,
+    `s-${String(i).padStart(7, '0')}`,
+    HEADER,
+    null,
+  );
   writer.addProcesses([processRow(1, 'init')]);
   // Odd ones have one batch a type and are sealed in place, even ones are merged.
   for (const type of i % 2 === 0 ? (['file', 'file'] as const) : (['file', 'process'] as const)) {

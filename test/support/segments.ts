@@ -3,10 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { EVENT_TABLES, type EventType } from '../../schemas/arrow.ts';
 import { schemaFingerprint } from '../../schemas/layout.ts';
-import type { SegmentHeader } from '../../src/segment/commits.ts';
-import type { Segment } from '../../src/segment/reader.ts';
+import { type CommitPoint, noPoint, type SegmentHeader } from '../../src/segment/commits.ts';
+import type { BatchInfo, Segment } from '../../src/segment/reader.ts';
+import { openStore } from '../../src/segment/store.ts';
 import type { Value } from '../../src/segment/vectors.ts';
-import type { CommitPoint, ProcessRow, SegmentWriter } from '../../src/segment/writer.ts';
+import type { ProcessRow, SegmentWriter } from '../../src/segment/writer.ts';
 import type { MadeBatch } from './batches.ts';
 
 export const HEADER: SegmentHeader = {
@@ -24,15 +25,16 @@ export const HEADER: SegmentHeader = {
 /** A commit point through `seq`. */
 export function pointAt(seq: bigint): CommitPoint {
   return {
+    ...noPoint(),
     through_seq: Number(seq),
-    at: 0,
     positions: ['18446744073709551615'],
     consumed: [{ 1: Number(seq) }],
-    filtered: [],
-    lost: [],
-    refused: {},
-    late: 0,
   };
+}
+
+/** The segments of a store or directory, without what is wrong with it. */
+export function openSegments(path: string): Segment[] {
+  return [...openStore(path).segments];
 }
 
 export function append(writer: SegmentWriter, batch: MadeBatch): void {
@@ -66,19 +68,30 @@ export function rowsOf(batches: readonly MadeBatch[]): Rows {
   );
 }
 
-/** Every cell of every row that a segment gives, by type and seq. */
-export function everything(segment: Segment): Rows {
+/** Every cell of every row that a segment gives, by type and seq; `onDamage` takes what cannot be read. */
+export function everything(
+  segment: Segment,
+  onDamage: (info: BatchInfo, error: unknown) => void = (_, error) => {
+    throw error;
+  },
+): Rows {
   const out = new Map<string, readonly Value[]>();
-  const add = (type: EventType, batch: number, rows: number): void => {
+  const add = (type: EventType, info: BatchInfo): void => {
     const names = EVENT_TABLES[type].columns.map((column) => column.name);
-    const columns = segment.read(type, batch, names);
-    for (let row = 0; row < rows; row++) {
+    let columns: ReturnType<Segment['read']>;
+    try {
+      columns = segment.read(info, names);
+    } catch (error) {
+      onDamage(info, error);
+      return;
+    }
+    for (let row = 0; row < info.rows; row++) {
       const cells = names.map((name) => columns.get(name)?.get(row) ?? null);
       out.set(`${type} ${cells[0]}`, cells);
     }
   };
   for (const type of segment.types()) {
-    for (const info of segment.batches(type)) add(type, info.batch, info.rows);
+    for (const info of segment.batches(type)) add(type, info);
   }
   return out;
 }

@@ -1,0 +1,55 @@
+// What an answer over a window lacks, in sentences: what was lost as it was recorded, and what cannot be
+// read any more.
+
+import type { LossRow, Problem } from '../segment/reader.ts';
+import type { Selection } from './select.ts';
+
+const count = (n: number | bigint): string => n.toLocaleString('en-US');
+
+function inWindow(first: bigint | null, last: bigint | null, selection: Selection): boolean {
+  const { since, until } = selection;
+  if (since !== null && last !== null && last < since) return false;
+  return until === null || first === null || first < until;
+}
+
+function isOfType(type: string | null, { types }: Selection): boolean {
+  return type === null || (types as readonly string[]).includes(type);
+}
+
+/** Losses that touch the selection, added up by cause. */
+function lossTexts(losses: readonly LossRow[], selection: Selection): string[] {
+  const sums = new Map<string, { known: bigint; unknown: boolean }>();
+  for (const loss of losses) {
+    if (loss.stage === 'clock' || !isOfType(loss.type, selection)) continue;
+    if (!inWindow(loss.firstTs, loss.lastTs, selection)) continue;
+    const key = `${loss.stage} ${loss.cause}${loss.type === null ? '' : ` ${loss.type}.${loss.op}`}`;
+    const sum = sums.get(key) ?? { known: 0n, unknown: false };
+    sum.known += loss.count ?? 0n;
+    sum.unknown ||= loss.count === null;
+    sums.set(key, sum);
+  }
+  return [...sums].map(
+    ([key, sum]) =>
+      `${sum.unknown ? 'an unknown number of' : count(sum.known)} events lost (${key})`,
+  );
+}
+
+function problemText({ segment, text, rows }: Problem): string {
+  const left = rows === null ? '' : `, ${count(rows)} rows left out`;
+  return `${segment}/${text}${left}`.replace(`${segment}/has`, `${segment} has`);
+}
+
+/** One sentence for each thing that an answer lacks; none where it is complete. */
+export function whatIsMissing(
+  losses: readonly LossRow[],
+  problems: readonly Problem[],
+  selection: Selection,
+): string[] {
+  const touching = problems.filter(
+    ({ type, firstTs, lastTs }) =>
+      isOfType(type, selection) && inWindow(firstTs, lastTs, selection),
+  );
+  return [...lossTexts(losses, selection), ...touching.map(problemText)].map(
+    (text) => `incomplete: ${text}`,
+  );
+}

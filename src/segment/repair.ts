@@ -1,0 +1,160 @@
+// Salvages what verifies of a damaged segment into a new one. The original is only read.
+
+import type { EventType } from '../../schemas/arrow.ts';
+import { OP_NAMES } from '../../schemas/events.ts';
+import type { ColumnBuffers } from './arrow-file.ts';
+import type { RawColumn } from './arrow-reader.ts';
+import type { SmallRow } from './columns.ts';
+import { type CommitPoint, noPoint, pointOf, sumByOp } from './commits.ts';
+import { shapeOf } from './event-files.ts';
+import type { StoreFiles } from './files.ts';
+import { type BatchInfo, Segment } from './reader.ts';
+import { lossCells, lossRow } from './small-tables.ts';
+import { segmentsOf } from './store.ts';
+import { DictionaryVector } from './vectors.ts';
+import { type ProcessRow, type SealedSegment, SegmentWriter } from './writer.ts';
+
+/** What a repair came to. */
+export interface Repaired {
+  readonly sealed: SealedSegment;
+  /** Rows that were salvaged, and those that were not; null where nobody knows. */
+  readonly rows: number;
+  readonly left: number | null;
+  /** What was left out and why, in sentences. */
+  readonly problems: readonly string[];
+}
+
+/** Rows by op name within a type, `type.op`. */
+type Counts = Map<string, number>;
+
+const total = (counts: Counts): number => [...counts.values()].reduce((a, b) => a + b, 0);
+
+/**
+ * Writes what verifies of the segment in `directory` into `store`, under the same name; what does not is
+ * a loss row there. Throws TapioError where nothing of it can be read, and what the file system throws.
+ */
+export function repairSegment(files: StoreFiles, directory: string, store: string): Repaired {
+  const segment = new Segment(directory);
+  try {
+    const { name, header, commits } = segment;
+    const begin = commits?.begin ?? null;
+    const writer = SegmentWriter.create(files, segmentsOf(store), name, header, begin);
+    const stored: Counts = new Map();
+    const batches = segment.types().flatMap((type) => salvage(segment, type, writer, stored));
+    writer.addProcesses(segment.processes() as unknown as ProcessRow[]);
+    writer.addLosses(segment.losses().map(lossCells));
+    const missing = missingRows(segment, stored);
+    writer.addLosses(damagedRows(segment, missing, batches));
+    writer.commit(lastPoint(segment, batches));
+    return {
+      sealed: writer.seal(),
+      rows: total(stored),
+      left: missing === null ? null : total(missing),
+      problems: segment.problems.map(({ text }) => text),
+    };
+  } finally {
+    segment.close();
+  }
+}
+
+function buffersOf(raw: RawColumn): ColumnBuffers {
+  return {
+    nodes: raw.nodes.map(({ length, nullCount }) => ({ length, nulls: nullCount })),
+    buffers: raw.buffers.map((bytes) => ({ bytes })),
+  };
+}
+
+/** Appends the batches of a type that verify; counts their rows by op. */
+function salvage(
+  segment: Segment,
+  type: EventType,
+  writer: SegmentWriter,
+  stored: Counts,
+): BatchInfo[] {
+  const whole: BatchInfo[] = [];
+  for (const info of segment.batches(type)) {
+    try {
+      const file = segment.file(type);
+      const shape = shapeOf(type, file.schema);
+      const names = shape.table.columns.map((column) => column.name);
+      // Read as a reader would, too: that holds strings and lengths against one another.
+      const ops = segment.read(info, names).get('op');
+      const raw = file.read(info, names);
+      const strings = new Map(
+        [...segment.dictionaries(type)].map(([column, values]) => [names.indexOf(column), values]),
+      );
+      const columns = names.map((name) => buffersOf(raw.get(name) as RawColumn));
+      writer.appendRead(type, shape, strings, info, columns);
+      if (ops instanceof DictionaryVector) countOps(type, ops, stored);
+      whole.push(info);
+    } catch (error) {
+      segment.leaveOut(info, error);
+    }
+  }
+  return whole;
+}
+
+function countOps(type: EventType, ops: DictionaryVector, stored: Counts): void {
+  const counts = new Uint32Array(ops.dictionary.length);
+  for (let row = 0; row < ops.length; row++) {
+    const index = Number(ops.indices[row]);
+    counts[index] = (counts[index] ?? 0) + 1;
+  }
+  ops.dictionary.forEach((op, i) => {
+    const key = `${type}.${op}`;
+    if (counts[i]) stored.set(key, (stored.get(key) ?? 0) + (counts[i] ?? 0));
+  });
+}
+
+/** Rows that the commit lines speak of and that were not salvaged, by op; null where nobody knows. */
+function missingRows(segment: Segment, stored: Counts): Counts | null {
+  const { commits } = segment;
+  const last = commits?.lines.at(-1);
+  if (!commits || last === undefined) return null;
+  const same = commits.begin?.rings === last.rings ? commits.begin : null;
+  const [before, after] = [sumByOp(same?.consumed ?? []), sumByOp(last.consumed)];
+  const missing: Counts = new Map();
+  for (const [id, consumed] of after) {
+    const op = OP_NAMES.get(id);
+    const bad = Number(last.malformed[id] ?? 0) - Number(same?.malformed[id] ?? 0);
+    const rows = consumed - (before.get(id) ?? 0) - bad;
+    const key = op === undefined ? '' : `${op.type}.${op.op}`;
+    const left = rows - (stored.get(key) ?? 0);
+    if (left > 0) missing.set(key, left);
+  }
+  return missing;
+}
+
+function timesOf(batches: readonly BatchInfo[]): [first: bigint, last: bigint] {
+  const [one] = batches;
+  return [
+    batches.reduce((a, b) => (b.firstTs < a ? b.firstTs : a), one?.firstTs ?? 0n),
+    batches.reduce((a, b) => (b.lastTs > a ? b.lastTs : a), one?.lastTs ?? 0n),
+  ];
+}
+
+function damagedRows(
+  { commits, problems }: Segment,
+  missing: Counts | null,
+  whole: readonly BatchInfo[],
+): SmallRow[] {
+  const ms = (at: number | undefined): bigint | null =>
+    at === undefined ? null : BigInt(at) * 1_000_000n;
+  const [firstTs, lastTs] = timesOf(whole);
+  const from = ms(commits?.begin?.at) ?? firstTs;
+  const to = ms(commits?.lines.at(-1)?.at) ?? lastTs;
+  if (missing === null) {
+    return problems.length === 0 ? [] : [lossRow('store', 'damaged', null, from, to)];
+  }
+  return [...missing].map(([key, rows]) => {
+    const [type = null, op = null] = key.split('.');
+    return { ...lossRow('store', 'damaged', BigInt(rows), from, to), type, op };
+  });
+}
+
+function lastPoint({ commits }: Segment, whole: readonly BatchInfo[]): CommitPoint {
+  const last = commits?.lines.at(-1);
+  if (last !== undefined) return pointOf(last);
+  const through = whole.reduce((max, { lastSeq }) => (lastSeq > max ? lastSeq : max), 0n);
+  return { ...noPoint(), through_seq: Number(through) };
+}
