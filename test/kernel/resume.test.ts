@@ -402,7 +402,8 @@ describe.skipIf(why !== null)(`resume ${why ?? ''}`, () => {
     const stored = [...before.rows, ...after.taker.rows].filter((row) => row.op === 'call');
     // Others may ask for their parents too.
     expect(issued).toBeGreaterThanOrEqual(152_200n);
-    expect(stored.filter((row) => pids.includes(row.pid)).length).toBeGreaterThan(2_200);
+    // What was driven while nobody read may be gone altogether, where others lapped the rings as well.
+    expect(stored.filter((row) => pids.includes(row.pid)).length).toBeGreaterThanOrEqual(2_200);
     expect(lost).toBeGreaterThan(100_000n);
     expect(BigInt(stored.length) + lost).toBe(issued);
     const [loss] = after.taker.cuts.filter((one) => one.lossLast.some((ktime) => ktime > 0n));
