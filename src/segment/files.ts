@@ -10,11 +10,13 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  readdirSync,
   renameSync,
-  rmSync,
+  rmdirSync,
+  unlinkSync,
   writevSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type AppendFile, GrowingFile, type RawFile } from './growing-file.ts';
 
 export type { AppendFile, Piece } from './growing-file.ts';
@@ -82,6 +84,19 @@ function writeAll(fd: number, chunks: readonly Uint8Array[]): void {
   }
 }
 
+// rmSync gives no code with most errors, and an outage is known by its code.
+function removeTree(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return;
+    if (code !== 'EISDIR') throw error;
+    for (const name of readdirSync(path)) removeTree(join(path, name));
+    rmdirSync(path);
+  }
+}
+
 /** The real file system. */
 export const diskFiles: StoreFiles = {
   makeDirectory(path) {
@@ -91,9 +106,7 @@ export const diskFiles: StoreFiles = {
   create: (path) => diskFile(path, null),
   reopen: (path, length) => diskFile(path, length),
   rename: renameSync,
-  remove(path) {
-    rmSync(path, { recursive: true, force: true });
-  },
+  remove: removeTree,
   syncDirectory(path) {
     const fd = openSync(path, 'r');
     try {
