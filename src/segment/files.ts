@@ -5,6 +5,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  existsSync,
   fdatasyncSync,
   fsyncSync,
   ftruncateSync,
@@ -23,6 +24,7 @@ export type { AppendFile, Piece } from './growing-file.ts';
 
 /** What the store needs of a file system. */
 export interface StoreFiles {
+  /** A directory in one that is there; there may be one of that name. */
   makeDirectory(path: string): void;
   /** A new file; fails where there is one of that name. */
   create(path: string): AppendFile;
@@ -99,8 +101,9 @@ function removeTree(path: string): void {
 
 /** The real file system. */
 export const diskFiles: StoreFiles = {
+  // With `recursive`, every error of the disk would be told as ENOENT.
   makeDirectory(path) {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    if (!existsSync(path)) mkdirSync(path, { mode: 0o700 });
     chmodSync(path, 0o700);
   },
   create: (path) => diskFile(path, null),
