@@ -28,9 +28,12 @@ const LONG = process.env.TAPIO_LONG !== undefined;
 /** How long the disk is full, ms. */
 const FULL_MS = LONG ? 60_000 : 5_000;
 const STALL_MS = 10_000;
-const STALLED_BYTES_MAX = 96 << 20;
+const STALLED_BYTES_MAX = 160 << 20;
 /** Numbers a second of each of two drivers; each makes two events. */
 const RATE = 1000;
+
+/** What fills batch memory, 262,144 rows a type, and small rings in the time of a stall. */
+const STALL_RATE = 20_000;
 
 /** A ring that holds all that comes in these times, and the smallest there is. */
 const LARGE = ['--ring-size', '64MiB'];
@@ -205,7 +208,7 @@ describe.skipIf(why !== null)(`the disk ${why ?? ''}`, () => {
       await record(large.store, LARGE, shims[0]?.env),
       await record(small.store, SMALL, shims[1]?.env),
     ];
-    const driven = workload();
+    const driven = workload(STALL_RATE);
     await until('both have stored something', () =>
       [large, small].every(({ store }) => Number(statusOf(store).bytes) > 10_000),
     );
