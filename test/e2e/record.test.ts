@@ -81,6 +81,16 @@ test('a caller that says nothing does not keep the recorder from ending', async 
   silent.destroy();
 });
 
+test('a log that cannot be written does not end a recording', () => {
+  const command = '"$0" cli/tapio-record.ts "$@" 2>/dev/full';
+  const words = ['--store', store, ...SYNTHETIC, '--events', '500', '--duration', '2s'];
+  const done = spawnSync('sh', ['-c', command, execPath, ...words], { cwd: ROOT, timeout: 60_000 });
+  expect([done.status, done.stdout.toString()]).toEqual([
+    0,
+    expect.stringContaining('recorded 500 events'),
+  ]);
+});
+
 test('the environment names settings, and a file of them', () => {
   const config = join(directory.path, 'c.yaml');
   writeFileSync(config, `store: ${store}\nsource: synthetic\nevents: 50\nduration: 1s\n`);
