@@ -19,10 +19,12 @@ import type { SmallRow } from './columns.ts';
 import {
   type CommitLine,
   type Commits,
+  isLasting,
   lengthIn,
   pointOf,
   readCommits,
-  sumByOp,
+  rowsBetween,
+  turningPoints,
 } from './commits.ts';
 import { type CommittedRange, committedFiles, committedRanges, damageOfFile } from './damage.ts';
 import { readDictionaryLog } from './dictionary-log.ts';
@@ -157,12 +159,11 @@ function cutOf(
     const keep = file === COMMITS_FILE ? (commits?.ends[kept] ?? 0) : lengthIn(line?.files[file]);
     cutBytes += Math.max(0, statSync(join(directory, file)).size - keep);
   }
-  const before = sumByOp(line?.consumed ?? commits?.begin?.consumed ?? []);
-  const cutRows = new Map<number, number>();
-  for (const [op, count] of sumByOp(last?.consumed ?? [])) {
-    const rows = count - (before.get(op) ?? 0);
-    if (rows > 0) cutRows.set(op, rows);
-  }
+  const lost = turningPoints({
+    begin: line ?? commits?.begin ?? null,
+    lines: commits?.lines.slice(kept + 1) ?? [],
+  });
+  const cutRows = rowsBetween(lost);
   return { cutBytes, cutRows, cutFrom: line?.at ?? commits?.begin?.at ?? 0, cutTo: last?.at ?? 0 };
 }
 
@@ -232,6 +233,9 @@ function cut(
     lossRows: losses.rows,
     processes: processes.rows as ProcessRow[],
     lastPoint: pointOf(line),
+    lasting: commits.lines
+      .filter(isLasting)
+      .map((one) => ({ ...pointOf(one), ...(one.clocks ? { clocks: one.clocks } : {}) })),
   });
 }
 

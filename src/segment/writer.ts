@@ -24,6 +24,7 @@ import {
   type CommittedBatch,
   commitText,
   fileState,
+  isLasting,
   type SegmentHeader,
 } from './commits.ts';
 import { dictionaryLine } from './dictionary-log.ts';
@@ -70,6 +71,8 @@ export interface SegmentParts {
   readonly lossRows: readonly SmallRow[];
   readonly processes: readonly ProcessRow[];
   readonly lastPoint: CommitPoint | null;
+  /** Points that a merge has to keep: see isLasting(). */
+  readonly lasting: readonly CommitPoint[];
 }
 
 /** One segment that is being written. */
@@ -89,6 +92,7 @@ export class SegmentWriter {
   #losses: ArrowFileWriter | null;
   readonly #lossRows: SmallRow[];
   #lastPoint: CommitPoint | null;
+  readonly #lasting: CommitPoint[];
   #lines: number;
   #changed = false;
   #knownFiles: number;
@@ -118,6 +122,7 @@ export class SegmentWriter {
     this.#lossRows = [...parts.lossRows];
     this.#processes = new Map(parts.processes.map((row) => [processKey(row), row]));
     this.#lastPoint = parts.lastPoint;
+    this.#lasting = [...parts.lasting];
     this.#committedBatches = parts.events.index.length;
     this.#knownFiles = parts.lastPoint === null ? 0 : this.#appendFiles().length;
   }
@@ -147,6 +152,7 @@ export class SegmentWriter {
       lossRows: [],
       processes: [],
       lastPoint: null,
+      lasting: [],
     };
     // The names of its files, and its own, are made durable by its first commit.
     return new SegmentWriter(files, segments, name, header, begin, parts);
@@ -250,6 +256,7 @@ export class SegmentWriter {
       );
     }
     this.#commitLine(point, this.#appendFiles());
+    if (isLasting(point)) this.#lasting.push(point);
     this.#changed = false;
     return true;
   }
@@ -314,17 +321,22 @@ export class SegmentWriter {
   #sealMerged(merged: EventFiles, point: CommitPoint): SealedSegment {
     const directory = this.#sealDirectory();
     const losses = this.#copyLosses(directory);
-    // A line for the batches, one for dictionaries and the rest: each piece has a checksum of its own.
+    // Behind the lasting lines one for the batches, and one for dictionaries and the rest: each piece has a
+    // checksum of its own.
+    const lasting = this.#lasting
+      .filter((one) => one !== this.#lastPoint)
+      .map((one, i) => commitText(i + 1, { ...one, rows: {}, files: {} }));
     const before = [...merged.appendFiles(), ...losses];
-    const rows = this.#lineText(1, point, merged, before, {});
+    const rows = this.#lineText(lasting.length + 1, point, merged, before, {});
     merged.finish();
     const kept = [...before, ...this.#writeTail(directory, merged.index)];
     for (const file of kept) file.sync();
     const commits = this.#files.create(join(directory, COMMITS_FILE));
     commits.append([
       Buffer.from(commitText(0, { segment: this.#header, begin: this.#begin })),
+      Buffer.from(lasting.join('')),
       Buffer.from(rows),
-      Buffer.from(this.#lineText(2, point, merged, kept, { sealed: true })),
+      Buffer.from(this.#lineText(lasting.length + 2, point, merged, kept, { sealed: true })),
     ]);
     commits.sync();
     for (const file of [...kept, commits]) file.close();

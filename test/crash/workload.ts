@@ -76,7 +76,8 @@ export class Found {
   /** seq up to which rows were found, and rows that had gone before they could be. */
   #through = 0;
   unseen = 0;
-  /** What must not be, in sentences. */
+  /** Events that are there twice, and what else must not be, in sentences. */
+  readonly doubled: string[] = [];
   readonly wrong: string[] = [];
 
   /** Takes what is new in a store. */
@@ -95,18 +96,15 @@ export class Found {
     return this.#of(kind).size;
   }
 
-  /** Numbers below what each driver has done that were not found, at most ten of a kind. */
+  /** Events below what each driver has done that were not found. */
   missing(done: readonly number[]): string[] {
-    return KINDS.flatMap((kind) => {
-      const found = this.#of(kind);
-      const out: string[] = [];
-      done.forEach((count, driver) => {
-        for (let i = 0; i < count && out.length < 10; i++) {
-          if (!found.has(driver * APART + i)) out.push(`${kind} ${driver * APART + i}`);
-        }
-      });
-      return out;
-    });
+    return KINDS.flatMap((kind) =>
+      done.flatMap((count, driver) =>
+        rangesWithout(this.#of(kind), driver * APART, driver * APART + count).map(
+          ([from, to]) => `${kind} ${from} to ${to}`,
+        ),
+      ),
+    );
   }
 
   #of(kind: (typeof KINDS)[number]): Map<number, number> {
@@ -147,10 +145,26 @@ export class Found {
     if (number === null) return;
     const known = this.#of(kind).get(number);
     if (known !== undefined && known !== seq) {
-      this.wrong.push(`${kind} ${number} is at seq ${known} and at ${seq}`);
+      this.doubled.push(`${kind} ${number} is at seq ${known} and at ${seq}`);
     }
     this.#of(kind).set(number, seq);
   }
+}
+
+/** Ranges [from, to] of numbers below `end` that are not in a map. */
+function rangesWithout(
+  found: ReadonlyMap<number, number>,
+  first: number,
+  end: number,
+): [from: number, to: number][] {
+  const out: [number, number][] = [];
+  for (let number = first; number < end; number++) {
+    if (found.has(number)) continue;
+    const last = out.at(-1);
+    if (last?.[1] === number - 1) last[1] = number;
+    else out.push([number, number]);
+  }
+  return out;
 }
 
 function numberOfPath(path: unknown): number | null {
