@@ -102,6 +102,8 @@ async function parse(
 export async function runProgram(program: Program): Promise<void> {
   // A reader that has seen enough (head, less) closes the pipe: that is a normal end.
   stdout.on('error', (error: NodeJS.ErrnoException) => exit(error.code === 'EPIPE' ? 0 : 1));
+  // Nobody hears it, or the log's disk is full: what the program does goes on.
+  stderr.on('error', () => {});
   const words = argv.slice(2);
   const first = words[0];
   try {

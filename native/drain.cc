@@ -16,6 +16,11 @@ constexpr microseconds kBusySleep{500};
 constexpr microseconds kIdleSleep{20'000};
 // A cycle that released this many rows finds more soon.
 constexpr size_t kBusyRows = 64;
+// At a ring's end, after this long in vain, what is not committed is given up.
+constexpr uint64_t kVainNs = 1'000'000'000;
+// Dictionaries are looked at after this many rows: each may bring a value to any of them.
+constexpr uint64_t kCheckRows = 4096;
+static_assert(kDict16Values + kCheckRows <= 65536);
 
 uint64_t thread_cpu_ns() {
   timespec used;
@@ -198,6 +203,7 @@ DrainStats Drain::stats() {
 
 void Drain::run() {
   microseconds sleep = kBusySleep;
+  uint64_t progress_at = monotonic_ns();
   for (;;) {
     bool cut_wanted, finishing, paused, last;
     std::optional<int64_t> rotate_to;
@@ -225,8 +231,12 @@ void Drain::run() {
         return;
       }
       end_set();
+      progress_at = monotonic_ns();
       continue;
     }
+    const uint64_t now = monotonic_ns();
+    if (!over || paused || released > 0) progress_at = now;
+    if (now - progress_at > kVainNs) merge_->give_up();
     note_stats(released);
     if (more && released > 0) continue;
     sleep = released > kBusyRows ? kBusySleep : std::min(sleep * 2, kIdleSleep);
@@ -255,7 +265,6 @@ bool Drain::cycle(bool over) {
     return false;
   });
   if (stalled) return false;
-  if (dictionaries_full()) cut(false, false, ts_offset_);
   for (unsigned cpu = 0; cpu < merge_->cpus(); cpu++)
     if (merge_->reader(cpu).backlog() > RingReader::kChunkBytes / 4) return true;
   return over && !merge_->drained();
@@ -281,6 +290,10 @@ bool Drain::take_record(const tapio_header* header, uint32_t bytes, unsigned cpu
     undecodable_[0]++;
     return true;
   }
+  if (++rows_since_check_ >= kCheckRows) {
+    rows_since_check_ = 0;
+    if (dictionaries_full()) cut(false, false, ts_offset_);
+  }
   const unsigned type = type_of_op[header->op];
   Table& table = tables_[type];
   if (transcoder_) {
@@ -293,27 +306,30 @@ bool Drain::take_record(const tapio_header* header, uint32_t bytes, unsigned cpu
     header = reinterpret_cast<tapio_header*>(rewritten);
   }
   if (!table.open && !(table.open = free_slot(type))) return false;
-  if (!decode(table, header, bytes, cpu)) {
+  if (!decode_row(*table.open, table.dictionaries, reasons_, header, bytes, cpu, next_seq_,
+                  ts_offset_)) {
     undecodable_[header->op]++;
     return true;
   }
+  next_seq_++;
   events_[header->op]++;
   if (table.open->rows == kBatchRows || heaps_full(*table.open)) hand_over(type);
   return true;
 }
 
-bool Drain::decode(Table& table, const tapio_header* header, uint32_t bytes, unsigned cpu) {
-  Slot& slot = *table.open;
-  RowSink sink(slot, table.dictionaries, reasons_);
+bool decode_row(Slot& slot, Dictionaries& dictionaries, const DropReasons& reasons,
+                const tapio_header* header, uint32_t bytes, unsigned cpu, uint64_t seq,
+                int64_t ts_offset) {
+  RowSink sink(slot, dictionaries, reasons);
   const auto* record = reinterpret_cast<const unsigned char*>(header);
   if (!decode_fields(sink, header->op, record, bytes)) {
     sink.undo();
     return false;
   }
-  const int64_t ts = static_cast<int64_t>(header->ktime) + ts_offset_;
-  const uint64_t seq = next_seq_++;
+  // Unsigned: a forged time wraps.
+  const auto ts = static_cast<int64_t>(header->ktime + static_cast<uint64_t>(ts_offset));
   bool is_new = false;
-  Interner& comms = table.dictionaries.of(k_comm);
+  Interner& comms = dictionaries.of(k_comm);
   const auto* comm = reinterpret_cast<const char*>(header->comm);
   const auto comm_bytes = static_cast<uint32_t>(strnlen(comm, sizeof(header->comm)));
   const uint32_t comm_index = comms.index_of(comm, comm_bytes, &is_new);
@@ -322,7 +338,7 @@ bool Drain::decode(Table& table, const tapio_header* header, uint32_t bytes, uns
   sink.common(k_seq, seq);
   sink.common(k_ts, ts);
   sink.common(k_cpu, static_cast<uint16_t>(cpu));
-  sink.common(k_op, table.dictionaries.op_index(k_op, header->op, name_of_op[header->op]));
+  sink.common(k_op, dictionaries.op_index(k_op, header->op, name_of_op[header->op]));
   sink.common(k_pid, header->pid);
   sink.common(k_pstart, header->pstart);
   sink.common(k_tid, header->tid);

@@ -23,6 +23,12 @@ inline constexpr unsigned kTypes = 5;
 // Placement of the columns of a type (1..kTypes).
 const TableLayout& table_layout(unsigned type);
 
+// Makes a record the slot's next row. False where it is not what it claims; the slot is then as
+// before. The record's op must be one of the slot's type.
+bool decode_row(Slot& slot, Dictionaries& dictionaries, const DropReasons& reasons,
+                const tapio_header* header, uint32_t bytes, unsigned cpu, uint64_t seq,
+                int64_t ts_offset);
+
 struct Batch {
   unsigned slot;
   std::vector<Dictionaries::Fresh> fresh;
@@ -105,7 +111,6 @@ class Drain {
   bool cycle(bool over);
   void end_set();
   bool take_record(const tapio_header* header, uint32_t bytes, unsigned cpu);
-  bool decode(Table& table, const tapio_header* header, uint32_t bytes, unsigned cpu);
   Slot* free_slot(unsigned type);
   void hand_over(unsigned type);
   void cut(bool ended, bool final, std::optional<int64_t> rotate_to);
@@ -132,6 +137,7 @@ class Drain {
   uint64_t next_seq_;
   std::vector<uint64_t> undecodable_;
   std::array<uint64_t, TAPIO_OPS_MAX> events_{};
+  uint64_t rows_since_check_ = 0;  // of the dictionaries
   uint64_t next_beat_ = 0;
   Interval muted_, handover_;  // not told yet
 

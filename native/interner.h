@@ -62,7 +62,9 @@ class Interner {
 
   bool same(uint32_t index, const char* key, uint32_t bytes) const {
     const Key& known = keys_[index];
-    return known.bytes == bytes && std::memcmp(arena_.data() + known.at, key, bytes) == 0;
+    // An arena that only the empty string is in has no memory to compare with.
+    return known.bytes == bytes &&
+           (bytes == 0 || std::memcmp(arena_.data() + known.at, key, bytes) == 0);
   }
 
   // Multiply and fold, eight bytes at a time (the construction of wyhash by Wang Yi, public

@@ -54,6 +54,10 @@ class Merge {
   void refill() { refill_to(monotonic_ns()); }
   // For rings that nobody writes any more: what was read to its end holds nothing back.
   void refill_all() { refill_to(UINT64_MAX); }
+  // Then records that are still not committed are passed over.
+  void give_up() {
+    for (auto& reader : readers_) reader->give_up();
+  }
 
   // Hands every releasable record to `take(header, bytes, cpu)` in order of ktime; `take` returns
   // false to stop before that record. Returns how many were taken.

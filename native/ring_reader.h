@@ -63,6 +63,7 @@ class RingReader {
     const uint64_t start = cursor_;
     ops_read_ = 0;
     const Stop stop = copy_until(head);
+    waits_ = stop == Stop::kUncommitted;
     std::atomic_thread_fence(std::memory_order_acquire);
     const uint64_t after = position_relaxed();
     if (validates_ && after > start && after - start > ring_bytes_ - TAPIO_BLOCK_BYTES) {
@@ -76,8 +77,16 @@ class RingReader {
     far_ops_ &= ~ops_read_;
     settle(first_new);
     backlog_ = after > cursor_ ? after - cursor_ : 0;
+    // A full buffer must not wait for itself: all in it may have been stamped after `now` was read.
+    if (stop == Stop::kRoom && newest_ > floor_) floor_ = newest_;
     if (stop == Stop::kHead) floor_ = now;
     return floor_;
+  }
+
+  // Nobody writes any more: what is not committed never will be. Goes on at the next block if that
+  // is what the reader waits for.
+  void give_up() {
+    if (waits_) skip_block();
   }
 
   bool empty() const { return next_ == pending_.size(); }
@@ -160,8 +169,7 @@ class RingReader {
         // A writer commits within microseconds of reserving. What stays odd while the ring has
         // moved on by blocks will never be a record.
         if (head - cursor_ <= 2 * TAPIO_BLOCK_BYTES) return Stop::kUncommitted;
-        malformed_++;
-        cursor_ = (cursor_ | TAPIO_BLOCK_MASK) + 1;
+        skip_block();
         continue;
       }
       if (!pad && !is_skipped()) {
@@ -172,6 +180,12 @@ class RingReader {
       cursor_ += words * 8;
     }
     return Stop::kHead;
+  }
+
+  void skip_block() {
+    malformed_++;
+    cursor_ = (cursor_ | TAPIO_BLOCK_MASK) + 1;
+    waits_ = false;
   }
 
   static bool plausible(uint64_t words) {
@@ -268,6 +282,7 @@ class RingReader {
   size_t skip_next_ = 0;
   std::vector<uint64_t> ahead_;  // of records handed on before others that lie lower
   bool resynced_ = false;
+  bool waits_ = false;  // for a record to be committed
   bool validates_ = true;
 };
 

@@ -156,7 +156,11 @@ export class ControlServer {
   /** Takes the socket away. Who waits for an answer still gets it; who asked nothing is hung up on. */
   close(): void {
     this.#server.close();
-    rmSync(this.#path, { force: true });
+    try {
+      rmSync(this.#path, { force: true });
+    } catch {
+      // On a disk that fails it stays, and the next recorder puts its own in its place.
+    }
     this.#done();
     for (const caller of this.#callers) caller.close();
   }

@@ -34,6 +34,8 @@ const SLOTS_PER_TYPE = 4;
 /** Time between looks at the recording thread, and the silence after which it is started again, ms. */
 const WATCH_MS = 1000;
 const SILENCE_MS_MAX = 30_000;
+/** How long a caller waits for the recording thread before it hears what was last known, ms. */
+const PATIENCE_MS = 1000;
 /** A thread that is stuck again and again will not be mended by one more start. */
 const RESTARTS_MAX = 5;
 
@@ -88,6 +90,9 @@ export class Daemon {
   readonly #aids: DaemonAids;
   readonly #beats = new Int32Array(new SharedArrayBuffer(4));
   #source: SourceConfig;
+  /** What the recording thread last said, and when it last gave a sign of life. */
+  #known: Totals | null = null;
+  #beatAt = performance.now();
   /** Where the event loop stood when events began to flow: starting up is no steering. */
   #loop = performance.eventLoopUtilization();
   #control: ControlServer | null = null;
@@ -180,16 +185,16 @@ export class Daemon {
   /** Looks whether the recording thread lives: one that is stuck is ended and started again. */
   #startWatch(): void {
     let beats = -1;
-    let since = performance.now();
+    this.#beatAt = performance.now();
     clearInterval(this.#watch ?? undefined);
     this.#watch = setInterval(() => {
       const now = Atomics.load(this.#beats, 0);
       if (now !== beats) {
         beats = now;
-        since = performance.now();
-      } else if (performance.now() - since > (this.#aids.silenceMsMax ?? SILENCE_MS_MAX)) {
+        this.#beatAt = performance.now();
+      } else if (performance.now() - this.#beatAt > (this.#aids.silenceMsMax ?? SILENCE_MS_MAX)) {
         clearInterval(this.#watch ?? undefined);
-        void this.#restart(performance.now() - since);
+        void this.#restart(performance.now() - this.#beatAt);
       }
     }, WATCH_MS);
   }
@@ -274,7 +279,18 @@ export class Daemon {
     this.#post({ kind: 'stop' });
   }
 
-  /** The recording so far and what it costs. */
+  /** What was recorded so far, or null where the recording thread waits for its disk. */
+  async #totalsSoon(): Promise<Totals | null> {
+    const asked = this.totals();
+    asked.catch(() => {});
+    const late = new Promise<null>((resolve) => setTimeout(resolve, PATIENCE_MS, null).unref());
+    return await Promise.race([asked, late]);
+  }
+
+  /**
+   * The recording so far and what it costs. While the recording thread waits for its disk, `stalled_s`
+   * tells for how long, and the rest is what it last said.
+   */
   async status(): Promise<
     Summary & {
       pid: number;
@@ -284,9 +300,12 @@ export class Daemon {
       unattached: Totals['unattached'];
       outage: Totals['outage'];
       retention: Forecast;
+      stalled_s: number | null;
     }
   > {
-    const totals = await this.totals();
+    const fresh = await this.#totalsSoon();
+    const stalledMs = performance.now() - this.#beatAt;
+    const totals = fresh ?? this.#known ?? (await this.totals());
     return {
       ...this.#summary(totals),
       pid: process.pid,
@@ -296,6 +315,7 @@ export class Daemon {
       unattached: totals.unattached,
       outage: totals.outage,
       retention: this.#forecast(totals),
+      stalled_s: fresh === null ? stalledMs / 1000 : null,
     };
   }
 
@@ -363,8 +383,12 @@ export class Daemon {
         this.#onNote(message.text);
         return;
       case 'totals':
+        this.#known = message.totals;
+        this.#waiting.get(message.id)?.resolve(message.totals);
+        this.#waiting.delete(message.id);
+        return;
       case 'flushed':
-        this.#waiting.get(message.id)?.resolve(message.kind === 'totals' ? message.totals : null);
+        this.#waiting.get(message.id)?.resolve(null);
         this.#waiting.delete(message.id);
         return;
       case 'finished':

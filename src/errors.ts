@@ -1,5 +1,7 @@
 // Errors that a user sees: a stable code, one sentence that names the remedy, the cause.
 
+import { constants } from 'node:os';
+
 /** Codes are stable: scripts match on them. */
 export type ErrorCode =
   | 'usage'
@@ -31,6 +33,12 @@ export class TapioError extends Error {
     this.name = 'TapioError';
     this.code = code;
   }
+}
+
+/** The name of a system error such as ENOSPC; Node knows some by their number alone. */
+export function systemCode(error: unknown): string | undefined {
+  const { code, errno } = error as NodeJS.ErrnoException;
+  return errno === -constants.errno.EDQUOT ? 'EDQUOT' : code;
 }
 
 /** The entry of `names` nearest to `word` by edit distance, or null when none is near. */

@@ -52,6 +52,13 @@ function outageLines(outage: Outage | null): string[] {
   return [`THE STORE CANNOT BE WRITTEN since ${since} (${outage.cause}): ${doc}`];
 }
 
+function stallLines(seconds: number | null): string[] {
+  if (seconds === null) return [];
+  return [
+    `THE DISK has not answered for ${seconds.toFixed(0)} s: events wait in the rings, and the numbers are those last known`,
+  ];
+}
+
 async function run(flags: Flags): Promise<number> {
   const store = storeOf(flags);
   const status = await askRecorder(store, 'status');
@@ -89,6 +96,7 @@ async function run(flags: Flags): Promise<number> {
       `${status.segments} segment${status.segments === 1 ? '' : 's'}, ${bytesText(Number(status.bytes))} of this recording`,
       ...retentionLines(status.retention as unknown as Forecast),
       ...outageLines(status.outage as unknown as Outage | null),
+      ...stallLines(status.stalled_s as number | null),
       `cost: CPU ${((cpu / seconds) * 100).toFixed(1)} % of a core, main thread ${(Number(status.main_thread_busy) * 100).toFixed(1)} % busy, memory ${bytesText(Number(status.rss_bytes))}`,
       '',
     ].join('\n'),

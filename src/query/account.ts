@@ -3,7 +3,7 @@
 
 import type { EventType } from '../../schemas/arrow.ts';
 import { FLAGS, OP_NAMES } from '../../schemas/events.ts';
-import { type CommitPoint, noPoint, sumByOp } from '../segment/commits.ts';
+import { type CommitPoint, noPoint, sumByOp, turningPoints } from '../segment/commits.ts';
 import type { LossRow, Problem, Segment } from '../segment/reader.ts';
 import { DictionaryVector, NumberVector } from '../segment/vectors.ts';
 
@@ -223,7 +223,10 @@ function accountOf(recording: string, segments: readonly Segment[]): Account {
       reasons.push(`what lies between ${name} and the segment before it is gone`);
       ledger.step(last, begin);
     }
-    ledger.step(begin, end);
+    turningPoints(commits).reduce((before, after) => {
+      ledger.step(before, after);
+      return after;
+    });
     last = end;
     countRows(segment, stored, late);
     addCauses(causes, segment.losses());

@@ -3,7 +3,7 @@
 import { existsSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LossCauseName } from '../../schemas/losses.ts';
-import { TapioError } from '../errors.ts';
+import { systemCode, TapioError } from '../errors.ts';
 import { GONE_PREFIX } from '../segment/file-names.ts';
 import type { StoreFiles } from '../segment/files.ts';
 import { segmentsOf } from '../segment/store.ts';
@@ -35,9 +35,8 @@ const ROOM_SHARE = 0.05;
 
 /** Which outage an error of the file system means; throws what cannot be waited out. */
 export function outageOf(error: unknown, store: string): LossCauseName {
-  const { code } = error as NodeJS.ErrnoException;
   if (!existsSync(segmentsOf(store))) throw storeGone(store);
-  const cause = CAUSES[code ?? ''];
+  const cause = CAUSES[systemCode(error) ?? ''];
   if (cause === undefined) throw error;
   return cause;
 }

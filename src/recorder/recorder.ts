@@ -50,6 +50,8 @@ export const ROTATION: RotationLimits = {
 export const FLUSH_MS = 900;
 /** Time between readings of the clocks that are kept, ms. */
 const CLOCKS_MS = 60_000;
+/** Time of the recording thread that removing segments may take at once, ms. */
+const RETIRE_MS_MAX = 50;
 /** How long a recorder that is told to stop waits for a store that cannot be written, ms. */
 const STOP_WAIT_MS = 10_000;
 
@@ -524,8 +526,13 @@ export class Recorder {
 
   #retire(): void {
     const { retention, catalog, store } = this.#options;
+    const began = performance.now();
     try {
-      this.#retired += retention?.step(catalog, this.#writer?.bytes ?? 0, Date.now()) ?? 0;
+      let gone = 0;
+      do {
+        gone = retention?.step(catalog, this.#writer?.bytes ?? 0, Date.now()) ?? 0;
+        this.#retired += gone;
+      } while (gone > 0 && performance.now() - began < RETIRE_MS_MAX);
     } catch (error) {
       // A store that cannot be changed is noticed by the next write as well.
       outageOf(error, store);

@@ -30,7 +30,7 @@ export interface Disk {
   readonly free: number;
 }
 
-/** At most so many are removed at a time: each takes about a millisecond of the recording thread. */
+/** At most so many are removed at a time, behind one sync of their directory. */
 export const RETIRED_AT_ONCE = 32;
 
 /** How many of the oldest segments have to go; `open` is what the segment being written takes, bytes. */

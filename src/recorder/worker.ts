@@ -6,6 +6,7 @@ import { hostname, release } from 'node:os';
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { CatalogCache } from '../catalog/cache.ts';
+import { systemCode } from '../errors.ts';
 import { readCommits } from '../segment/commits.ts';
 import { diskFiles } from '../segment/files.ts';
 import { Segment } from '../segment/reader.ts';
@@ -36,8 +37,8 @@ function tell(message: FromWorker): void {
 const note = (text: string): void => tell({ kind: 'note', text });
 
 function failure(error: unknown): FromWorker {
-  const { code, message, stack } = error as NodeJS.ErrnoException;
-  return { kind: 'failed', code: code ?? 'internal', message, stack: stack ?? '' };
+  const { message, stack } = error as Error;
+  return { kind: 'failed', code: systemCode(error) ?? 'internal', message, stack: stack ?? '' };
 }
 
 const sealedNames = (segments: string): string[] =>
@@ -84,7 +85,7 @@ function prepare({ store, retention: limits }: WorkerOptions): Prepared {
   const file = readStoreFile(store);
   const catalog = new CatalogCache(store, note);
   const retention = new Retention(diskFiles, segments, limits, heldSegments(segments));
-  retention.step(catalog, 0, Date.now());
+  while (retention.step(catalog, 0, Date.now()) > 0);
   const recovered = recover(store);
   for (const { name, sealed } of recovered) if (sealed !== null) retention.add({ name, ...sealed });
   catalog.sync(sealedNames(segments), (name) => new Segment(join(segments, name)));

@@ -204,6 +204,36 @@ export function sumByOp(counts: CpuCounts): Map<number, number> {
   return sums;
 }
 
+/** True for points that say what no later one does: that rings ended, or what the clocks were. */
+export function isLasting({ ended, clocks }: CommitPoint): boolean {
+  return ended === true || clocks !== undefined;
+}
+
+/**
+ * The points between which counters can be compared: where a segment begins, where rings in it ended (those
+ * after them count from zero), and its last.
+ */
+export function turningPoints({ begin, lines }: Pick<Commits, 'begin' | 'lines'>): CommitPoint[] {
+  const last = lines.at(-1);
+  const ended = lines.filter((line) => line.ended === true && line !== last);
+  return [begin ?? noPoint(), ...ended, ...(last === undefined ? [] : [last])];
+}
+
+/** How many rows of each op id came between points, whatever became of them. */
+export function rowsBetween(points: readonly CommitPoint[]): Map<number, number> {
+  const rows = new Map<number, number>();
+  points.slice(1).forEach((after, i) => {
+    const before = points[i]?.rings === after.rings ? (points[i] as CommitPoint) : noPoint();
+    const consumed = sumByOp(before.consumed);
+    for (const [op, count] of sumByOp(after.consumed)) {
+      const bad = (after.malformed[op] ?? 0) - (before.malformed[op] ?? 0);
+      const added = count - (consumed.get(op) ?? 0) - bad;
+      if (added !== 0) rows.set(op, (rows.get(op) ?? 0) + added);
+    }
+  });
+  return rows;
+}
+
 /** Pieces as a line has them. */
 export function fileState(from: number, pieces: readonly Piece[]): FileState {
   return [from, ...pieces.flatMap(({ to, crc }) => [to, crcText(crc)])];

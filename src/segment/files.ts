@@ -5,22 +5,26 @@ import {
   chmodSync,
   closeSync,
   constants,
+  existsSync,
   fdatasyncSync,
   fsyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
+  readdirSync,
   renameSync,
-  rmSync,
+  rmdirSync,
+  unlinkSync,
   writevSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type AppendFile, GrowingFile, type RawFile } from './growing-file.ts';
 
 export type { AppendFile, Piece } from './growing-file.ts';
 
 /** What the store needs of a file system. */
 export interface StoreFiles {
+  /** A directory in one that is there; there may be one of that name. */
   makeDirectory(path: string): void;
   /** A new file; fails where there is one of that name. */
   create(path: string): AppendFile;
@@ -82,18 +86,30 @@ function writeAll(fd: number, chunks: readonly Uint8Array[]): void {
   }
 }
 
+// rmSync gives no code with most errors, and an outage is known by its code.
+function removeTree(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return;
+    if (code !== 'EISDIR') throw error;
+    for (const name of readdirSync(path)) removeTree(join(path, name));
+    rmdirSync(path);
+  }
+}
+
 /** The real file system. */
 export const diskFiles: StoreFiles = {
+  // With `recursive`, every error of the disk would be told as ENOENT.
   makeDirectory(path) {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    if (!existsSync(path)) mkdirSync(path, { mode: 0o700 });
     chmodSync(path, 0o700);
   },
   create: (path) => diskFile(path, null),
   reopen: (path, length) => diskFile(path, length),
   rename: renameSync,
-  remove(path) {
-    rmSync(path, { recursive: true, force: true });
-  },
+  remove: removeTree,
   syncDirectory(path) {
     const fd = openSync(path, 'r');
     try {

@@ -57,11 +57,20 @@ export function lockStore(store: string): () => void {
     const living = others.find((one) => one.alive);
     if (living === undefined) {
       for (const stale of others) diskFiles.remove(join(store, stale.name));
-      return () => diskFiles.remove(path);
+      return () => release(path);
     }
     diskFiles.remove(path);
     if (attempt === 4) throw lockedError(store, living.pid);
     pause(1 + ((pid * attempt) % 17));
+  }
+}
+
+// A claim that cannot be removed is stale once its process has ended.
+function release(path: string): void {
+  try {
+    diskFiles.remove(path);
+  } catch {
+    // The disk fails, and whoever released it has more to say than this.
   }
 }
 

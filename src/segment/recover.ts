@@ -19,10 +19,12 @@ import type { SmallRow } from './columns.ts';
 import {
   type CommitLine,
   type Commits,
+  isLasting,
   lengthIn,
   pointOf,
   readCommits,
-  sumByOp,
+  rowsBetween,
+  turningPoints,
 } from './commits.ts';
 import { type CommittedRange, committedFiles, committedRanges, damageOfFile } from './damage.ts';
 import { readDictionaryLog } from './dictionary-log.ts';
@@ -151,20 +153,21 @@ function cutOf(
   kept: number,
 ): Pick<Recovered, 'cutBytes' | 'cutRows' | 'cutFrom' | 'cutTo'> {
   const line = commits?.lines[kept];
-  // Lines behind a damaged one cannot be kept, but tell what was there.
-  const last = commits?.lost?.last ?? commits?.lines.at(-1);
+  // Lines behind a damaged one cannot be kept, but the last of them tells what was there.
+  const beyond = commits?.header ? commits.lost?.last : null;
+  const lines = [...(commits?.lines ?? []), ...(beyond ? [beyond] : [])];
   let cutBytes = 0;
   for (const file of readdirSync(directory)) {
     const keep = file === COMMITS_FILE ? (commits?.ends[kept] ?? 0) : lengthIn(line?.files[file]);
     cutBytes += Math.max(0, statSync(join(directory, file)).size - keep);
   }
-  const before = sumByOp(line?.consumed ?? commits?.begin?.consumed ?? []);
-  const cutRows = new Map<number, number>();
-  for (const [op, count] of sumByOp(last?.consumed ?? [])) {
-    const rows = count - (before.get(op) ?? 0);
-    if (rows > 0) cutRows.set(op, rows);
-  }
-  return { cutBytes, cutRows, cutFrom: line?.at ?? commits?.begin?.at ?? 0, cutTo: last?.at ?? 0 };
+  const lost = turningPoints({
+    begin: line ?? commits?.begin ?? null,
+    lines: lines.slice(kept + 1),
+  });
+  const cutRows = rowsBetween(lost);
+  const [cutFrom, cutTo] = [line?.at ?? commits?.begin?.at ?? 0, lines.at(-1)?.at ?? 0];
+  return { cutBytes, cutRows, cutFrom, cutTo };
 }
 
 /** Cuts all files to a line and gives the writer that goes on behind it. */
@@ -234,6 +237,9 @@ function cut(
     lossRows: losses.rows,
     processes: processes.rows as ProcessRow[],
     lastPoint: pointOf(line),
+    lasting: commits.lines
+      .filter(isLasting)
+      .map((one) => ({ ...pointOf(one), ...(one.clocks ? { clocks: one.clocks } : {}) })),
   });
 }
 

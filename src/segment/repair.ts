@@ -5,7 +5,7 @@ import { OP_NAMES } from '../../schemas/events.ts';
 import type { ColumnBuffers } from './arrow-file.ts';
 import type { RawColumn } from './arrow-reader.ts';
 import type { SmallRow } from './columns.ts';
-import { type CommitPoint, noPoint, pointOf, sumByOp } from './commits.ts';
+import { type CommitPoint, noPoint, pointOf, rowsBetween, turningPoints } from './commits.ts';
 import { shapeOf } from './event-files.ts';
 import type { StoreFiles } from './files.ts';
 import { type BatchInfo, Segment } from './reader.ts';
@@ -109,15 +109,10 @@ function countOps(type: EventType, ops: DictionaryVector, stored: Counts): void 
 /** Rows that the commit lines speak of and that were not salvaged, by op; null where nobody knows. */
 function missingRows(segment: Segment, stored: Counts): Counts | null {
   const { commits } = segment;
-  const last = commits?.lines.at(-1);
-  if (!commits || last === undefined) return null;
-  const same = commits.begin?.rings === last.rings ? commits.begin : null;
-  const [before, after] = [sumByOp(same?.consumed ?? []), sumByOp(last.consumed)];
+  if (!commits || commits.lines.length === 0) return null;
   const missing: Counts = new Map();
-  for (const [id, consumed] of after) {
+  for (const [id, rows] of rowsBetween(turningPoints(commits))) {
     const op = OP_NAMES.get(id);
-    const bad = Number(last.malformed[id] ?? 0) - Number(same?.malformed[id] ?? 0);
-    const rows = consumed - (before.get(id) ?? 0) - bad;
     const key = op === undefined ? '' : `${op.type}.${op.op}`;
     const left = rows - (stored.get(key) ?? 0);
     if (left > 0) missing.set(key, left);

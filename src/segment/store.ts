@@ -29,10 +29,7 @@ export function segmentsOf(store: string): string {
 /** Makes a store if there is none, and refuses one that others could read or change. */
 export function ensureStore(store: string): void {
   try {
-    if (!existsSync(store)) {
-      diskFiles.makeDirectory(store);
-      diskFiles.syncDirectory(dirname(resolve(store)));
-    }
+    makeWithParents(resolve(store));
     checkPermissions(store);
     if (!existsSync(segmentsOf(store))) {
       diskFiles.makeDirectory(segmentsOf(store));
@@ -47,6 +44,13 @@ export function ensureStore(store: string): void {
       { cause: error },
     );
   }
+}
+
+function makeWithParents(path: string): void {
+  if (existsSync(path)) return;
+  makeWithParents(dirname(path));
+  diskFiles.makeDirectory(path);
+  diskFiles.syncDirectory(dirname(path));
 }
 
 /** A path as a shell takes it. */

@@ -25,6 +25,7 @@ import {
   checksumOf,
   commitText,
   fileState,
+  isLasting,
   metadataOf,
   type SegmentHeader,
 } from './commits.ts';
@@ -74,6 +75,8 @@ export interface SegmentParts {
   readonly lossRows: readonly SmallRow[];
   readonly processes: readonly ProcessRow[];
   readonly lastPoint: CommitPoint | null;
+  /** Points that a merge has to keep: see isLasting(). */
+  readonly lasting: readonly CommitPoint[];
 }
 
 /** One segment that is being written. */
@@ -94,6 +97,7 @@ export class SegmentWriter {
   #losses: ArrowFileWriter | null;
   readonly #lossRows: SmallRow[];
   #lastPoint: CommitPoint | null;
+  readonly #lasting: CommitPoint[];
   #lines: number;
   #changed = false;
   #knownFiles: number;
@@ -124,6 +128,7 @@ export class SegmentWriter {
     this.#lossRows = [...parts.lossRows];
     this.#processes = new Map(parts.processes.map((row) => [processKey(row), row]));
     this.#lastPoint = parts.lastPoint;
+    this.#lasting = [...parts.lasting];
     this.#committedBatches = parts.events.index.length;
     this.#knownFiles = parts.lastPoint === null ? 0 : this.#appendFiles().length;
   }
@@ -155,6 +160,7 @@ export class SegmentWriter {
       lossRows: [],
       processes: [],
       lastPoint: null,
+      lasting: [],
     };
     // The names of its files, and its own, are made durable by its first commit.
     return new SegmentWriter(files, segments, name, header, begin, parts);
@@ -258,6 +264,7 @@ export class SegmentWriter {
       );
     }
     this.#commitLine(point, this.#appendFiles());
+    if (isLasting(point)) this.#lasting.push(point);
     this.#changed = false;
     return true;
   }
@@ -324,17 +331,22 @@ export class SegmentWriter {
     const losses = this.#copyLosses(directory);
     const first = commitText(0, { segment: this.#header, begin: this.#begin });
     this.#id = checksumOf(first);
-    // A line for the batches, one for dictionaries and the rest: each piece has a checksum of its own.
+    // Behind the lasting lines one for the batches, and one for dictionaries and the rest: each piece has a
+    // checksum of its own.
+    const lasting = this.#lasting
+      .filter((one) => one !== this.#lastPoint)
+      .map((one, i) => commitText(i + 1, { ...one, rows: {}, files: {} }, this.#id));
     const before = [...merged.appendFiles(), ...losses];
-    const rows = this.#lineText(1, point, merged, before, {});
+    const rows = this.#lineText(lasting.length + 1, point, merged, before, {});
     merged.finish();
     const kept = [...before, ...this.#writeTail(directory, merged.index)];
     for (const file of kept) file.sync();
     const commits = this.#files.create(join(directory, COMMITS_FILE));
     commits.append([
       Buffer.from(first),
+      Buffer.from(lasting.join('')),
       Buffer.from(rows),
-      Buffer.from(this.#lineText(2, point, merged, kept, { sealed: true })),
+      Buffer.from(this.#lineText(lasting.length + 2, point, merged, kept, { sealed: true })),
     ]);
     commits.sync();
     for (const file of [...kept, commits]) file.close();

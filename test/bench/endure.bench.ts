@@ -1,7 +1,6 @@
 // What endurance costs: recovery, verification, the catalogue made anew, retention.
 
-import { execFileSync } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { EVENT_TYPES } from '../../schemas/arrow.ts';
 import { Catalog } from '../../src/catalog/catalog.ts';
@@ -102,9 +101,11 @@ async function recovery(store: string): Promise<void> {
 
 /** Copies of one sealed segment by hard links: as many names and files, the same bytes. */
 function multiply(segments: string, name: string, count: number): void {
+  const files = readdirSync(join(segments, name));
   for (let i = 1; i < count; i++) {
-    const copy = `copy-${String(i).padStart(7, '0')}`;
-    execFileSync('cp', ['-al', join(segments, name), join(segments, copy)]);
+    const copy = join(segments, `copy-${String(i).padStart(7, '0')}`);
+    mkdirSync(copy);
+    for (const file of files) linkSync(join(segments, name, file), join(copy, file));
   }
 }
 

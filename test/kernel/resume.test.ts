@@ -15,6 +15,7 @@ import {
   type SourceOptions,
   type StartResult,
 } from '../../src/source/binding.ts';
+import { changeSession, FINGERPRINT_AT, LAYOUTS_AT } from '../support/pinned.ts';
 import { ROOT, type Row, run, temporaryDirectory, whyNoKernel } from '../support/recording.ts';
 import { fromJson, pointOf, RowTaker, type SourceRow, toJson } from '../support/source-rows.ts';
 
@@ -197,22 +198,6 @@ function seqsHaveNoGap(rows: readonly SourceRow[], from: bigint): void {
 const sets = (): string[] => (existsSync(store) ? readdirSync(store) : []);
 const links = (rings: string): string[] =>
   readdirSync(join(store, rings)).filter((name) => name.startsWith('link_'));
-
-/** Where struct tapio_session (bpf/config.h) has them. */
-const FINGERPRINT_AT = 56;
-const LAYOUTS_AT = 424;
-
-/** Writes text over what the pinned session says. */
-function changeSession(rings: string, at: number, text: string): void {
-  const pin = ['pinned', join(store, rings, 'session')];
-  const key = ['key', 'hex', '00', '00', '00', '00'];
-  const found = execFileSync('bpftool', ['-j', 'map', 'lookup', ...pin, ...key]).toString();
-  const value = (JSON.parse(found) as { value: string[] }).value.map((byte) => byte.slice(2));
-  [...Buffer.from(text)].forEach((byte, i) => {
-    value[at + i] = byte.toString(16).padStart(2, '0');
-  });
-  execFileSync('bpftool', ['map', 'update', ...pin, ...key, 'value', 'hex', ...value]);
-}
 
 beforeAll(() => {
   execFileSync('gcc', ['-O2', '-o', driver, 'test/kernel/drive.c'], { cwd: ROOT });
@@ -402,7 +387,8 @@ describe.skipIf(why !== null)(`resume ${why ?? ''}`, () => {
     const stored = [...before.rows, ...after.taker.rows].filter((row) => row.op === 'call');
     // Others may ask for their parents too.
     expect(issued).toBeGreaterThanOrEqual(152_200n);
-    expect(stored.filter((row) => pids.includes(row.pid)).length).toBeGreaterThan(2_200);
+    // What was driven while nobody read may be gone altogether, where others lapped the rings as well.
+    expect(stored.filter((row) => pids.includes(row.pid)).length).toBeGreaterThanOrEqual(2_200);
     expect(lost).toBeGreaterThan(100_000n);
     expect(BigInt(stored.length) + lost).toBe(issued);
     const [loss] = after.taker.cuts.filter((one) => one.lossLast.some((ktime) => ktime > 0n));
@@ -558,8 +544,8 @@ describe.skipIf(why !== null)(`resume ${why ?? ''}`, () => {
       await until(() => before.cuts.length > 0);
       await before.kill();
       await drive('numbered', 500, 500);
-      changeSession(before.lastCut.rings, FINGERPRINT_AT, 'another');
-      changeSession(before.lastCut.rings, change.at, change.text);
+      changeSession(join(store, before.lastCut.rings), FINGERPRINT_AT, 'another');
+      changeSession(join(store, before.lastCut.rings), change.at, change.text);
       const after = Here.from(before.lastCut);
       expect(after.started).toMatchObject({ how, resumed: how === 'replaced' });
       expect(after.started.notes.join()).toContain(note);

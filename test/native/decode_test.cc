@@ -70,6 +70,11 @@ void reversible(unsigned seed) {
 void interns(unsigned seed) {
   std::mt19937 random(seed);
   Interner interner;
+  for (const bool expected : {true, false}) {
+    bool is_new = false;
+    CHECK(interner.index_of("", 0, &is_new) == 0 && is_new == expected);
+  }
+  interner.clear();
   std::vector<std::string> known;
   for (int i = 0; i < 100'000; i++) {
     const std::string key = "key-" + std::to_string(random() % 20'000);

@@ -126,6 +126,32 @@ void waits_for_the_writer() {
   CHECK(taken == 4);
 }
 
+// A reader whose buffer was filled to its brim by records later than the clock was, as when the
+// thread lost its CPU between reading the clock and the ring, still lets them go.
+void a_full_buffer_is_released() {
+  RingMemory memory(2, 1 << 20, 7);
+  Merge merge(memory.rings());
+  RingWriter writer(memory, 0);
+  const size_t records = RingReader::kChunkBytes / TAPIO_RECORD_BYTES_MAX;
+  const uint64_t later = monotonic_ns() + 1'000'000'000'000;
+  for (size_t i = 0; i < records; i++) write(writer, later + i, TAPIO_RECORD_BYTES_MAX);
+  size_t taken = 0;
+  const auto take = [&](tapio_header*, uint32_t, unsigned) {
+    taken++;
+    return true;
+  };
+  merge.refill();
+  merge.release(take);
+  CHECK(taken == 0);
+  write(writer, later + records, 80);
+  for (int round = 0; round < 3; round++) {
+    merge.refill_all();
+    merge.release(take);
+  }
+  CHECK(taken == records + 1);
+  CHECK(merge.drained());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -135,5 +161,6 @@ int main(int argc, char** argv) {
   for (unsigned i = 0; i < rounds; i++) equals_a_sort(seed + i);
   late_is_flagged();
   waits_for_the_writer();
+  a_full_buffer_is_released();
   return 0;
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds and runs the ring, merge and decode tests: plain, under ThreadSanitizer, and under
+# Builds and runs the tests of this folder: plain, under ThreadSanitizer, and under
 # AddressSanitizer with UndefinedBehaviorSanitizer. Arguments: seed, scale of the counts.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -11,7 +11,7 @@ clang=$(command -v clang++-16 || command -v clang++)
 flags="-std=c++20 -g -pthread -Wall -Wextra -Wno-missing-field-initializers -Inative -Ischemas/generated -Itest/native"
 core="native/columns.cc native/text.cc native/names.cc native/syscalls.cc native/raw_source.cc native/transcode.cc native/drain.cc"
 
-tests="ring merge decode resume transcode"
+tests="ring merge decode drain resume transcode"
 
 # Each source is compiled once per kind.
 build() {
@@ -39,14 +39,17 @@ build asan -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 "$out/ring-plain" $((2000000 * scale)) control
 "$out/merge-plain" "$seed" $((200 * scale))
 "$out/decode-plain" "$seed" $((100000 * scale))
+"$out/drain-plain"
 "$out/resume-plain" "$seed" $((200 * scale))
 "$out/transcode-plain" "$seed" $((20000 * scale))
 "$out/ring-tsan" $((200000 * scale))
 "$out/merge-tsan" "$seed" $((20 * scale))
+"$out/drain-tsan"
 "$out/resume-tsan" "$seed" $((5 * scale))
 "$out/ring-asan" $((300000 * scale))
 "$out/merge-asan" "$seed" $((50 * scale))
 "$out/decode-asan" "$seed" $((50000 * scale))
+"$out/drain-asan"
 "$out/resume-asan" "$seed" $((50 * scale))
 "$out/transcode-asan" "$seed" $((10000 * scale))
 echo "all held (seed $seed)"

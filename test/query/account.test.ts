@@ -34,29 +34,34 @@ const point = (through: number, counters: Partial<CommitPoint>): CommitPoint => 
   ...counters,
 });
 
-/** Seals a segment of so many file.open rows between two points. */
+/** Seals a segment of so many file.open rows between two points; `earlier` are commits with rows before. */
 function segment(
   rows: number,
   begin: CommitPoint | null,
   end: CommitPoint,
   losses: Parameters<SegmentWriter['addLosses']>[0] = [],
+  earlier: readonly (readonly [rows: number, point: CommitPoint])[] = [],
 ): void {
   const native = new FakeNative();
   native.createSource({} as never, () => {});
   const name = `s-${String(number++).padStart(7, '0')}`;
   const writer = SegmentWriter.create(diskFiles, segmentsOf(store), name, HEADER, begin);
-  if (rows > 0) {
-    native.source.rows(
-      'file',
-      Array.from({ length: rows }, () => ({ op: 'open', comm: 'x' })),
-    );
-    const item = native.source.take();
-    if (item?.kind !== 'batch') throw new Error('no batch');
-    writer.append('file', item, native.columns(item.type), native.source.slotBuffer(item.slot));
-  }
   writer.addLosses(losses);
-  writer.commit(end, true);
+  for (const [count, at] of [...earlier, [rows, end] as const]) {
+    if (count > 0) append(writer, native, count);
+    writer.commit(at, true);
+  }
   writer.seal();
+}
+
+function append(writer: SegmentWriter, native: FakeNative, rows: number): void {
+  native.source.rows(
+    'file',
+    Array.from({ length: rows }, () => ({ op: 'open', comm: 'x' })),
+  );
+  const item = native.source.take();
+  if (item?.kind !== 'batch') throw new Error('no batch');
+  writer.append('file', item, native.columns(item.type), native.source.slotBuffer(item.slot));
 }
 
 function account(): Account {
@@ -117,6 +122,32 @@ test('other rings count from zero', () => {
   const counters = { emitted: [{ [OPEN]: 2 }], consumed: [{ [OPEN]: 2 }] };
   segment(2, middle, point(5, { rings: 'two', ...counters }));
   expect(account()).toMatchObject({ holds: true, ops: { 'file.open': { issued: 5, stored: 5 } } });
+});
+
+test('rings that end within a segment are counted to their end, also where its batches are merged', () => {
+  const clocks = { realtime: '3', monotonic: '2', boottime: '1' };
+  const timed = point(1, { emitted: [{ [OPEN]: 2 }], consumed: [{ [OPEN]: 1 }], clocks });
+  const old = { emitted: [{ [OPEN]: 3 }], consumed: [{ [OPEN]: 2 }], lost: [{ [OPEN]: 1 }] };
+  const ended = point(2, { ...old, ended: true });
+  const two = { rings: 'two', emitted: [{ [OPEN]: 2 }], consumed: [{ [OPEN]: 2 }] };
+  const lost = [row('ring', 'overwritten', 1n)];
+  segment(2, null, point(4, two), lost, [
+    [1, timed],
+    [1, ended],
+  ]);
+  expect(account()).toMatchObject({
+    holds: true,
+    ops: { 'file.open': { issued: 5, stored: 4, lost: 1 } },
+  });
+  const [merged] = openStore(store).segments;
+  expect(merged?.batches('file').length).toBe(1);
+  expect(merged?.commits?.lines.map((line) => [line.rings, line.ended, line.clocks])).toEqual([
+    ['one', undefined, clocks],
+    ['one', true, undefined],
+    ['two', undefined, undefined],
+    ['two', undefined, undefined],
+  ]);
+  merged?.close();
 });
 
 test('a missing row, a loss without a row, and a missing segment are found', () => {

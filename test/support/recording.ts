@@ -31,6 +31,13 @@ export interface Finished {
   readonly code: number | null;
 }
 
+/** What stands around the program. */
+export interface Surroundings {
+  readonly env?: NodeJS.ProcessEnv;
+  /** Words in front of the command, which run it. */
+  readonly under?: readonly string[];
+}
+
 export class Recording {
   readonly store: string;
   readonly child: ChildProcess;
@@ -38,13 +45,16 @@ export class Recording {
   #stdout = '';
   #stderr = '';
 
-  private constructor(store: string, flags: readonly string[]) {
+  /** Starts without waiting. */
+  constructor(store: string, flags: readonly string[], { env, under = [] }: Surroundings = {}) {
     this.store = store;
-    this.child = spawn(
-      execPath,
-      ['cli/tapio-record.ts', 'start', '--store', store, '-o', 'json', ...flags],
-      { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] },
-    );
+    const program = ['cli/tapio-record.ts', 'start', '--store', store, '-o', 'json', ...flags];
+    const [command = execPath, ...args] = [...under, execPath, ...program];
+    this.child = spawn(command, args, {
+      cwd: ROOT,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.child.stdout?.on('data', (text) => {
       this.#stdout += text;
     });
@@ -55,13 +65,37 @@ export class Recording {
   }
 
   /** Starts and waits until events flow. */
-  static async start(store: string, flags: readonly string[]): Promise<Recording> {
-    const recording = new Recording(store, flags);
-    while (!recording.#stderr.includes('recording into')) {
-      if (recording.child.exitCode !== null) throw new Error(`did not start: ${recording.#stderr}`);
+  static async start(
+    store: string,
+    flags: readonly string[],
+    surroundings?: Surroundings,
+  ): Promise<Recording> {
+    const recording = new Recording(store, flags, surroundings);
+    if (!(await recording.records())) throw new Error(`did not start: ${recording.#stderr}`);
+    return recording;
+  }
+
+  get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** Waits until events flow; false where it ended before. */
+  async records(): Promise<boolean> {
+    while (!this.#stderr.includes('recording into')) {
+      if (this.hasEnded) return false;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    return recording;
+    return true;
+  }
+
+  /** Waits for its end, however it comes; its exit code. */
+  ended(): Promise<number | null> {
+    return this.#closed;
+  }
+
+  async kill(): Promise<void> {
+    this.signal('SIGKILL');
+    await this.#closed;
   }
 
   get pid(): number {

@@ -1,0 +1,30 @@
+import { spawnSync } from 'node:child_process';
+import { expect, test } from 'vitest';
+import { ROOT } from '../support/recording.ts';
+
+const SECONDS_PER_TARGET = '300';
+
+function run(...args: string[]): string {
+  const out = spawnSync('sh', ['test/fuzz/run.sh', ...args], { cwd: ROOT, encoding: 'utf8' });
+  expect(out.status, `${out.stdout}${out.stderr}`).toBe(0);
+  return out.stdout;
+}
+
+test('decoder and ring reader hold on the corpus, and planted bugs are found', {
+  timeout: 600_000,
+}, () => {
+  const said = run();
+  for (const target of ['record', 'ring']) {
+    expect(said).toContain(`${target}: held, and the planted bug was found`);
+  }
+});
+
+test.skipIf(process.env.TAPIO_LONG === undefined)(
+  'fuzzing finds nothing new',
+  {
+    timeout: 1_200_000,
+  },
+  () => {
+    run(SECONDS_PER_TARGET);
+  },
+);
