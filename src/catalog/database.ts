@@ -50,6 +50,9 @@ function open(path: string): Database.Database {
     database.pragma('synchronous = NORMAL');
     database.pragma('busy_timeout = 5000');
     database.pragma('foreign_keys = ON');
+    // Pages that are damaged would otherwise fail each use, at this start and at every other.
+    const found = database.pragma('quick_check(1)', { simple: true });
+    if (found !== 'ok') throw new Error(`the catalogue is damaged (${found})`);
     migrate(database);
     return database;
   } catch (error) {
@@ -64,7 +67,9 @@ export function openDatabase(store: string): Database.Database {
   try {
     return open(path);
   } catch {
-    for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true });
+    for (const suffix of ['', '-wal', '-shm']) {
+      rmSync(path + suffix, { recursive: true, force: true });
+    }
     return open(path);
   }
 }
