@@ -28,6 +28,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'zstd-napi': ['src/segment'],
   '@node-rs/crc32': ['src/segment'],
   'apache-arrow': ['schemas', 'src/segment'],
+  flatbuffers: ['src/segment'],
   'better-sqlite3': ['src/catalog'],
   yaml: ['src/config.ts'],
   yargs: ['cli'],

@@ -101,7 +101,9 @@ function canOpen(segment: Segment, type: EventType): boolean {
     segment.file(type);
     return true;
   } catch (error) {
-    if (error instanceof TapioError) return false;
+    // Retired meanwhile, or damaged.
+    const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    if (gone || error instanceof TapioError) return false;
     throw error;
   }
 }
