@@ -240,8 +240,8 @@ export class SegmentWriter {
    * came, but with `always`.
    */
   commit(point: CommitPoint, always = false): boolean {
-    this.#lastPoint = point;
     if (!this.#changed && !always) return false;
+    this.#lastPoint = point;
     if (this.#newProcesses.length > 0) {
       this.#processLog ??= this.#small(PROCESSES, PROCESS_LOG);
       this.#processLog.writeBatch(
