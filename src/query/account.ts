@@ -3,7 +3,7 @@
 
 import type { EventType } from '../../schemas/arrow.ts';
 import { FLAGS, OP_NAMES } from '../../schemas/events.ts';
-import { type CommitPoint, noPoint, sumByOp } from '../segment/commits.ts';
+import { type CommitLine, type CommitPoint, noPoint, sumByOp } from '../segment/commits.ts';
 import type { LossRow, Problem, Segment } from '../segment/reader.ts';
 import { DictionaryVector, NumberVector } from '../segment/vectors.ts';
 
@@ -199,6 +199,11 @@ function lossesByOp(
   return sums;
 }
 
+/** The last line of each set of rings: between two of them, counters only grow. */
+function stopsOf(lines: readonly CommitLine[]): CommitLine[] {
+  return lines.filter(({ rings }, i) => lines[i + 1]?.rings !== rings);
+}
+
 /** The account of the segments of one recording, in their order. */
 function accountOf(recording: string, segments: readonly Segment[]): Account {
   const reasons: string[] = [];
@@ -223,7 +228,11 @@ function accountOf(recording: string, segments: readonly Segment[]): Account {
       reasons.push(`what lies between ${name} and the segment before it is gone`);
       ledger.step(last, begin);
     }
-    ledger.step(begin, end);
+    let point = begin;
+    for (const stop of stopsOf(commits.lines)) {
+      ledger.step(point, stop);
+      point = stop;
+    }
     last = end;
     countRows(segment, stored, late);
     addCauses(causes, segment.losses());

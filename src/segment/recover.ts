@@ -232,6 +232,7 @@ function cut(
     lossRows: losses.rows,
     processes: processes.rows as ProcessRow[],
     lastPoint: pointOf(line),
+    ended: commits.lines.filter(({ ended }) => ended === true).map(pointOf),
   });
 }
 

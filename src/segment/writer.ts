@@ -70,6 +70,8 @@ export interface SegmentParts {
   readonly lossRows: readonly SmallRow[];
   readonly processes: readonly ProcessRow[];
   readonly lastPoint: CommitPoint | null;
+  /** Points at which rings were drained to their end. */
+  readonly ended: readonly CommitPoint[];
 }
 
 /** One segment that is being written. */
@@ -89,6 +91,7 @@ export class SegmentWriter {
   #losses: ArrowFileWriter | null;
   readonly #lossRows: SmallRow[];
   #lastPoint: CommitPoint | null;
+  readonly #ended: CommitPoint[];
   #lines: number;
   #changed = false;
   #knownFiles: number;
@@ -118,6 +121,7 @@ export class SegmentWriter {
     this.#lossRows = [...parts.lossRows];
     this.#processes = new Map(parts.processes.map((row) => [processKey(row), row]));
     this.#lastPoint = parts.lastPoint;
+    this.#ended = [...parts.ended];
     this.#committedBatches = parts.events.index.length;
     this.#knownFiles = parts.lastPoint === null ? 0 : this.#appendFiles().length;
   }
@@ -147,6 +151,7 @@ export class SegmentWriter {
       lossRows: [],
       processes: [],
       lastPoint: null,
+      ended: [],
     };
     // The names of its files, and its own, are made durable by its first commit.
     return new SegmentWriter(files, segments, name, header, begin, parts);
@@ -250,6 +255,7 @@ export class SegmentWriter {
       );
     }
     this.#commitLine(point, this.#appendFiles());
+    if (point.ended) this.#ended.push(point);
     this.#changed = false;
     return true;
   }
@@ -314,18 +320,19 @@ export class SegmentWriter {
   #sealMerged(merged: EventFiles, point: CommitPoint): SealedSegment {
     const directory = this.#sealDirectory();
     const losses = this.#copyLosses(directory);
+    // Counters of rings that gave way to others are told by no later line.
+    const ended = this.#ended.filter(({ rings }) => rings !== point.rings);
+    const lines = ended.map((one, i) => commitText(i + 1, { ...one, rows: {}, files: {} }));
     // A line for the batches, one for dictionaries and the rest: each piece has a checksum of its own.
     const before = [...merged.appendFiles(), ...losses];
-    const rows = this.#lineText(1, point, merged, before, {});
+    lines.push(this.#lineText(lines.length + 1, point, merged, before, {}));
     merged.finish();
     const kept = [...before, ...this.#writeTail(directory, merged.index)];
     for (const file of kept) file.sync();
     const commits = this.#files.create(join(directory, COMMITS_FILE));
-    commits.append([
-      Buffer.from(commitText(0, { segment: this.#header, begin: this.#begin })),
-      Buffer.from(rows),
-      Buffer.from(this.#lineText(2, point, merged, kept, { sealed: true })),
-    ]);
+    lines.push(this.#lineText(lines.length + 1, point, merged, kept, { sealed: true }));
+    lines.unshift(commitText(0, { segment: this.#header, begin: this.#begin }));
+    commits.append([Buffer.from(lines.join(''))]);
     commits.sync();
     for (const file of [...kept, commits]) file.close();
     const sealed = this.#rename(directory, merged, [...kept, commits]);
