@@ -75,9 +75,16 @@ export function prepareStore(options: StartOptions): Prepared {
   for (const { name, sealed } of recovered) if (sealed !== null) retention.add({ name, ...sealed });
   catalog?.sync(sealedNames(segments), (name) => new Segment(join(segments, name)));
   const beginning = beginningOf(store, file, bootId);
-  const goesOn = file.recording?.id === beginning.recording;
-  const began = (goesOn ? file.recording?.began : null) ?? Date.now();
-  const recording = { id: beginning.recording, boot_id: bootId, began, ended: null };
+  const recording: LastRecording =
+    file.recording?.id === beginning.recording
+      ? { ...file.recording, ended: null }
+      : {
+          id: beginning.recording,
+          boot_id: bootId,
+          began: Date.now(),
+          ended: null,
+          lost_since: beginning.diedAt,
+        };
   writeStoreFile(files, store, file.id, recording);
   return { catalog, retention, recovered, beginning, id: file.id, recording };
 }
