@@ -119,7 +119,9 @@ test('a death that no segment tells of yet is not forgotten when another follows
   expect(lossesOfDeath(again, true, [], 9n)).toMatchObject([
     { cause: 'crash', count: null, first_ts: 3_000_000n, last_ts: 7_000_000n },
   ]);
-  expect(lossesOfDeath(again, false, [], 9n)).toMatchObject([{ first_ts: 3_000_000n, last_ts: 9n }]);
+  expect(lossesOfDeath(again, false, [], 9n)).toMatchObject([
+    { first_ts: 3_000_000n, last_ts: 9n },
+  ]);
   const booted = beginningOf(store, say(died), 'another boot');
   expect(booted).toMatchObject({ diedAt: 3, untold: null });
   // The first commit told it.

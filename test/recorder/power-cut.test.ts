@@ -1,6 +1,9 @@
 // The recorder dies all over its life, killed or with the power, and starts again: what was acknowledged is
-// there, each row once, and what is not there is told.
+// there, each row once, and what is not there is told. Then each sync and each step whose order counts is
+// broken in turn: every one of them must be missed.
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { env } from 'node:process';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import {
@@ -8,80 +11,76 @@ import {
   type MakeWorld,
   mutateLives,
   operationsOfLife,
-  replayLives,
-  sitesOfLives,
+  type Reach,
+  surveyLives,
 } from '../support/lives.ts';
-import { fakeTime, RecorderWorld, type Step } from '../support/recorder-world.ts';
+import type { Mutation } from '../support/mutate.ts';
+import { SCRIPT } from '../support/recorder-script.ts';
+import { fakeTime, RecorderWorld } from '../support/recorder-world.ts';
+import { ROOT } from '../support/recording.ts';
+import type { Operation } from '../support/sim-disk.ts';
 
 const SEED = 20260101;
 const POINTS = env.TAPIO_LONG === undefined ? 600 : 6000;
+const MUTANTS = { points: 300, seed: SEED };
+const TIMEOUT_MS = POINTS * 2000;
 
-/** Segments sealed in place and merged, losses, a clock step, and a retention that has much to do. */
-const SCRIPT: readonly Step[] = [
-  (w) => {
-    w.emit('process', 'fork', 1, { row: { pid: 5_000_000, comm: 'sh', child_pid: 5_000_001 } });
-    w.emit('file', 'open', 3);
-  },
-  (w) => w.tick(),
-  (w) => {
-    w.emit('file', 'unlink', 6);
-    w.emit('file', 'open', 2, { fate: 'overwritten' });
-    w.emit('file', 'open', 1, { fate: 'malformed' });
-  },
-  (w) => w.tick(),
-  // Two batches of a type: merged.
-  (w) => w.recorder.rotate(),
-  (w) => w.emit('memory', 'oom', 2),
-  (w) => w.tick(),
-  // One batch: sealed in place.
-  (w) => w.recorder.rotate(),
-  (w) => {
-    w.emit('file', 'open', 3, { fate: 'overwritten' });
-    w.host.refuse('file', 'open', 'table_full');
-    w.host.filter('file', 'open');
-  },
-  (w) => w.tick(),
-  // Losses alone.
-  (w) => w.recorder.rotate(),
-  (w) => {
-    w.emit('file', 'open', 1, { held: true });
-    w.emit('file', 'open', 5);
-    w.emit('process', 'signal', 1, { fate: 'own' });
-  },
-  (w) => w.tick(),
-  (w) => w.host.settle(),
-  (w) => w.tick(),
-  (w) => w.stepClock(5_000_000_000n),
-  (w) => w.tick(),
-  (w) => w.emit('memory', 'oom', 1),
-  (w) => w.tick(),
-  (w) => w.emit('file', 'rename', 2),
-];
-
+// With the smaller store, retention takes all that it may.
 const make: MakeWorld = (directory, seed) =>
-  new RecorderWorld(directory, seed, { script: SCRIPT, bytesMax: 60_000 });
+  new RecorderWorld(directory, seed, { script: SCRIPT, bytesMax: seed % 2 === 0 ? 60_000 : 1 });
 
 beforeEach(fakeTime);
 afterEach(() => {
   vi.useRealTimers();
 });
 
-test('dev', { timeout: 600_000 }, async () => {
-  const { length } = await operationsOfLife(make);
-  const runs = livesRuns(length, Number(env.RUNS ?? 100), SEED);
-  const said = new Map<string, string[]>();
-  const t = process.hrtime.bigint();
-  for (const run of runs) {
-    try {
-      await replayLives(make, run);
-    } catch (e) {
-      const m = (e as Error).message;
-      const k = m.split('\n')[0]?.replace(/\d{8}T\d+\.\d+Z-/g, 'S').replace(/\d{4,}/g, 'N').replace(/tapio-disk-\w+/, '').replace(/[0-9a-f]{8}-\S+/, 'R').slice(0, 70) ?? '';
-      const kk = k.replace(/row \d+/, 'row');
-      said.set(kk, [...(said.get(kk) ?? []), m]);
-    }
-  }
-  console.log('ms per run', Number((process.hrtime.bigint() - t) / 1000n) / 1000 / runs.length);
-  for (const [k, v] of [...said].slice(0, 8)) console.log(v.length, k, '\n', v.sort((a, b) => a.length - b.length)[0]?.slice(0, 1500));
-  expect(mutateLives).not.toBe(sitesOfLives);
+const isSync = ({ operation }: Operation): boolean => /^sync/.test(operation);
+/** What could be done too late: what is made must be there, and an append has its sync. */
+const isOrdered = ({ operation }: Operation): boolean =>
+  !['create', 'open', 'mkdir', 'append'].includes(operation);
+
+/** The line of code at a call site. */
+function codeAt(site: string): string {
+  const [path = '', line] = site.split(':');
+  const text = readFileSync(join(ROOT, path), 'utf8').split('\n')[Number(line) - 1] ?? '';
+  return `${path}: ${text.trim()}`;
+}
+
+let survey: Promise<ReadonlyMap<string, readonly Reach[]>> | null = null;
+/** All runs, once. */
+function surveyed(): NonNullable<typeof survey> {
+  survey ??= operationsOfLife(make).then(({ length }) =>
+    surveyLives(make, livesRuns(length, POINTS, SEED), isOrdered),
+  );
+  return survey;
+}
+
+test('acknowledged rows are there once, the rest is told, nothing is left half done', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  await surveyed();
 });
+
+/** Breaks the chosen sites; gives those that no run noticed. */
+async function unnoticed(
+  kind: Mutation['kind'],
+  chosen: (site: string) => boolean,
+): Promise<string[]> {
+  const sites = [...(await surveyed())].filter(([site]) => chosen(site));
+  const outcomes = await mutateLives(kind, make, new Map(sites), MUTANTS);
+  // In the report of a run: what there is, and what notices its loss.
+  for (const { site, caught } of outcomes) {
+    const said = caught?.said.split('\n')[0]?.slice(0, 160) ?? 'NOT NOTICED';
+    console.info(`${kind} ${site} ${codeAt(site)} ${said}`);
+  }
+  return outcomes.filter(({ caught }) => caught === null).map(({ site }) => codeAt(site));
+}
+
+test('a sync that is left out is noticed, whichever it is', { timeout: TIMEOUT_MS }, async () => {
+  expect(await unnoticed('skip', (site) => /sync/i.test(codeAt(site)))).toEqual([]);
+});
+
+test('what is done too late is noticed', { timeout: TIMEOUT_MS }, async () => {
+  expect(await unnoticed('delay', () => true)).toEqual([]);
+});
+void isSync;
