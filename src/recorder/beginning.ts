@@ -11,6 +11,8 @@ import { lossRow } from '../segment/small-tables.ts';
 import { inSegmentOrder, segmentsOf } from '../segment/store.ts';
 import type { LastRecording, StoreFile } from '../segment/store-file.ts';
 
+const NS_PER_MS = 1_000_000n;
+
 /** What a recording goes on from. */
 export interface Beginning {
   /** Id of the recording. */
@@ -19,10 +21,19 @@ export interface Beginning {
   readonly point: CommitPoint | null;
   /** Until when the recording that died is known to have gone on, ms; null where none died. */
   readonly diedAt: number | null;
+  /** Where a death before that one is told by no segment yet: the time that it cost, ms. */
+  readonly untold: { readonly from: number; readonly to: number } | null;
 }
 
-/** The last point of a recording, null where it has none yet; undefined where that cannot be told. */
-function lastPoint(segments: string, recording: string): CommitPoint | null | undefined {
+/** Where a recording stands in its store. */
+interface Standing {
+  readonly point: CommitPoint;
+  /** Every row up to this time is stored, but for late ones; ms. */
+  readonly until: number;
+}
+
+/** Where a recording stands, null where it has stored nothing yet; undefined where that cannot be told. */
+function standingOf(segments: string, recording: string): Standing | null | undefined {
   const newest = inSegmentOrder(readdirSync(segments)).at(-1);
   if (newest === undefined) return null;
   const commits = readCommits(join(segments, newest));
@@ -30,7 +41,12 @@ function lastPoint(segments: string, recording: string): CommitPoint | null | un
   // The newest is of the recording before: this one has stored nothing.
   if (commits.header.recording !== recording) return null;
   const last = commits.lines.at(-1);
-  return last === undefined ? commits.begin : pointOf(last);
+  const point = last === undefined ? commits.begin : pointOf(last);
+  if (point === null) return null;
+  // What happened while the commit was being made is in none of its rows.
+  const ts = BigInt(point.newest) + BigInt(commits.header.ts_offset);
+  const known = point.newest !== '0';
+  return { point, until: known ? Math.min(point.at, Number(ts / NS_PER_MS)) : point.at };
 }
 
 /**
@@ -40,14 +56,17 @@ function lastPoint(segments: string, recording: string): CommitPoint | null | un
 export function beginningOf(store: string, file: StoreFile, bootId: string): Beginning {
   const last: LastRecording | null = file.recording;
   if (last === null || last.ended !== null) {
-    return { recording: randomUUID(), point: null, diedAt: null };
+    return { recording: randomUUID(), point: null, diedAt: null, untold: null };
   }
-  const point = lastPoint(segmentsOf(store), last.id);
-  const diedAt = point?.at ?? last.began;
-  if (last.boot_id !== bootId || point === undefined) {
-    return { recording: randomUUID(), point: null, diedAt };
+  const standing = standingOf(segmentsOf(store), last.id);
+  const diedAt = standing?.until ?? last.began;
+  // The first commit of a recording tells of the death before it.
+  const from = standing === null ? (last.lost_since ?? null) : null;
+  if (last.boot_id !== bootId || standing === undefined) {
+    return { recording: randomUUID(), point: null, diedAt: from ?? diedAt, untold: null };
   }
-  return { recording: last.id, point, diedAt };
+  const untold = from === null ? null : { from, to: last.began };
+  return { recording: last.id, point: standing?.point ?? null, diedAt, untold };
 }
 
 /** True for names of segments that have their final name. */
@@ -55,18 +74,19 @@ export function isSealedName(name: string): boolean {
   return !name.startsWith('.');
 }
 
-const NS_PER_MS = 1_000_000n;
-
 /**
  * Loss rows for what a recording that died has lost: everything since its last point where the rings
  * could not be gone on with, and what had been stored and was not whole any more.
  */
 export function lossesOfDeath(
-  { diedAt }: Beginning,
+  { diedAt, untold }: Beginning,
   survived: boolean,
   recovered: readonly Recovered[],
   nowNs: bigint,
 ): SmallRow[] {
+  const crash = (from: number, to: bigint): SmallRow =>
+    lossRow('recorder', 'crash', null, BigInt(from) * NS_PER_MS, to);
+  if (survived && untold !== null) return [crash(untold.from, BigInt(untold.to) * NS_PER_MS)];
   if (survived || diedAt === null) return [];
   const cut = recovered.flatMap(({ cutRows, cutFrom, cutTo }) =>
     [...cutRows].map(([id, rows]) => ({
@@ -81,8 +101,7 @@ export function lossesOfDeath(
       op: OP_NAMES.get(id)?.op ?? null,
     })),
   );
-  const crash = lossRow('recorder', 'crash', null, BigInt(diedAt) * NS_PER_MS, nowNs);
-  return [...cut, crash];
+  return [...cut, crash(untold?.from ?? diedAt, nowNs)];
 }
 
 /** What was cut off, in a sentence; null where nothing was. */

@@ -10,10 +10,10 @@ import { TapioError } from '../errors.ts';
 import type { BatchItem, CutItem } from '../event/batch.ts';
 import { type Clocks, clockChange, tsOffset } from '../event/clock.ts';
 import type { SmallRow } from '../segment/columns.ts';
-import type { CommitPoint, SegmentHeader } from '../segment/commits.ts';
+import { type CommitPoint, readCommits, type SegmentHeader } from '../segment/commits.ts';
 import type { StoreFiles } from '../segment/files.ts';
 import { Segment } from '../segment/reader.ts';
-import { type Recovered, recoverSegments } from '../segment/recover.ts';
+import { type GivenUp, heldOf, type Recovered, recoverSegments } from '../segment/recover.ts';
 import { lossRow } from '../segment/small-tables.ts';
 import { SegmentWriter } from '../segment/writer.ts';
 import type { Native, NativeSource, SourceConfig, SourceOptions } from '../source/binding.ts';
@@ -136,6 +136,8 @@ export class Recorder {
   #rotateAsked = false;
   #stoppingMs: number | null = null;
   #outage: Outage | null = null;
+  /** The segment that was being written as it began. */
+  #givenUp: GivenUp | null = null;
   /** Why records are overwritten that are found missing now. */
   #lossCause = 'overwritten';
   #onFinished: ((error: Error | null) => void) | null = null;
@@ -426,6 +428,10 @@ export class Recorder {
   #beginOutage(error: unknown): void {
     const { store, native, onNote } = this.#options;
     const cause = outageOf(error, store);
+    if (this.#writer !== null) {
+      const { name, commits } = this.#writer;
+      this.#givenUp = { name, commits };
+    }
     this.#writer?.abandon();
     this.#writer = null;
     this.#rotateAsked = false;
@@ -453,7 +459,7 @@ export class Recorder {
       this.#retired += retention?.step(catalog, 0, Date.now(), full) ?? 0;
       if (this.#outage?.cause === 'no_space' && !hasRoom(store)) return false;
       probeStore(files, segments);
-      this.#adopt(recoverSegments(files, segments));
+      this.#adopt(recoverSegments(files, segments, this.#givenUp));
       return true;
     } catch (error) {
       outageOf(error, store);
@@ -461,14 +467,20 @@ export class Recorder {
     }
   }
 
-  /** Segments that were sealed by a recovery are held like any other. */
+  /** Segments that were sealed meanwhile are held like any other. */
   #adopt(recovered: readonly Recovered[]): void {
     const { retention, catalog, segments } = this.#options;
-    for (const { name, sealed } of recovered) {
-      if (sealed === null) continue;
+    const sealed = new Map(recovered.map((one) => [one.name, one.sealed]));
+    // Its seal may have failed after it had its name.
+    const { name: own = '' } = this.#givenUp ?? {};
+    const commits = own === '' ? null : readCommits(join(segments, own));
+    if (commits !== null) sealed.set(own, heldOf(commits));
+    this.#givenUp = null;
+    for (const [name, held] of sealed) {
+      if (held === null) continue;
       this.#segments++;
-      this.#sealedBytes += sealed.bytes;
-      retention?.add({ name, ...sealed });
+      this.#sealedBytes += held.bytes;
+      retention?.add({ name, ...held });
       catalog?.enterFrom(() => new Segment(join(segments, name)));
     }
   }
@@ -530,13 +542,18 @@ export class Recorder {
     try {
       let gone = 0;
       do {
-        gone = retention?.step(catalog, this.#writer?.bytes ?? 0, Date.now()) ?? 0;
+        gone = retention?.step(catalog, this.#committedBytes(), Date.now()) ?? 0;
         this.#retired += gone;
       } while (gone > 0 && performance.now() - began < RETIRE_MS_MAX);
     } catch (error) {
       // A store that cannot be changed is noticed by the next write as well.
       outageOf(error, store);
     }
+  }
+
+  /** Of the open segment; 0 until it has a commit. */
+  #committedBytes(): number {
+    return this.#writer === null || this.#writer.commits === 0 ? 0 : this.#writer.bytes;
   }
 
   #isDue(): boolean {

@@ -91,13 +91,15 @@ export class Retention {
   }
 
   /**
-   * Removes what has to go, a few at a time; `open` as above. `needed`: at least one must go, because a
-   * write has failed for want of room. Gives how many went. Throws what the file system throws.
+   * Removes what has to go, a few at a time; `open` as above, of what is committed. `needed`: at least one
+   * must go, because a write has failed for want of room. Gives how many went. Throws what the file system throws.
    */
   step(catalog: CatalogCache | null, open: number, nowMs: number, needed = false): number {
     const { blocks, bavail, bsize } = statfsSync(this.#segments);
     const disk = { total: blocks * bsize, free: bavail * bsize };
-    const held = this.#held.slice(this.#first, this.#first + RETIRED_AT_ONCE);
+    // Where nothing is committed after it, the newest says where the recording stands: it stays.
+    const end = this.#held.length - (open > 0 ? 0 : 1);
+    const held = this.#held.slice(this.#first, Math.min(end, this.#first + RETIRED_AT_ONCE));
     const due = countToRetire(held, this.#bytes, open, disk, nowMs, this.#limits);
     const going = held.slice(0, needed ? Math.max(1, due) : due);
     if (going.length === 0) return 0;

@@ -7,20 +7,15 @@ import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { CatalogCache } from '../catalog/cache.ts';
 import { systemCode } from '../errors.ts';
-import { readCommits } from '../segment/commits.ts';
 import { diskFiles } from '../segment/files.ts';
-import { Segment } from '../segment/reader.ts';
-import { heldOf, type Recovered, recoverSegments } from '../segment/recover.ts';
-import { inSegmentOrder, segmentsOf } from '../segment/store.ts';
-import { type LastRecording, readStoreFile, writeStoreFile } from '../segment/store-file.ts';
+import { segmentsOf } from '../segment/store.ts';
+import { writeStoreFile } from '../segment/store-file.ts';
 import { native } from '../source/binding.ts';
 import { VERSION } from '../version.ts';
-import { type Beginning, beginningOf, isSealedName, recoveryText } from './beginning.ts';
 import { nextNumber } from './names.ts';
-import { outageOf, outageText } from './outage.ts';
+import { prepareStore } from './prepare.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './protocol.ts';
 import { Recorder } from './recorder.ts';
-import { type HeldSegment, Retention } from './retention.ts';
 
 function bootId(): string {
   try {
@@ -41,66 +36,17 @@ function failure(error: unknown): FromWorker {
   return { kind: 'failed', code: systemCode(error) ?? 'internal', message, stack: stack ?? '' };
 }
 
-const sealedNames = (segments: string): string[] =>
-  inSegmentOrder(readdirSync(segments)).filter(isSealedName);
-
-/** The sealed segments of a store with their sizes, oldest first. */
-function heldSegments(segments: string): HeldSegment[] {
-  return sealedNames(segments).map((name) => {
-    const commits = readCommits(join(segments, name));
-    const held = commits === null ? { bytes: 0, lastMs: Date.now() } : heldOf(commits);
-    return { name, ...held };
-  });
-}
-
-/** Puts the store in order. A disk that is full or fails is waited out later, like any other time. */
-function recover(store: string): Recovered[] {
-  const segments = segmentsOf(store);
-  try {
-    const recovered = recoverSegments(diskFiles, segments);
-    for (const one of recovered) {
-      const text = recoveryText(one);
-      if (text !== null) note(text);
-    }
-    return recovered;
-  } catch (error) {
-    note(outageText(outageOf(error, store)));
-    return [];
-  }
-}
-
-interface Prepared {
-  readonly catalog: CatalogCache;
-  readonly retention: Retention;
-  readonly recovered: readonly Recovered[];
-  readonly beginning: Beginning;
-  /** Id of the store. */
-  readonly id: string;
-  readonly recording: LastRecording;
-}
-
-/** Makes room first, then order, then says that a recording goes on. */
-function prepare({ store, retention: limits }: WorkerOptions): Prepared {
-  const segments = segmentsOf(store);
-  const file = readStoreFile(store);
-  const catalog = new CatalogCache(store, note);
-  const retention = new Retention(diskFiles, segments, limits, heldSegments(segments));
-  while (retention.step(catalog, 0, Date.now()) > 0);
-  const recovered = recover(store);
-  for (const { name, sealed } of recovered) if (sealed !== null) retention.add({ name, ...sealed });
-  catalog.sync(sealedNames(segments), (name) => new Segment(join(segments, name)));
-  const beginning = beginningOf(store, file, bootId());
-  const goesOn = file.recording?.id === beginning.recording;
-  const began = (goesOn ? file.recording?.began : null) ?? Date.now();
-  const recording = { id: beginning.recording, boot_id: bootId(), began, ended: null };
-  writeStoreFile(diskFiles, store, file.id, recording);
-  return { catalog, retention, recovered, beginning, id: file.id, recording };
-}
-
 async function main(options: WorkerOptions): Promise<void> {
   const { store } = options;
   const segments = segmentsOf(store);
-  const { catalog, retention, recovered, beginning, id, recording } = prepare(options);
+  const { catalog, retention, recovered, beginning, id, recording } = prepareStore({
+    files: diskFiles,
+    store,
+    limits: options.retention,
+    openCatalog: () => new CatalogCache(store, note),
+    bootId: bootId(),
+    onNote: note,
+  });
   const pins = { directory: join(options.pins, id), recording: beginning.recording, store };
   const recorder = new Recorder({
     native: native(),
@@ -131,7 +77,7 @@ async function main(options: WorkerOptions): Promise<void> {
     clearInterval(beat);
     // A source that is left open keeps the thread, and with it the process, alive.
     recorder.close();
-    catalog.close();
+    catalog?.close();
   }
 }
 

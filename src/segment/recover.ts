@@ -24,6 +24,7 @@ import {
   pointOf,
   readCommits,
   rowsBetween,
+  type SegmentHeader,
   turningPoints,
 } from './commits.ts';
 import { type CommittedRange, committedFiles, committedRanges, damageOfFile } from './damage.ts';
@@ -38,10 +39,10 @@ import {
   PROCESS_LOG,
   SEAL_PREFIX,
 } from './file-names.ts';
-import type { StoreFiles } from './files.ts';
+import { OpenedFiles, type StoreFiles } from './files.ts';
 import { tableRows } from './small-tables.ts';
 import { inSegmentOrder } from './store.ts';
-import { type ProcessRow, SegmentWriter } from './writer.ts';
+import { type ProcessRow, type SegmentParts, SegmentWriter } from './writer.ts';
 
 /** What became of an open segment. */
 export interface Recovered {
@@ -57,11 +58,21 @@ export interface Recovered {
   readonly cutTo: number;
 }
 
+/** An open segment that its writer gave up: only so many of its commits were acknowledged. */
+export interface GivenUp {
+  readonly name: string;
+  readonly commits: number;
+}
+
 /**
  * Finishes or undoes what the last recorder of a store left half done. Nobody may be recording into it.
  * Throws what the file system throws; then it can be called again.
  */
-export function recoverSegments(files: StoreFiles, segments: string): Recovered[] {
+export function recoverSegments(
+  files: StoreFiles,
+  segments: string,
+  givenUp: GivenUp | null = null,
+): Recovered[] {
   const names = inSegmentOrder(readdirSync(segments));
   for (const name of names) {
     if (name.startsWith(SEAL_PREFIX) || name.startsWith(GONE_PREFIX)) {
@@ -70,10 +81,26 @@ export function recoverSegments(files: StoreFiles, segments: string): Recovered[
   }
   return names
     .filter((name) => name.startsWith(OPEN_PREFIX))
-    .map((name) => recoverSegment(files, segments, name.slice(OPEN_PREFIX.length)));
+    .map((open) => {
+      const name = open.slice(OPEN_PREFIX.length);
+      const commits = name === givenUp?.name ? givenUp.commits : null;
+      return recoverSegment(files, segments, name, commits);
+    });
 }
 
-function recoverSegment(files: StoreFiles, segments: string, name: string): Recovered {
+// A line whose sync failed can be read back, and may not be on the disk: what it tells of comes again.
+function acknowledgedOf(commits: Commits | null, count: number | null): Commits | null {
+  if (commits === null || count === null) return commits;
+  const lines = commits.lines.slice(0, count);
+  return { ...commits, lines, sealed: lines.at(-1)?.sealed === true };
+}
+
+function recoverSegment(
+  files: StoreFiles,
+  segments: string,
+  name: string,
+  acknowledged: number | null,
+): Recovered {
   const directory = join(segments, `${OPEN_PREFIX}${name}`);
   const nothing: Recovered = {
     name,
@@ -83,12 +110,13 @@ function recoverSegment(files: StoreFiles, segments: string, name: string): Reco
     cutFrom: 0,
     cutTo: 0,
   };
-  // The merged one has the name already: this one was to be removed.
+  // The merged one has the name already, if not yet for sure: this one was to be removed.
   if (existsSync(join(segments, name))) {
+    files.syncDirectory(segments);
     files.remove(directory);
     return nothing;
   }
-  const commits = readCommits(directory);
+  const commits = acknowledgedOf(readCommits(directory), acknowledged);
   const format = commits?.header?.format ?? 0;
   if (format > FORMAT_VERSION) {
     throw new TapioError(
@@ -97,7 +125,7 @@ function recoverSegment(files: StoreFiles, segments: string, name: string): Reco
     );
   }
   if (commits?.sealed === true) {
-    finishSeal(files, segments, name);
+    finishSeal(files, segments, name, commits);
     return { ...nothing, sealed: heldOf(commits) };
   }
   const kept = commits === null ? -1 : lastWholeLine(directory, commits);
@@ -117,9 +145,15 @@ function recoverSegment(files: StoreFiles, segments: string, name: string): Reco
   }
 }
 
-// Everything is in its files; only the name was missing.
-function finishSeal(files: StoreFiles, segments: string, name: string): void {
+// Everything is in its files; only the name was missing, and perhaps the sync of the line that says so.
+function finishSeal(files: StoreFiles, segments: string, name: string, { bytes }: Commits): void {
   const directory = join(segments, `${OPEN_PREFIX}${name}`);
+  const line = files.reopen(join(directory, COMMITS_FILE), bytes);
+  try {
+    line.sync();
+  } finally {
+    line.close();
+  }
   for (const gone of [DICTIONARY_LOG, PROCESS_LOG]) files.remove(join(directory, gone));
   files.syncDirectory(directory);
   files.rename(directory, join(segments, name));
@@ -181,13 +215,31 @@ function cut(
   const directory = join(segments, `${OPEN_PREFIX}${name}`);
   const commits: Commits = { ...all, lines: all.lines.slice(0, kept + 1) };
   const line = commits.lines[kept] as CommitLine;
-  const header = commits.header;
+  const { header, begin } = commits;
   if (header === null) throw new Error('a segment without a header has no lines');
   for (const file of readdirSync(directory)) {
     if (file !== COMMITS_FILE && line.files[file] === undefined) {
       files.remove(join(directory, file));
     }
   }
+  const opened = new OpenedFiles(files);
+  try {
+    const parts = partsAt(opened, directory, commits, header);
+    return new SegmentWriter(files, opened, segments, name, header, begin, parts);
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
+}
+
+/** The parts of a segment at the last of `commits`; what lies behind it is cut off. */
+function partsAt(
+  files: OpenedFiles,
+  directory: string,
+  commits: Commits,
+  header: SegmentHeader,
+): SegmentParts {
+  const line = commits.lines.at(-1) as CommitLine;
   const committed = (file: string): Committed & { ranges: CommittedRange[] } => ({
     length: lengthIn(line.files[file]),
     ranges: committedRanges(commits, file),
@@ -222,15 +274,16 @@ function cut(
   };
   const losses = small(LOSSES, LOSSES_FILE);
   const processes = small(PROCESSES, PROCESS_LOG);
+  const end = commits.ends[commits.lines.length - 1] ?? 0;
   const dictionaryLength = committed(DICTIONARY_LOG).length;
-  const commitsFile = files.reopen(join(directory, COMMITS_FILE), commits.ends[kept] ?? 0);
+  const commitsFile = files.reopen(join(directory, COMMITS_FILE), end);
   // What is appended must not come to stand before what is cut off.
   commitsFile.sync();
-  return new SegmentWriter(files, segments, name, header, commits.begin, {
+  return {
     events,
     commits: commitsFile,
     id: commits.id ?? '',
-    lines: kept + 2,
+    lines: commits.lines.length + 1,
     dictionaryLog: files.reopen(join(directory, DICTIONARY_LOG), dictionaryLength),
     processLog: processes.writer,
     losses: losses.writer,
@@ -240,7 +293,7 @@ function cut(
     lasting: commits.lines
       .filter(isLasting)
       .map((one) => ({ ...pointOf(one), ...(one.clocks ? { clocks: one.clocks } : {}) })),
-  });
+  };
 }
 
 function reopen(

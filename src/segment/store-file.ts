@@ -18,6 +18,8 @@ export interface LastRecording {
   /** Wall clock, ms since 1970; `ended` is null while it goes on, and after it died. */
   readonly began: number;
   readonly ended: number | null;
+  /** Where it follows one that died: since when rows are missing, which its first commit tells. */
+  readonly lost_since?: number | null;
 }
 
 export interface StoreFile {

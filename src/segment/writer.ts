@@ -39,7 +39,7 @@ import {
   PROCESS_LOG,
   SEAL_PREFIX,
 } from './file-names.ts';
-import type { AppendFile, StoreFiles } from './files.ts';
+import { type AppendFile, OpenedFiles, type StoreFiles } from './files.ts';
 import { mergeSmallBatches } from './merge.ts';
 import { zonesOf } from './zones.ts';
 
@@ -83,6 +83,7 @@ export interface SegmentParts {
 export class SegmentWriter {
   readonly name: string;
   readonly #files: StoreFiles;
+  readonly #opened: OpenedFiles;
   readonly #segments: string;
   readonly #header: SegmentHeader;
   readonly #begin: CommitPoint | null;
@@ -106,6 +107,7 @@ export class SegmentWriter {
   /** Goes on with a segment whose parts are there; its directory is `segments/.open-NAME`. */
   constructor(
     files: StoreFiles,
+    opened: OpenedFiles,
     segments: string,
     name: string,
     header: SegmentHeader,
@@ -114,6 +116,7 @@ export class SegmentWriter {
   ) {
     this.name = name;
     this.#files = files;
+    this.#opened = opened;
     this.#segments = segments;
     this.#header = header;
     this.#begin = begin;
@@ -146,29 +149,25 @@ export class SegmentWriter {
   ): SegmentWriter {
     const directory = openDirectory(segments, name);
     files.makeDirectory(directory);
-    const commits = files.create(join(directory, COMMITS_FILE));
-    const first = commitText(0, { segment: header, begin });
-    commits.append([Buffer.from(first)]);
-    const parts: SegmentParts = {
-      events: new EventFiles(files, directory, header),
-      commits,
-      id: checksumOf(first),
-      lines: 1,
-      dictionaryLog: files.create(join(directory, DICTIONARY_LOG)),
-      processLog: null,
-      losses: null,
-      lossRows: [],
-      processes: [],
-      lastPoint: null,
-      lasting: [],
-    };
-    // The names of its files, and its own, are made durable by its first commit.
-    return new SegmentWriter(files, segments, name, header, begin, parts);
+    const opened = new OpenedFiles(files);
+    try {
+      const parts = newParts(opened, directory, header, begin);
+      // The names of its files, and its own, are made durable by its first commit.
+      return new SegmentWriter(files, opened, segments, name, header, begin, parts);
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
   }
 
   /** Bytes written so far. */
   get bytes(): number {
     return this.#appendFiles().reduce((sum, file) => sum + file.length, this.#commits.length);
+  }
+
+  /** Commits that are durable. */
+  get commits(): number {
+    return this.#lines - 1;
   }
 
   get rows(): number {
@@ -254,8 +253,8 @@ export class SegmentWriter {
    * came, but with `always`.
    */
   commit(point: CommitPoint, always = false): boolean {
-    this.#lastPoint = point;
     if (!this.#changed && !always) return false;
+    this.#lastPoint = point;
     if (this.#newProcesses.length > 0) {
       this.#processLog ??= this.#small(PROCESSES, PROCESS_LOG);
       this.#processLog.writeBatch(
@@ -283,13 +282,7 @@ export class SegmentWriter {
 
   /** Lets go of the files as they are: what was not committed is for the recovery to cut off. */
   abandon(): void {
-    for (const file of [...this.#appendFiles(), this.#commits]) {
-      try {
-        file.close();
-      } catch {
-        // A descriptor whose last write failed may say so again; it is gone all the same.
-      }
-    }
+    this.#opened.close();
   }
 
   #sealInPlace(point: CommitPoint): SealedSegment {
@@ -299,8 +292,7 @@ export class SegmentWriter {
     const kept = this.#events.appendFiles();
     if (this.#losses !== null) kept.push(this.#losses.file);
     this.#commitLine(point, [...kept, ...extra], true);
-    for (const file of extra) file.close();
-    this.#close();
+    this.#opened.close();
     for (const gone of [DICTIONARY_LOG, PROCESS_LOG]) {
       this.#files.remove(join(this.#directory, gone));
     }
@@ -313,12 +305,11 @@ export class SegmentWriter {
     const directory = this.#sealDirectory();
     this.#files.remove(directory);
     this.#files.makeDirectory(directory);
-    const merged = new EventFiles(this.#files, directory, this.#header);
+    const merged = new EventFiles(this.#opened, directory, this.#header);
     try {
       mergeSmallBatches(this.#directory, this.#events, merged);
       return merged;
     } catch (error) {
-      for (const file of merged.appendFiles()) file.close();
       this.#files.remove(directory);
       if (error instanceof TapioError && error.code === 'segment_damaged') return null;
       throw error;
@@ -341,7 +332,7 @@ export class SegmentWriter {
     merged.finish();
     const kept = [...before, ...this.#writeTail(directory, merged.index)];
     for (const file of kept) file.sync();
-    const commits = this.#files.create(join(directory, COMMITS_FILE));
+    const commits = this.#opened.create(join(directory, COMMITS_FILE));
     commits.append([
       Buffer.from(first),
       Buffer.from(lasting.join('')),
@@ -349,9 +340,8 @@ export class SegmentWriter {
       Buffer.from(this.#lineText(lasting.length + 2, point, merged, kept, { sealed: true })),
     ]);
     commits.sync();
-    for (const file of [...kept, commits]) file.close();
+    this.#opened.close();
     const sealed = this.#rename(directory, merged, [...kept, commits]);
-    this.#close();
     this.#files.remove(this.#directory);
     return sealed;
   }
@@ -362,7 +352,7 @@ export class SegmentWriter {
 
   #copyLosses(directory: string): AppendFile[] {
     if (this.#lossRows.length === 0) return [];
-    const file = this.#files.create(join(directory, LOSSES_FILE));
+    const file = this.#opened.create(join(directory, LOSSES_FILE));
     const writer = new ArrowFileWriter(file, arrowSchema(LOSSES, metadataOf(this.#header)));
     writer.writeBatch(this.#lossRows.length, smallColumns(LOSSES, this.#lossRows));
     writer.finish();
@@ -373,7 +363,7 @@ export class SegmentWriter {
   #writeTail(directory: string, index: readonly IndexRow[]): AppendFile[] {
     const out: AppendFile[] = [];
     const write = (table: TableSpec, rows: readonly SmallRow[]): void => {
-      const file = this.#files.create(join(directory, `${table.name}.arrow`));
+      const file = this.#opened.create(join(directory, `${table.name}.arrow`));
       const writer = new ArrowFileWriter(file, arrowSchema(table, metadataOf(this.#header)));
       if (rows.length > 0) writer.writeBatch(rows.length, smallColumns(table, rows));
       writer.finish();
@@ -401,7 +391,7 @@ export class SegmentWriter {
   }
 
   #small(table: TableSpec, name: string): ArrowFileWriter {
-    const file = this.#files.create(join(this.#directory, name));
+    const file = this.#opened.create(join(this.#directory, name));
     return new ArrowFileWriter(file, arrowSchema(table, metadataOf(this.#header)));
   }
 
@@ -458,11 +448,31 @@ export class SegmentWriter {
     this.#commits.sync();
     this.#lines++;
   }
+}
 
-  #close(): void {
-    for (const file of this.#appendFiles()) file.close();
-    this.#commits.close();
-  }
+/** The parts of a segment whose directory was just made. */
+function newParts(
+  opened: OpenedFiles,
+  directory: string,
+  header: SegmentHeader,
+  begin: CommitPoint | null,
+): SegmentParts {
+  const commits = opened.create(join(directory, COMMITS_FILE));
+  const first = commitText(0, { segment: header, begin });
+  commits.append([Buffer.from(first)]);
+  return {
+    events: new EventFiles(opened, directory, header),
+    commits,
+    id: checksumOf(first),
+    lines: 1,
+    dictionaryLog: opened.create(join(directory, DICTIONARY_LOG)),
+    processLog: null,
+    losses: null,
+    lossRows: [],
+    processes: [],
+    lastPoint: null,
+    lasting: [],
+  };
 }
 
 function openDirectory(segments: string, name: string): string {

@@ -66,7 +66,7 @@ beforeEach(() => {
     segments: segmentsOf(store),
     firstNumber: 0,
     host: { recorder: 'test', host: 'h', boot_id: 'b', kernel: 'k' },
-    beginning: { recording: 'a recording', point: null, diedAt: null },
+    beginning: { recording: 'a recording', point: null, diedAt: null, untold: null },
     recovered: [],
     rotation: ROTATION,
     retention: null,

@@ -28,12 +28,12 @@ function say(recording: LastRecording): ReturnType<typeof readStoreFile> {
   return readStoreFile(store);
 }
 
-function seal(name: string, recording = HEADER.recording): void {
+function seal(name: string, recording = HEADER.recording, newest = '0'): void {
   const header = { ...HEADER, recording };
   const writer = SegmentWriter.create(diskFiles, segmentsOf(store), name, header, null);
   const batch = new BatchMaker(1).make('file', 5);
   append(writer, batch);
-  writer.commit({ ...pointAt(batch.item.lastSeq), at: 42, rings: 'abc' });
+  writer.commit({ ...pointAt(batch.item.lastSeq), at: 42, rings: 'abc', newest });
   writer.seal();
 }
 
@@ -62,6 +62,7 @@ test('one that died before it had stored anything goes on from nothing', () => {
     recording: HEADER.recording,
     point: null,
     diedAt: 7,
+    untold: null,
   });
   // The newest segment is of another recording.
   seal('x-0000001', 'earlier');
@@ -100,13 +101,37 @@ const CUT: Recovered = {
 };
 
 test('what a death cost is a row, unless the rings have it', () => {
-  const died = { recording: 'r', point: null, diedAt: 5 };
+  const died = { recording: 'r', point: null, diedAt: 5, untold: null };
   expect(lossesOfDeath(died, true, [CUT], 9n)).toEqual([]);
   expect(lossesOfDeath({ ...died, diedAt: null }, false, [CUT], 9n)).toEqual([]);
   expect(lossesOfDeath(died, false, [CUT], 9n)).toMatchObject([
     { stage: 'store', cause: 'cut', type: 'file', op: 'open', count: 3n, first_ts: 1_000_000n },
     { stage: 'recorder', cause: 'crash', count: null, first_ts: 5_000_000n, last_ts: 9n },
   ]);
+});
+
+test('a death that no segment tells of yet is not forgotten when another follows', () => {
+  const died = { ...DIED, lost_since: 3 };
+  const untold = { from: 3, to: 7 };
+  const again = beginningOf(store, say(died), 'boot');
+  expect(again).toMatchObject({ recording: DIED.id, diedAt: 7, untold });
+  // The rings have what came since.
+  expect(lossesOfDeath(again, true, [], 9n)).toMatchObject([
+    { cause: 'crash', count: null, first_ts: 3_000_000n, last_ts: 7_000_000n },
+  ]);
+  expect(lossesOfDeath(again, false, [], 9n)).toMatchObject([
+    { first_ts: 3_000_000n, last_ts: 9n },
+  ]);
+  const booted = beginningOf(store, say(died), 'another boot');
+  expect(booted).toMatchObject({ diedAt: 3, untold: null });
+  // The first commit told it.
+  seal('x-0000001');
+  expect(beginningOf(store, say(died), 'boot')).toMatchObject({ diedAt: 42, untold: null });
+});
+
+test('what came while the last commit was made is missing, too', () => {
+  seal('x-0000001', HEADER.recording, '30000000');
+  expect(beginningOf(store, say(DIED), 'boot')).toMatchObject({ diedAt: 30, point: { at: 42 } });
 });
 
 test('what a recovery cut off is said', () => {

@@ -90,7 +90,7 @@ async function end(): Promise<void> {
 }
 
 beforeEach(() => {
-  beginning = { recording: 'r', point: null, diedAt: null };
+  beginning = { recording: 'r', point: null, diedAt: null, untold: null };
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
   directory = temporaryDirectory();
   store = join(directory.path, 'store');
@@ -414,7 +414,7 @@ test('what is no trouble of the disk ends the recording with its cause', async (
 test('a recording that died goes on: its seq, its counters, its losses', async () => {
   recorder.close();
   const point = { ...pointAt(7n), rings: 'fake-rings', lost: [{ [OPEN]: 4 }, {}], at: 5000 };
-  beginning = { recording: 'r', point, diedAt: 5000 };
+  beginning = { recording: 'r', point, diedAt: 5000, untold: null };
   begin(LIMITS, diskFiles, 'continued');
   expect(native.options).toMatchObject({
     nextSeq: 8n,
@@ -431,7 +431,7 @@ test('a recording that died goes on: its seq, its counters, its losses', async (
 
 test('one whose rings are gone says from when on nothing is known', async () => {
   recorder.close();
-  beginning = { recording: 'r', point: pointAt(7n), diedAt: 5000 };
+  beginning = { recording: 'r', point: pointAt(7n), diedAt: 5000, untold: null };
   begin();
   opens(1);
   source.cutNow();

@@ -65,6 +65,22 @@ test('never one more than must go, whatever the limits', () => {
   );
 });
 
+test('the newest stays where nothing is committed after it: it says where the recording stands', () => {
+  const directory = temporaryDirectory();
+  try {
+    const all = held(10, 10);
+    for (const { name } of all) mkdirSync(join(directory.path, name));
+    const limits = { ...LIMITS, bytesMax: 0 };
+    const retention = new Retention(diskFiles, directory.path, limits, all);
+    expect([retention.step(null, 0, NOW), retention.step(null, 0, NOW, true)]).toEqual([1, 0]);
+    expect(readdirSync(directory.path)).toEqual([all[1]?.name]);
+    expect(retention.step(null, 1, NOW)).toBe(1);
+    expect(readdirSync(directory.path)).toEqual([]);
+  } finally {
+    directory.remove();
+  }
+});
+
 test('a few at a time, oldest first, and nothing is left of them', () => {
   const directory = temporaryDirectory();
   try {

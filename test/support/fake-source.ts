@@ -34,6 +34,9 @@ const HEAP_BYTES = 16_384;
 /** Values of a row; a column that is missing is null (or zero, of the common ones). */
 export type FakeRow = Readonly<Record<string, number | bigint | string | readonly string[]>>;
 
+/** A row with its place in the stream. */
+export type FullRow = FakeRow & { readonly seq: bigint; readonly ts: bigint };
+
 function regionsOf(type: EventType): { regions: ColumnRegion[]; bytes: number } {
   let at = 0;
   const take = (bytes: number): number => {
@@ -92,12 +95,16 @@ export class FakeSource implements NativeSource {
   lossFirst = 0n;
   lossLast = 0n;
   tsOffset = 0n;
+  late = 0n;
+  /** Positions beyond those above whose records were handed over, per CPU. */
+  ahead: readonly (readonly bigint[])[] = Array.from({ length: CPUS }, () => []);
   unattached: Record<number, string> = {};
-  readonly #items: SourceItem[] = [];
+  /** What was handed over and not taken yet. */
+  protected readonly items: SourceItem[] = [];
+  protected nextSeq = 1n;
   readonly #slots: ArrayBuffer[] = [];
   readonly #wake: () => void;
   #dictionaries = new Map<string, Map<string, number>>();
-  #seq = 1n;
 
   constructor(wake: () => void) {
     this.#wake = wake;
@@ -111,7 +118,7 @@ export class FakeSource implements NativeSource {
     return this.#slots[slot] ?? new ArrayBuffer(0);
   }
   take(): SourceItem | null {
-    return this.#items.shift() ?? null;
+    return this.items.shift() ?? null;
   }
   /** What is given back is scribbled over: nobody may read it any more. */
   release(slot: number): void {
@@ -138,9 +145,9 @@ export class FakeSource implements NativeSource {
   }
   rewind(options: { tsOffset: bigint; nextSeq: bigint; point: ResumePoint | null }): void {
     this.rewound.push(options);
-    this.#items.length = 0;
+    this.items.length = 0;
     this.#dictionaries = new Map();
-    this.#seq = options.nextSeq;
+    this.nextSeq = options.nextSeq;
     this.tsOffset = options.tsOffset;
     this.paused = true;
   }
@@ -156,6 +163,15 @@ export class FakeSource implements NativeSource {
 
   /** Hands over rows of a type. */
   rows(type: EventType, rows: readonly FakeRow[]): void {
+    const full = rows.map((row) => {
+      const seq = this.nextSeq++;
+      return { ts: seq * 1000n, weight: 1, ...row, seq };
+    });
+    this.handOver(type, full);
+  }
+
+  /** Hands over rows that have their seq and ts. */
+  protected handOver(type: EventType, full: readonly FullRow[]): void {
     const index = EVENT_TYPES.indexOf(type);
     const { regions, bytes } = LAYOUTS[index] as (typeof LAYOUTS)[number];
     const memory = new ArrayBuffer(bytes);
@@ -163,11 +179,6 @@ export class FakeSource implements NativeSource {
     const nulls = new Uint32Array(regions.length);
     const inner = new Uint32Array(regions.length);
     const heap = new Uint32Array(regions.length);
-    const first = this.#seq;
-    const full = rows.map((row) => {
-      const seq = this.#seq++;
-      return { ts: seq * 1000n, weight: 1, ...row, seq };
-    });
     regions.forEach((region, column) => {
       const put = new ColumnFiller(memory, region, (text) => {
         const { index: value, isNew } = this.#intern(type, column, text);
@@ -175,7 +186,7 @@ export class FakeSource implements NativeSource {
         return value;
       });
       full.forEach((row, i) => {
-        const value = (row as FakeRow)[region.name];
+        const value = row[region.name];
         if (value === undefined && region.nullable) nulls[column] = (nulls[column] ?? 0) + 1;
         put.set(i, value);
       });
@@ -183,14 +194,14 @@ export class FakeSource implements NativeSource {
       heap[column] = put.bytes;
     });
     const slot = this.#slots.push(memory) - 1;
-    const ts = full.map((row) => BigInt(row.ts as bigint));
+    const ts = full.map((row) => BigInt(row.ts));
     this.#push({
       kind: 'batch',
       slot,
       type: EVENTS[type].id,
-      rows: rows.length,
-      firstSeq: first,
-      lastSeq: this.#seq - 1n,
+      rows: full.length,
+      firstSeq: full[0]?.seq ?? 0n,
+      lastSeq: full.at(-1)?.seq ?? 0n,
       firstTs: ts.reduce((a, b) => (b < a ? b : a)),
       lastTs: ts.reduce((a, b) => (b > a ? b : a)),
       nulls,
@@ -208,12 +219,12 @@ export class FakeSource implements NativeSource {
       kind: 'cut',
       rings: this.rings,
       ended: kind === 'ended' || kind === 'final',
-      throughSeq: this.#seq - 1n,
+      throughSeq: this.nextSeq - 1n,
       rotated: kind === 'rotated',
       tsOffset,
       final: kind === 'final',
       positions: this.positions.slice(),
-      ahead: Array.from({ length: CPUS }, () => []),
+      ahead: this.ahead,
       emitted: this.emitted.slice(),
       consumed: this.consumed.slice(),
       own: this.own.slice(),
@@ -222,7 +233,7 @@ export class FakeSource implements NativeSource {
       refused: this.refused.slice(),
       lossFirst: new BigUint64Array(CPUS).fill(this.lossFirst),
       lossLast: new BigUint64Array(CPUS).fill(this.lossLast),
-      late: 0n,
+      late: this.late,
       newest: this.newest,
       malformed: this.malformed.slice(),
       mutedFirst: this.muted[0],
@@ -233,7 +244,7 @@ export class FakeSource implements NativeSource {
   }
 
   #push(item: SourceItem): void {
-    this.#items.push(item);
+    this.items.push(item);
     this.#wake();
   }
 

@@ -39,16 +39,19 @@ interface Failure {
   readonly lost: readonly string[];
 }
 
-function described(operation: Operation | undefined): string {
+/** Where the power was cut, in words. */
+export function described(operation: Operation | undefined): string {
   if (operation === undefined) return 'after the end';
   return `before operation ${operation.number}, ${operation.operation} of ${operation.path || 'the root'} at ${operation.site}`;
 }
 
-function saidBy(error: unknown): string {
+/** What an error says. */
+export function saidBy(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function newDisk(directory: string, mutation: Mutation | null): SimDisk {
+/** A disk that is broken as a mutation says. */
+export function newDisk(directory: string, mutation: Mutation | null): SimDisk {
   const disk = new SimDisk(directory);
   if (mutation?.kind === 'skip') disk.skip = new Set([mutation.site]);
   if (mutation?.kind === 'delay') disk.delay = mutation.site;

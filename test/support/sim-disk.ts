@@ -152,6 +152,11 @@ export class SimDisk implements StoreFiles {
     return this.log.length;
   }
 
+  /** Files that the code under test has open. */
+  get openFiles(): number {
+    return this.#descriptors.size;
+  }
+
   /** True once the power is gone. */
   get off(): boolean {
     return this.#off;
@@ -242,6 +247,18 @@ export class SimDisk implements StoreFiles {
   /** Closes the files that the code under test left open. */
   close(): void {
     for (const descriptor of this.#descriptors) this.#close(descriptor);
+  }
+
+  /**
+   * The process has died and another begins on the running machine: its files are closed, and what it had
+   * not synced is in the page cache still.
+   */
+  restart(): void {
+    this.#delayed.length = 0;
+    this.#closing.length = 0;
+    this.close();
+    this.#cut = Number.POSITIVE_INFINITY;
+    this.#off = false;
   }
 
   /** The power goes, if it has not yet: the directory becomes one of the states that the disk may have. */
@@ -353,7 +370,7 @@ export class SimDisk implements StoreFiles {
     try {
       this.#step('sync', path, site);
     } catch (error) {
-      node.syncFailed();
+      if (!(error instanceof PowerCut)) node.syncFailed();
       throw error;
     }
     if (!this.#skips(site)) node.sync();
