@@ -232,7 +232,7 @@ function ofLines(change: (mutant: Mutant, lines: string[], path: string) => stri
     if (lines.length === 0) return null;
     const said = change(mutant, lines, path);
     if (said === null) return null;
-    mutant.files.set(path, Buffer.from(lines.join('')));
+    mutant.files.set(path, Buffer.from(lines.join(''), 'latin1'));
     return `${path}: ${said}`;
   };
 }
