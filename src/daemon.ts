@@ -216,11 +216,10 @@ export class Daemon {
       `the recording thread has not answered for ${seconds} s: it is ended and started again`,
     );
     const stuck = this.#worker;
-    const gone = new TapioError('not_running', 'the recording thread was started again');
-    for (const { reject } of this.#waiting.values()) reject(gone);
-    this.#waiting.clear();
     stuck.removeAllListeners();
     await stuck.terminate();
+    // Nobody answers those who asked it, nor those who asked while it ended.
+    this.#reject(new TapioError('not_running', 'the recording thread was started again'));
     if (this.#ended) return;
     this.#worker = this.#startWorker();
     if (this.#stopping) this.#post({ kind: 'stop' });
@@ -352,8 +351,12 @@ export class Daemon {
     clearInterval(this.#watch ?? undefined);
     this.#control?.close();
     this.#unlock();
-    const gone = new TapioError('not_running', 'the recording has ended');
-    for (const { reject } of this.#waiting.values()) reject(gone);
+    this.#reject(new TapioError('not_running', 'the recording has ended'));
+  }
+
+  /** Tells all who wait for an answer that none will come. */
+  #reject(why: TapioError): void {
+    for (const { reject } of this.#waiting.values()) reject(why);
     this.#waiting.clear();
   }
 
@@ -377,6 +380,8 @@ export class Daemon {
       case 'started':
         this.#loop = performance.eventLoopUtilization();
         this.#startWatch();
+        // So that there is an answer whatever becomes of the thread.
+        this.totals().catch(() => {});
         this.#ready();
         return;
       case 'note':
