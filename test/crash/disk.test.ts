@@ -33,7 +33,7 @@ const STALLED_BYTES_MAX = 160 << 20;
 const RATE = 1000;
 
 /** What fills batch memory, 262,144 rows a type, and small rings in the time of a stall. */
-const STALL_RATE = 20_000;
+const STALL_RATE = 15_000;
 
 /** A ring that holds all that comes in these times, and the smallest there is. */
 const LARGE = ['--ring-size', '64MiB'];
@@ -171,6 +171,25 @@ describe.skipIf(why !== null)(`the disk ${why ?? ''}`, () => {
     console.log(
       `full for ${FULL_MS / 1000} s: ${driven.total()} calls, lost 0 with 64 MiB rings, ${lost} with 512 KiB`,
     );
+  });
+
+  test('is full as a killed recorder starts again: it waits, and nothing is lost', async () => {
+    const { store } = place('full');
+    mount(store, '-t', 'tmpfs', '-o', 'size=24m,mode=700', 'none');
+    const killed = await record(store, LARGE);
+    const driven = workload();
+    await until('something is stored', () => Number(statusOf(store).bytes) > 10_000);
+    await killed.kill();
+    fill(join(store, 'filler'));
+    const recording = await record(store, LARGE);
+    await sleep(2000);
+    expect(statusOf(store)).toMatchObject({ outage: { cause: 'no_space' } });
+    rmSync(join(store, 'filler'));
+    await until('it goes on', () => recording.stderr.includes('can be written again'));
+    await driven.stop();
+    await recording.stop();
+    expect(expectAll(store, driven)).toBe(0);
+    expect(readdirSync(join(store, 'segments')).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 
   test('fails with EIO, EDQUOT or EROFS for a while: survived, each said once, nothing lost', async () => {
