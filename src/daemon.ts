@@ -93,6 +93,8 @@ export class Daemon {
   /** What the recording thread last said, and when it last gave a sign of life. */
   #known: Totals | null = null;
   #beatAt = performance.now();
+  /** Largest backlog since the last status. */
+  #backlog = 0;
   /** Where the event loop stood when events began to flow: starting up is no steering. */
   #loop = performance.eventLoopUtilization();
   #control: ControlServer | null = null;
@@ -192,6 +194,8 @@ export class Daemon {
       if (now !== beats) {
         beats = now;
         this.#beatAt = performance.now();
+        // So that there is an answer that is not old, whatever becomes of the thread.
+        this.totals().catch(() => {});
       } else if (performance.now() - this.#beatAt > (this.#aids.silenceMsMax ?? SILENCE_MS_MAX)) {
         clearInterval(this.#watch ?? undefined);
         void this.#restart(performance.now() - this.#beatAt);
@@ -305,12 +309,14 @@ export class Daemon {
     const fresh = await this.#totalsSoon();
     const stalledMs = performance.now() - this.#beatAt;
     const totals = fresh ?? this.#known ?? (await this.totals());
+    const backlog = this.#backlog;
+    this.#backlog = 0;
     return {
       ...this.#summary(totals),
       pid: process.pid,
       source: this.#config.source,
       rates: totals.rates,
-      backlog: totals.backlog,
+      backlog,
       unattached: totals.unattached,
       outage: totals.outage,
       retention: this.#forecast(totals),
@@ -380,8 +386,6 @@ export class Daemon {
       case 'started':
         this.#loop = performance.eventLoopUtilization();
         this.#startWatch();
-        // So that there is an answer whatever becomes of the thread.
-        this.totals().catch(() => {});
         this.#ready();
         return;
       case 'note':
@@ -389,6 +393,7 @@ export class Daemon {
         return;
       case 'totals':
         this.#known = message.totals;
+        this.#backlog = Math.max(this.#backlog, message.totals.backlog);
         this.#waiting.get(message.id)?.resolve(message.totals);
         this.#waiting.delete(message.id);
         return;
