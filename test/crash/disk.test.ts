@@ -231,6 +231,7 @@ describe.skipIf(why !== null)(`the disk ${why ?? ''}`, () => {
     await until('both have stored something', () =>
       [large, small].every(({ store }) => Number(statusOf(store).bytes) > 10_000),
     );
+    await sleep(1500);
     const anonymous = (): number[] => recordings.map(({ pid }) => anonymousBytes(pid));
     const before = anonymous();
     for (const shim of shims) shim.stall();
