@@ -93,6 +93,8 @@ export class Daemon {
   /** What the recording thread last said, and when it last gave a sign of life. */
   #known: Totals | null = null;
   #beatAt = performance.now();
+  /** Largest backlog since the last status. */
+  #backlog = 0;
   /** Where the event loop stood when events began to flow: starting up is no steering. */
   #loop = performance.eventLoopUtilization();
   #control: ControlServer | null = null;
@@ -192,6 +194,8 @@ export class Daemon {
       if (now !== beats) {
         beats = now;
         this.#beatAt = performance.now();
+        // So that there is an answer that is not old, whatever becomes of the thread.
+        this.totals().catch(() => {});
       } else if (performance.now() - this.#beatAt > (this.#aids.silenceMsMax ?? SILENCE_MS_MAX)) {
         clearInterval(this.#watch ?? undefined);
         void this.#restart(performance.now() - this.#beatAt);
@@ -216,11 +220,10 @@ export class Daemon {
       `the recording thread has not answered for ${seconds} s: it is ended and started again`,
     );
     const stuck = this.#worker;
-    const gone = new TapioError('not_running', 'the recording thread was started again');
-    for (const { reject } of this.#waiting.values()) reject(gone);
-    this.#waiting.clear();
     stuck.removeAllListeners();
     await stuck.terminate();
+    // Nobody answers those who asked it, nor those who asked while it ended.
+    this.#reject(new TapioError('not_running', 'the recording thread was started again'));
     if (this.#ended) return;
     this.#worker = this.#startWorker();
     if (this.#stopping) this.#post({ kind: 'stop' });
@@ -306,12 +309,14 @@ export class Daemon {
     const fresh = await this.#totalsSoon();
     const stalledMs = performance.now() - this.#beatAt;
     const totals = fresh ?? this.#known ?? (await this.totals());
+    const backlog = this.#backlog;
+    this.#backlog = 0;
     return {
       ...this.#summary(totals),
       pid: process.pid,
       source: this.#config.source,
       rates: totals.rates,
-      backlog: totals.backlog,
+      backlog,
       unattached: totals.unattached,
       outage: totals.outage,
       retention: this.#forecast(totals),
@@ -352,8 +357,12 @@ export class Daemon {
     clearInterval(this.#watch ?? undefined);
     this.#control?.close();
     this.#unlock();
-    const gone = new TapioError('not_running', 'the recording has ended');
-    for (const { reject } of this.#waiting.values()) reject(gone);
+    this.#reject(new TapioError('not_running', 'the recording has ended'));
+  }
+
+  /** Tells all who wait for an answer that none will come. */
+  #reject(why: TapioError): void {
+    for (const { reject } of this.#waiting.values()) reject(why);
     this.#waiting.clear();
   }
 
@@ -384,6 +393,7 @@ export class Daemon {
         return;
       case 'totals':
         this.#known = message.totals;
+        this.#backlog = Math.max(this.#backlog, message.totals.backlog);
         this.#waiting.get(message.id)?.resolve(message.totals);
         this.#waiting.delete(message.id);
         return;

@@ -45,9 +45,17 @@ export function readStoreFile(store: string): StoreFile {
   return found ?? { format: FORMAT_VERSION, recorder: VERSION, id: randomUUID(), recording: null };
 }
 
+function textOf(store: string): string | null {
+  try {
+    return readFileSync(join(store, FILE), 'utf8');
+  } catch {
+    return null;
+  }
+}
+
 function parse(store: string): StoreFile | null {
   try {
-    const read = JSON.parse(readFileSync(join(store, FILE), 'utf8')) as Partial<StoreFile>;
+    const read = JSON.parse(textOf(store) ?? '') as Partial<StoreFile>;
     const whole = typeof read.id === 'string' && typeof read.format === 'number';
     return whole && /^[\w-]+$/.test(read.id ?? '') ? (read as StoreFile) : null;
   } catch {
@@ -55,7 +63,10 @@ function parse(store: string): StoreFile | null {
   }
 }
 
-/** Writes which recording goes on or has ended; durable when it returns. */
+/**
+ * Writes which recording goes on or has ended; durable when it returns. Nothing is written where that is
+ * said already: a recorder that was killed goes on although its disk is full.
+ */
 export function writeStoreFile(
   files: StoreFiles,
   store: string,
@@ -63,5 +74,6 @@ export function writeStoreFile(
   recording: LastRecording,
 ): void {
   const content: StoreFile = { format: FORMAT_VERSION, recorder: VERSION, id, recording };
-  replaceFile(files, join(store, FILE), `${JSON.stringify(content)}\n`);
+  const text = `${JSON.stringify(content)}\n`;
+  if (textOf(store) !== text) replaceFile(files, join(store, FILE), text);
 }

@@ -1,10 +1,11 @@
 // The programs run to their end beside a recording.
 
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
 import type { Account } from '../../src/query/account.ts';
+import { native, PINS } from '../../src/source/binding.ts';
 import { ROOT } from '../support/recording.ts';
 
 export const sleep = (ms: number): Promise<void> =>
@@ -60,14 +61,12 @@ export function statusOf(store: string): Record<string, unknown> {
 /** Where the kernel keeps a store's rings. */
 export function pinsOf(store: string): string {
   const { id } = JSON.parse(readFileSync(join(store, 'store.json'), 'utf8')) as { id: string };
-  return join('/sys/fs/bpf/tapio', id);
+  return join(PINS, id);
 }
 
-/** Removes what a recorder that failed its test left in the kernel. */
+/** Removes what recorders that died have left of a store in the kernel, whatever became of the store. */
 export function cleanUp(store: string): void {
-  if (!existsSync(join(store, 'store.json'))) return;
-  execFileSync(execPath, ['cli/tapio-record.ts', 'doctor', '--clean', '--store', store], {
-    cwd: ROOT,
-    stdio: 'ignore',
-  });
+  for (const set of native().pinned(PINS)) {
+    if (set.store === store && !set.alive) native().unpin(set.path);
+  }
 }

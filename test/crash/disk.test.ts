@@ -33,7 +33,7 @@ const STALLED_BYTES_MAX = 160 << 20;
 const RATE = 1000;
 
 /** What fills batch memory, 262,144 rows a type, and small rings in the time of a stall. */
-const STALL_RATE = 20_000;
+const STALL_RATE = 15_000;
 
 /** A ring that holds all that comes in these times, and the smallest there is. */
 const LARGE = ['--ring-size', '64MiB'];
@@ -173,6 +173,25 @@ describe.skipIf(why !== null)(`the disk ${why ?? ''}`, () => {
     );
   });
 
+  test('is full as a killed recorder starts again: it waits, and nothing is lost', async () => {
+    const { store } = place('full');
+    mount(store, '-t', 'tmpfs', '-o', 'size=24m,mode=700', 'none');
+    const killed = await record(store, LARGE);
+    const driven = workload();
+    await until('something is stored', () => Number(statusOf(store).bytes) > 10_000);
+    await killed.kill();
+    fill(join(store, 'filler'));
+    const recording = await record(store, LARGE);
+    await sleep(2000);
+    expect(statusOf(store)).toMatchObject({ outage: { cause: 'no_space' } });
+    rmSync(join(store, 'filler'));
+    await until('it goes on', () => recording.stderr.includes('can be written again'));
+    await driven.stop();
+    await recording.stop();
+    expect(expectAll(store, driven)).toBe(0);
+    expect(readdirSync(join(store, 'segments')).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
   test('fails with EIO, EDQUOT or EROFS for a while: survived, each said once, nothing lost', async () => {
     const { store, beside } = place('failing');
     const shim = new Shim(beside, store);
@@ -212,6 +231,7 @@ describe.skipIf(why !== null)(`the disk ${why ?? ''}`, () => {
     await until('both have stored something', () =>
       [large, small].every(({ store }) => Number(statusOf(store).bytes) > 10_000),
     );
+    await sleep(1500);
     const anonymous = (): number[] => recordings.map(({ pid }) => anonymousBytes(pid));
     const before = anonymous();
     for (const shim of shims) shim.stall();

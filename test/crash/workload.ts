@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { EventType } from '../../schemas/arrow.ts';
 import type { LossRow, Segment } from '../../src/segment/reader.ts';
 import { openStore } from '../../src/segment/store.ts';
+import type { Vector } from '../../src/segment/vectors.ts';
 import { ROOT } from '../support/recording.ts';
 
 /** Flags under which numbered events are rows, and little else is. */
@@ -23,6 +24,9 @@ export const NUMBERED_OPS = [
 /** Numbers of one driver lie this far from those of the next. */
 const APART = 1_000_000_000;
 
+/** Processes that drive: rows of others are not looked at, whatever they do. */
+const drivers = new Set<unknown>();
+
 /** Drivers that never stop, one on each of the first two CPUs. */
 export class Workload {
   readonly #drivers: { readonly child: ChildProcess; readonly progress: string }[];
@@ -36,10 +40,9 @@ export class Workload {
     this.#drivers = cpus.map((cpu, i) => {
       const progress = join(directory, `progress-${i}`);
       const args = ['-c', String(cpu), program, String(rate), String(i * APART), progress];
-      return {
-        child: spawn('taskset', args, { stdio: ['ignore', 'ignore', 'inherit'] }),
-        progress,
-      };
+      const child = spawn('taskset', args, { stdio: ['ignore', 'ignore', 'inherit'] });
+      drivers.add(child.pid);
+      return { child, progress };
     });
   }
 
@@ -121,11 +124,13 @@ export class Found {
     for (const type of segment.types()) {
       for (const info of segment.batches(type)) {
         rows += info.rows;
-        const columns = segment.read(info, ['seq', 'path', 'args']);
-        const [seq, path, args] = ['seq', 'path', 'args'].map((column) => columns.get(column));
+        const columns = segment.read(info, ['seq', 'pid', 'path', 'args']);
+        const column = (name: string): Vector | undefined => columns.get(name);
+        const [seq, pid, path, args] = ['seq', 'pid', 'path', 'args'].map(column);
         for (let row = 0; row < info.rows; row++) {
           const at = Number(seq?.get(row));
           seqs.add(at);
+          if (!drivers.has(pid?.get(row))) continue;
           if (type === 'file') this.#note(type, numberOfPath(path?.get(row)), at);
           if (type === 'syscall') this.#note(type, numberOfArgs(args?.get(row)), at);
         }
