@@ -2,7 +2,7 @@
 // lives, and its syncs and their order broken one by one, as in mutate.ts. Every run can be had again.
 
 import { random } from './batches.ts';
-import { described, type Mutation, newDisk, saidBy } from './mutate.ts';
+import { type Budget, described, type Mutation, newDisk, saidBy } from './mutate.ts';
 import { diskDirectory, type Operation, type SimDisk } from './sim-disk.ts';
 
 /** How a life ends: alone, so that what it wrote is in the page cache still, or with the machine. */
@@ -40,12 +40,12 @@ interface Failure {
   readonly told: readonly string[];
 }
 
-/** Runs once; `onDisk` is given each disk as it is done with. */
+/** Runs once; `onLife` is given the operations of each life. */
 async function runOnce(
   make: MakeWorld,
   run: LivesRun,
   mutation: Mutation | null,
-  onDisk: (disk: SimDisk) => void = () => {},
+  onLife: (log: readonly Operation[]) => void = () => {},
 ): Promise<Failure | null> {
   const { path, remove } = diskDirectory();
   const told: string[] = [];
@@ -54,7 +54,8 @@ async function runOnce(
   let before: Ending | null = null;
   try {
     for (const [i, death] of [...run.deaths, null].entries()) {
-      const at = disk.operations + (death?.at ?? Number.POSITIVE_INFINITY);
+      const { operations } = disk;
+      const at = operations + (death?.at ?? Number.POSITIVE_INFINITY);
       disk.cutAt(at);
       try {
         await world.live(disk, before);
@@ -63,7 +64,7 @@ async function runOnce(
         // What a process makes of its end is of no account; an error before it is its own.
         if (!disk.off) throw error;
       }
-      onDisk(disk);
+      onLife(disk.log.slice(operations));
       if (death === null) break;
       before = death.ending;
       told.push(`life ${i + 1} ended (${before}) ${described(disk.log[at - 1])}`);
@@ -92,21 +93,24 @@ export async function replayLives(
   mutation: Mutation | null = null,
 ): Promise<void> {
   const failure = await runOnce(make, run, mutation);
-  if (failure === null) return;
+  if (failure !== null) throw told(run, mutation, failure);
+}
+
+function told(run: LivesRun, mutation: Mutation | null, failure: Failure): Error {
   const mutated = mutation === null ? '' : `, ${JSON.stringify(mutation)}`;
   const lines = [
     saidBy(failure.error),
     ...failure.told.map((sentence) => `  ${sentence}`),
     `  again: replayLives(make, ${JSON.stringify(run)}${mutated})`,
   ];
-  throw new Error(lines.join('\n'), { cause: failure.error });
+  return new Error(lines.join('\n'), { cause: failure.error });
 }
 
 /** The operations of a life that nothing ends. */
 export async function operationsOfLife(make: MakeWorld): Promise<readonly Operation[]> {
-  let log: Operation[] = [];
-  const failure = await runOnce(make, { deaths: [], seed: 1 }, null, (disk) => {
-    log = disk.log.map((one) => ({ ...one, site: one.site }));
+  let log: readonly Operation[] = [];
+  const failure = await runOnce(make, { deaths: [], seed: 1 }, null, (done) => {
+    log = done;
   });
   if (failure !== null) throw failure.error;
   return log;
@@ -146,37 +150,67 @@ export function livesRuns(operations: number, points: number, seed: number): Liv
   return runs;
 }
 
-/** Call sites by operation that any of the runs reaches. */
-export async function sitesOfLives(
+/** A call site, and how a run came to one of its operations. */
+export interface Reach {
+  readonly site: string;
+  /** Of the lives before. */
+  readonly deaths: readonly Death[];
+  /** Number of the operation in its life. */
+  readonly at: number;
+}
+
+/** Ways to a site that are kept: of each life one, so that they differ. */
+const REACHES_MAX = 32;
+
+/** Runs all; throws at the first that breaks a promise. Gives how `chosen` operations were come to. */
+export async function surveyLives(
   make: MakeWorld,
   runs: readonly LivesRun[],
   chosen: (operation: Operation) => boolean,
-): Promise<string[]> {
-  const sites = new Set<string>();
+): Promise<ReadonlyMap<string, readonly Reach[]>> {
+  const reaches = new Map<string, Reach[]>();
   for (const run of runs) {
-    await runOnce(make, run, null, (disk) => {
-      for (const one of disk.log) if (chosen(one)) sites.add(one.site);
+    let life = 0;
+    const failure = await runOnce(make, run, null, (log) => {
+      const deaths = run.deaths.slice(0, life++);
+      // The last one did not happen.
+      const done = log.slice(0, run.deaths[life - 1] === undefined ? log.length : -1);
+      const sites = new Map(done.flatMap((one, i) => (chosen(one) ? [[one.site, i + 1]] : [])));
+      for (const [site, at] of sites) {
+        const known = reaches.get(site) ?? [];
+        if (known.length < REACHES_MAX) reaches.set(site, [...known, { site, deaths, at }]);
+      }
     });
+    if (failure !== null) throw told(run, null, failure);
   }
-  return [...sites].sort();
+  return reaches;
 }
 
-/** Tries a mutation at each of `sites` until a run notices it. */
+/** Tries a mutation at each site that was come to: the power goes soon after it, until a run notices. */
 export async function mutateLives(
   kind: Mutation['kind'],
   make: MakeWorld,
-  sites: readonly string[],
-  runs: readonly LivesRun[],
+  reaches: ReadonlyMap<string, readonly Reach[]>,
+  budget: Budget,
 ): Promise<LivesOutcome[]> {
   const outcomes: LivesOutcome[] = [];
-  for (const site of sites) {
+  for (const [site, known] of reaches) {
+    const next = random(budget.seed);
     let caught: LivesOutcome['caught'] = null;
-    for (const run of runs) {
+    for (let i = 0; i < budget.points && caught === null; i++) {
+      const { deaths, at } = known[i % known.length] as Reach;
+      const after = 1 + Math.floor(next() ** 2 * SOON);
+      const run: LivesRun = {
+        deaths: [...deaths, { ending: 'power', at: at + after }],
+        seed: Math.floor(next() * 2 ** 32),
+      };
       const failure = await runOnce(make, run, { kind, site });
       if (failure !== null) caught = { run, said: saidBy(failure.error) };
-      if (caught !== null) break;
     }
     outcomes.push({ kind, site, caught });
   }
   return outcomes;
 }
+
+/** Operations within which the power goes after a mutated one. */
+const SOON = 40;

@@ -3,6 +3,7 @@
 
 import type { EventType } from '../../schemas/arrow.ts';
 import { EVENTS, FLAGS, MAX_OPS } from '../../schemas/events.ts';
+import type { SourceItem } from '../../src/event/batch.ts';
 import type { Clocks } from '../../src/event/clock.ts';
 import { REFUSAL_CAUSES } from '../../src/recorder/point.ts';
 import type {
@@ -33,7 +34,9 @@ export interface RingRecord {
   readonly offset: bigint;
   readonly fate: Fate;
   readonly row: FakeRow;
-  /** Still being written: those behind it can be read already. */
+  /** Its writing takes long: those behind it can be read before. */
+  readonly slow: boolean;
+  /** It is still being written. */
   held: boolean;
 }
 
@@ -132,6 +135,7 @@ export class Host {
       offset: realtime - monotonic,
       fate,
       row: { ...row, op, cpu, tid: id },
+      slow: held,
       held,
     };
     this.records.push(record);
@@ -215,6 +219,11 @@ export class RingSource extends FakeSource {
     return { alive: this.alive, how, resumed: at >= 0, notes: [] };
   }
 
+  /** There is something to take. */
+  get isWaiting(): boolean {
+    return this.items.length > 0;
+  }
+
   /** Reads what there is. */
   poll(): void {
     if (this.paused || this.closed || this.#over) return;
@@ -273,6 +282,11 @@ export class RingSource extends FakeSource {
     if (!drained) throw new Error(`${rings} are let go of before they are drained`);
     this.#sets.splice(at, 1);
     this.#at -= at < this.#at ? 1 : 0;
+  }
+
+  /** A process that has died takes nothing more. */
+  override take(): SourceItem | null {
+    return this.closed ? null : super.take();
   }
 
   override release(slot: number): void {

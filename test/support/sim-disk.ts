@@ -370,7 +370,7 @@ export class SimDisk implements StoreFiles {
     try {
       this.#step('sync', path, site);
     } catch (error) {
-      node.syncFailed();
+      if (!(error instanceof PowerCut)) node.syncFailed();
       throw error;
     }
     if (!this.#skips(site)) node.sync();

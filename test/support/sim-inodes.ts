@@ -11,6 +11,8 @@ type DataChange = (
 ) & {
   /** A sync of it failed: the kernel calls the page clean, and later syncs do not write it. */
   forsaken: boolean;
+  /** What it wrote was cut off, for sure. */
+  gone?: boolean;
 };
 
 /** How likely each unsynced change is to have reached the disk. */
@@ -76,10 +78,19 @@ export class FileNode {
   }
 
   sync(): void {
-    for (const change of this.#pending) {
+    this.#pending.forEach((change, i) => {
       if (!change.forsaken) this.#durable = changed(this.#durable, change);
-    }
-    this.#pending = this.#pending.filter((change) => change.forsaken);
+      else if (this.#isCutOff(change, i)) change.gone = true;
+    });
+    this.#pending = this.#pending.filter(({ forsaken, gone }) => forsaken && !gone);
+  }
+
+  /** A truncate behind the i-th change, which is made durable, leaves nothing of it. */
+  #isCutOff(change: DataChange, i: number): boolean {
+    if (change.kind === 'truncate') return false;
+    return this.#pending
+      .slice(i + 1)
+      .some((one) => one.kind === 'truncate' && !one.forsaken && one.length <= change.offset);
   }
 
   syncFailed(): void {
