@@ -15,7 +15,7 @@ import { ArrowFileWriter, type ColumnBuffers, type WrittenBatch } from './arrow-
 import { checksumsText } from './batch-info.ts';
 import type { SmallRow } from './columns.ts';
 import type { SegmentHeader } from './commits.ts';
-import type { AppendFile, StoreFiles } from './files.ts';
+import type { AppendFile, FileOpener } from './files.ts';
 import type { Zones } from './zones.ts';
 
 /** What stands in every Arrow file's schema metadata. */
@@ -65,13 +65,13 @@ interface EventFile extends Shape {
 
 /** Writes the event files of a directory. */
 export class EventFiles {
-  readonly #files: StoreFiles;
+  readonly #files: FileOpener;
   readonly #directory: string;
   readonly #metadata: ReadonlyMap<string, string>;
   readonly #open = new Map<EventType, EventFile>();
   readonly index: IndexRow[] = [];
 
-  constructor(files: StoreFiles, directory: string, header: SegmentHeader) {
+  constructor(files: FileOpener, directory: string, header: SegmentHeader) {
     this.#files = files;
     this.#directory = directory;
     this.#metadata = metadataOf(header);

@@ -33,6 +33,42 @@ export interface StoreFiles {
   syncDirectory(path: string): void;
 }
 
+/** What opens files. */
+export type FileOpener = Pick<StoreFiles, 'create' | 'reopen'>;
+
+/** Files that somebody has opened: whatever became of them, all can be closed at once. */
+export class OpenedFiles implements FileOpener {
+  readonly #files: FileOpener;
+  readonly #opened: AppendFile[] = [];
+
+  constructor(files: FileOpener) {
+    this.#files = files;
+  }
+
+  create(path: string): AppendFile {
+    return this.#keep(this.#files.create(path));
+  }
+
+  reopen(path: string, length: number): AppendFile {
+    return this.#keep(this.#files.reopen(path, length));
+  }
+
+  close(): void {
+    for (const file of this.#opened.splice(0)) {
+      try {
+        file.close();
+      } catch {
+        // A descriptor whose last write failed may say so again; it is gone all the same.
+      }
+    }
+  }
+
+  #keep(file: AppendFile): AppendFile {
+    this.#opened.push(file);
+    return file;
+  }
+}
+
 /** Writes a whole small file in place of the one before: at any moment one of the two is there. */
 export function replaceFile(files: StoreFiles, path: string, text: string): void {
   const temporary = `${path}.new`;

@@ -19,6 +19,7 @@ export interface AppendFile {
   mark(): void;
   /** The pieces appended since the last call, in order, and where the first begins. */
   takePieces(): { readonly from: number; readonly pieces: readonly Piece[] };
+  /** Closed twice is closed once. */
   close(): void;
 }
 
@@ -41,6 +42,7 @@ export class GrowingFile implements AppendFile {
   #taken: number;
   #dirty: boolean;
   #broken = false;
+  #closed = false;
 
   /** `kept`: bytes that it has already, or null of a new one; its first sync covers what was cut off. */
   constructor(path: string, raw: RawFile, kept: number | null) {
@@ -93,6 +95,9 @@ export class GrowingFile implements AppendFile {
   }
 
   close(): void {
+    // Once more, and it would be a descriptor that is somebody else's by now.
+    if (this.#closed) return;
+    this.#closed = true;
     this.#raw.close();
   }
 

@@ -22,6 +22,7 @@ import {
   lengthIn,
   pointOf,
   readCommits,
+  type SegmentHeader,
   sumByOp,
 } from './commits.ts';
 import { type CommittedRange, committedFiles, committedRanges, damageOfFile } from './damage.ts';
@@ -36,10 +37,10 @@ import {
   PROCESS_LOG,
   SEAL_PREFIX,
 } from './file-names.ts';
-import type { StoreFiles } from './files.ts';
+import { OpenedFiles, type StoreFiles } from './files.ts';
 import { tableRows } from './small-tables.ts';
 import { inSegmentOrder } from './store.ts';
-import { type ProcessRow, SegmentWriter } from './writer.ts';
+import { type ProcessRow, type SegmentParts, SegmentWriter } from './writer.ts';
 
 /** What became of an open segment. */
 export interface Recovered {
@@ -177,13 +178,31 @@ function cut(
   const directory = join(segments, `${OPEN_PREFIX}${name}`);
   const commits: Commits = { ...all, lines: all.lines.slice(0, kept + 1) };
   const line = commits.lines[kept] as CommitLine;
-  const header = commits.header;
+  const { header, begin } = commits;
   if (header === null) throw new Error('a segment without a header has no lines');
   for (const file of readdirSync(directory)) {
     if (file !== COMMITS_FILE && line.files[file] === undefined) {
       files.remove(join(directory, file));
     }
   }
+  const opened = new OpenedFiles(files);
+  try {
+    const parts = partsAt(opened, directory, commits, header);
+    return new SegmentWriter(files, opened, segments, name, header, begin, parts);
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
+}
+
+/** The parts of a segment at the last of `commits`; what lies behind it is cut off. */
+function partsAt(
+  files: OpenedFiles,
+  directory: string,
+  commits: Commits,
+  header: SegmentHeader,
+): SegmentParts {
+  const line = commits.lines.at(-1) as CommitLine;
   const committed = (file: string): Committed & { ranges: CommittedRange[] } => ({
     length: lengthIn(line.files[file]),
     ranges: committedRanges(commits, file),
@@ -218,14 +237,15 @@ function cut(
   };
   const losses = small(LOSSES, LOSSES_FILE);
   const processes = small(PROCESSES, PROCESS_LOG);
+  const end = commits.ends[commits.lines.length - 1] ?? 0;
   const dictionaryLength = committed(DICTIONARY_LOG).length;
-  const commitsFile = files.reopen(join(directory, COMMITS_FILE), commits.ends[kept] ?? 0);
+  const commitsFile = files.reopen(join(directory, COMMITS_FILE), end);
   // What is appended must not come to stand before what is cut off.
   commitsFile.sync();
-  return new SegmentWriter(files, segments, name, header, commits.begin, {
+  return {
     events,
     commits: commitsFile,
-    lines: kept + 2,
+    lines: commits.lines.length + 1,
     dictionaryLog: files.reopen(join(directory, DICTIONARY_LOG), dictionaryLength),
     processLog: processes.writer,
     losses: losses.writer,
@@ -233,7 +253,7 @@ function cut(
     processes: processes.rows as ProcessRow[],
     lastPoint: pointOf(line),
     ended: commits.lines.filter(({ ended }) => ended === true).map(pointOf),
-  });
+  };
 }
 
 function reopen(

@@ -36,7 +36,7 @@ import {
   PROCESS_LOG,
   SEAL_PREFIX,
 } from './file-names.ts';
-import type { AppendFile, StoreFiles } from './files.ts';
+import { type AppendFile, OpenedFiles, type StoreFiles } from './files.ts';
 import { mergeSmallBatches } from './merge.ts';
 import { zonesOf } from './zones.ts';
 
@@ -78,6 +78,7 @@ export interface SegmentParts {
 export class SegmentWriter {
   readonly name: string;
   readonly #files: StoreFiles;
+  readonly #opened: OpenedFiles;
   readonly #segments: string;
   readonly #header: SegmentHeader;
   readonly #begin: CommitPoint | null;
@@ -100,6 +101,7 @@ export class SegmentWriter {
   /** Goes on with a segment whose parts are there; its directory is `segments/.open-NAME`. */
   constructor(
     files: StoreFiles,
+    opened: OpenedFiles,
     segments: string,
     name: string,
     header: SegmentHeader,
@@ -108,6 +110,7 @@ export class SegmentWriter {
   ) {
     this.name = name;
     this.#files = files;
+    this.#opened = opened;
     this.#segments = segments;
     this.#header = header;
     this.#begin = begin;
@@ -139,27 +142,25 @@ export class SegmentWriter {
   ): SegmentWriter {
     const directory = openDirectory(segments, name);
     files.makeDirectory(directory);
-    const commits = files.create(join(directory, COMMITS_FILE));
-    commits.append([Buffer.from(commitText(0, { segment: header, begin }))]);
-    const parts: SegmentParts = {
-      events: new EventFiles(files, directory, header),
-      commits,
-      lines: 1,
-      dictionaryLog: files.create(join(directory, DICTIONARY_LOG)),
-      processLog: null,
-      losses: null,
-      lossRows: [],
-      processes: [],
-      lastPoint: null,
-      ended: [],
-    };
-    // The names of its files, and its own, are made durable by its first commit.
-    return new SegmentWriter(files, segments, name, header, begin, parts);
+    const opened = new OpenedFiles(files);
+    try {
+      const parts = newParts(opened, directory, header, begin);
+      // The names of its files, and its own, are made durable by its first commit.
+      return new SegmentWriter(files, opened, segments, name, header, begin, parts);
+    } catch (error) {
+      opened.close();
+      throw error;
+    }
   }
 
   /** Bytes written so far. */
   get bytes(): number {
     return this.#appendFiles().reduce((sum, file) => sum + file.length, this.#commits.length);
+  }
+
+  /** Commits that are durable. */
+  get commits(): number {
+    return this.#lines - 1;
   }
 
   get rows(): number {
@@ -274,13 +275,7 @@ export class SegmentWriter {
 
   /** Lets go of the files as they are: what was not committed is for the recovery to cut off. */
   abandon(): void {
-    for (const file of [...this.#appendFiles(), this.#commits]) {
-      try {
-        file.close();
-      } catch {
-        // A descriptor whose last write failed may say so again; it is gone all the same.
-      }
-    }
+    this.#opened.close();
   }
 
   #sealInPlace(point: CommitPoint): SealedSegment {
@@ -290,8 +285,7 @@ export class SegmentWriter {
     const kept = this.#events.appendFiles();
     if (this.#losses !== null) kept.push(this.#losses.file);
     this.#commitLine(point, [...kept, ...extra], true);
-    for (const file of extra) file.close();
-    this.#close();
+    this.#opened.close();
     for (const gone of [DICTIONARY_LOG, PROCESS_LOG]) {
       this.#files.remove(join(this.#directory, gone));
     }
@@ -304,12 +298,11 @@ export class SegmentWriter {
     const directory = this.#sealDirectory();
     this.#files.remove(directory);
     this.#files.makeDirectory(directory);
-    const merged = new EventFiles(this.#files, directory, this.#header);
+    const merged = new EventFiles(this.#opened, directory, this.#header);
     try {
       mergeSmallBatches(this.#directory, this.#events, merged);
       return merged;
     } catch (error) {
-      for (const file of merged.appendFiles()) file.close();
       this.#files.remove(directory);
       if (error instanceof TapioError && error.code === 'segment_damaged') return null;
       throw error;
@@ -329,14 +322,13 @@ export class SegmentWriter {
     merged.finish();
     const kept = [...before, ...this.#writeTail(directory, merged.index)];
     for (const file of kept) file.sync();
-    const commits = this.#files.create(join(directory, COMMITS_FILE));
+    const commits = this.#opened.create(join(directory, COMMITS_FILE));
     lines.push(this.#lineText(lines.length + 1, point, merged, kept, { sealed: true }));
     lines.unshift(commitText(0, { segment: this.#header, begin: this.#begin }));
     commits.append([Buffer.from(lines.join(''))]);
     commits.sync();
-    for (const file of [...kept, commits]) file.close();
+    this.#opened.close();
     const sealed = this.#rename(directory, merged, [...kept, commits]);
-    this.#close();
     this.#files.remove(this.#directory);
     return sealed;
   }
@@ -347,7 +339,7 @@ export class SegmentWriter {
 
   #copyLosses(directory: string): AppendFile[] {
     if (this.#lossRows.length === 0) return [];
-    const file = this.#files.create(join(directory, LOSSES_FILE));
+    const file = this.#opened.create(join(directory, LOSSES_FILE));
     const writer = new ArrowFileWriter(file, arrowSchema(LOSSES, metadataOf(this.#header)));
     writer.writeBatch(this.#lossRows.length, smallColumns(LOSSES, this.#lossRows));
     writer.finish();
@@ -358,7 +350,7 @@ export class SegmentWriter {
   #writeTail(directory: string, index: readonly IndexRow[]): AppendFile[] {
     const out: AppendFile[] = [];
     const write = (table: TableSpec, rows: readonly SmallRow[]): void => {
-      const file = this.#files.create(join(directory, `${table.name}.arrow`));
+      const file = this.#opened.create(join(directory, `${table.name}.arrow`));
       const writer = new ArrowFileWriter(file, arrowSchema(table, metadataOf(this.#header)));
       if (rows.length > 0) writer.writeBatch(rows.length, smallColumns(table, rows));
       writer.finish();
@@ -386,7 +378,7 @@ export class SegmentWriter {
   }
 
   #small(table: TableSpec, name: string): ArrowFileWriter {
-    const file = this.#files.create(join(this.#directory, name));
+    const file = this.#opened.create(join(this.#directory, name));
     return new ArrowFileWriter(file, arrowSchema(table, metadataOf(this.#header)));
   }
 
@@ -443,11 +435,29 @@ export class SegmentWriter {
     this.#commits.sync();
     this.#lines++;
   }
+}
 
-  #close(): void {
-    for (const file of this.#appendFiles()) file.close();
-    this.#commits.close();
-  }
+/** The parts of a segment whose directory was just made. */
+function newParts(
+  opened: OpenedFiles,
+  directory: string,
+  header: SegmentHeader,
+  begin: CommitPoint | null,
+): SegmentParts {
+  const commits = opened.create(join(directory, COMMITS_FILE));
+  commits.append([Buffer.from(commitText(0, { segment: header, begin }))]);
+  return {
+    events: new EventFiles(opened, directory, header),
+    commits,
+    lines: 1,
+    dictionaryLog: opened.create(join(directory, DICTIONARY_LOG)),
+    processLog: null,
+    losses: null,
+    lossRows: [],
+    processes: [],
+    lastPoint: null,
+    ended: [],
+  };
 }
 
 function openDirectory(segments: string, name: string): string {
