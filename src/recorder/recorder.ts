@@ -525,11 +525,16 @@ export class Recorder {
   #retire(): void {
     const { retention, catalog, store } = this.#options;
     try {
-      this.#retired += retention?.step(catalog, this.#writer?.bytes ?? 0, Date.now()) ?? 0;
+      this.#retired += retention?.step(catalog, this.#committedBytes(), Date.now()) ?? 0;
     } catch (error) {
       // A store that cannot be changed is noticed by the next write as well.
       outageOf(error, store);
     }
+  }
+
+  /** Of the open segment; 0 until it has a commit. */
+  #committedBytes(): number {
+    return this.#writer === null || this.#writer.commits === 0 ? 0 : this.#writer.bytes;
   }
 
   #isDue(): boolean {
