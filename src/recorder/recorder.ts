@@ -10,10 +10,10 @@ import { TapioError } from '../errors.ts';
 import type { BatchItem, CutItem } from '../event/batch.ts';
 import { type Clocks, clockChange, tsOffset } from '../event/clock.ts';
 import type { SmallRow } from '../segment/columns.ts';
-import type { CommitPoint, SegmentHeader } from '../segment/commits.ts';
+import { type CommitPoint, readCommits, type SegmentHeader } from '../segment/commits.ts';
 import type { StoreFiles } from '../segment/files.ts';
 import { Segment } from '../segment/reader.ts';
-import { type Recovered, recoverSegments } from '../segment/recover.ts';
+import { type GivenUp, heldOf, type Recovered, recoverSegments } from '../segment/recover.ts';
 import { lossRow } from '../segment/small-tables.ts';
 import { SegmentWriter } from '../segment/writer.ts';
 import type { Native, NativeSource, SourceConfig, SourceOptions } from '../source/binding.ts';
@@ -134,6 +134,8 @@ export class Recorder {
   #rotateAsked = false;
   #stoppingMs: number | null = null;
   #outage: Outage | null = null;
+  /** The segment that was being written as it began. */
+  #givenUp: GivenUp | null = null;
   /** Why records are overwritten that are found missing now. */
   #lossCause = 'overwritten';
   #onFinished: ((error: Error | null) => void) | null = null;
@@ -424,6 +426,10 @@ export class Recorder {
   #beginOutage(error: unknown): void {
     const { store, native, onNote } = this.#options;
     const cause = outageOf(error, store);
+    if (this.#writer !== null) {
+      const { name, commits } = this.#writer;
+      this.#givenUp = { name, commits };
+    }
     this.#writer?.abandon();
     this.#writer = null;
     this.#rotateAsked = false;
@@ -451,7 +457,7 @@ export class Recorder {
       this.#retired += retention?.step(catalog, 0, Date.now(), full) ?? 0;
       if (this.#outage?.cause === 'no_space' && !hasRoom(store)) return false;
       probeStore(files, segments);
-      this.#adopt(recoverSegments(files, segments));
+      this.#adopt(recoverSegments(files, segments, this.#givenUp));
       return true;
     } catch (error) {
       outageOf(error, store);
@@ -459,14 +465,20 @@ export class Recorder {
     }
   }
 
-  /** Segments that were sealed by a recovery are held like any other. */
+  /** Segments that were sealed meanwhile are held like any other. */
   #adopt(recovered: readonly Recovered[]): void {
     const { retention, catalog, segments } = this.#options;
-    for (const { name, sealed } of recovered) {
-      if (sealed === null) continue;
+    const sealed = new Map(recovered.map((one) => [one.name, one.sealed]));
+    // Its seal may have failed after it had its name.
+    const { name: own = '' } = this.#givenUp ?? {};
+    const commits = own === '' ? null : readCommits(join(segments, own));
+    if (commits !== null) sealed.set(own, heldOf(commits));
+    this.#givenUp = null;
+    for (const [name, held] of sealed) {
+      if (held === null) continue;
       this.#segments++;
-      this.#sealedBytes += sealed.bytes;
-      retention?.add({ name, ...sealed });
+      this.#sealedBytes += held.bytes;
+      retention?.add({ name, ...held });
       catalog?.enterFrom(() => new Segment(join(segments, name)));
     }
   }

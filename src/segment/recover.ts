@@ -56,11 +56,21 @@ export interface Recovered {
   readonly cutTo: number;
 }
 
+/** An open segment that its writer gave up: only so many of its commits were acknowledged. */
+export interface GivenUp {
+  readonly name: string;
+  readonly commits: number;
+}
+
 /**
  * Finishes or undoes what the last recorder of a store left half done. Nobody may be recording into it.
  * Throws what the file system throws; then it can be called again.
  */
-export function recoverSegments(files: StoreFiles, segments: string): Recovered[] {
+export function recoverSegments(
+  files: StoreFiles,
+  segments: string,
+  givenUp: GivenUp | null = null,
+): Recovered[] {
   const names = inSegmentOrder(readdirSync(segments));
   for (const name of names) {
     if (name.startsWith(SEAL_PREFIX) || name.startsWith(GONE_PREFIX)) {
@@ -69,10 +79,26 @@ export function recoverSegments(files: StoreFiles, segments: string): Recovered[
   }
   return names
     .filter((name) => name.startsWith(OPEN_PREFIX))
-    .map((name) => recoverSegment(files, segments, name.slice(OPEN_PREFIX.length)));
+    .map((open) => {
+      const name = open.slice(OPEN_PREFIX.length);
+      const commits = name === givenUp?.name ? givenUp.commits : null;
+      return recoverSegment(files, segments, name, commits);
+    });
 }
 
-function recoverSegment(files: StoreFiles, segments: string, name: string): Recovered {
+// A line whose sync failed can be read back, and may not be on the disk: what it tells of comes again.
+function acknowledgedOf(commits: Commits | null, count: number | null): Commits | null {
+  if (commits === null || count === null) return commits;
+  const lines = commits.lines.slice(0, count);
+  return { ...commits, lines, sealed: lines.at(-1)?.sealed === true };
+}
+
+function recoverSegment(
+  files: StoreFiles,
+  segments: string,
+  name: string,
+  acknowledged: number | null,
+): Recovered {
   const directory = join(segments, `${OPEN_PREFIX}${name}`);
   const nothing: Recovered = {
     name,
@@ -82,12 +108,13 @@ function recoverSegment(files: StoreFiles, segments: string, name: string): Reco
     cutFrom: 0,
     cutTo: 0,
   };
-  // The merged one has the name already: this one was to be removed.
+  // The merged one has the name already, if not yet for sure: this one was to be removed.
   if (existsSync(join(segments, name))) {
+    files.syncDirectory(segments);
     files.remove(directory);
     return nothing;
   }
-  const commits = readCommits(directory);
+  const commits = acknowledgedOf(readCommits(directory), acknowledged);
   const format = commits?.header?.format ?? 0;
   if (format > FORMAT_VERSION) {
     throw new TapioError(
@@ -96,7 +123,7 @@ function recoverSegment(files: StoreFiles, segments: string, name: string): Reco
     );
   }
   if (commits?.sealed === true) {
-    finishSeal(files, segments, name);
+    finishSeal(files, segments, name, commits);
     return { ...nothing, sealed: heldOf(commits) };
   }
   const kept = commits === null ? -1 : lastWholeLine(directory, commits);
@@ -116,13 +143,19 @@ function recoverSegment(files: StoreFiles, segments: string, name: string): Reco
   }
 }
 
-// Everything is in its files; only the name was missing.
-function finishSeal(files: StoreFiles, segments: string, name: string): void {
+// Everything is in its files; only the name was missing, and perhaps the sync of the line that says so. Should
+// the name be lost with the power, the next start finds it as this one did.
+function finishSeal(files: StoreFiles, segments: string, name: string, { bytes }: Commits): void {
   const directory = join(segments, `${OPEN_PREFIX}${name}`);
+  const line = files.reopen(join(directory, COMMITS_FILE), bytes);
+  try {
+    line.sync();
+  } finally {
+    line.close();
+  }
   for (const gone of [DICTIONARY_LOG, PROCESS_LOG]) files.remove(join(directory, gone));
   files.syncDirectory(directory);
   files.rename(directory, join(segments, name));
-  files.syncDirectory(segments);
 }
 
 /** Size and last commit of a sealed segment, as its lines say. */
