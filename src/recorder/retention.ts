@@ -1,7 +1,7 @@
 // Which segments have to go so that the store keeps within its limits, and how they go: marked in the
 // catalogue, renamed, removed, forgotten. A start finishes what is found half done.
 
-import { statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CatalogCache } from '../catalog/cache.ts';
 import { GONE_PREFIX } from '../segment/file-names.ts';
@@ -65,6 +65,8 @@ export class Retention {
   /** The oldest are at the front; those before #first are gone. */
   #held: HeldSegment[];
   #first = 0;
+  /** Renamed, and not removed yet. */
+  readonly #leaving: HeldSegment[] = [];
   #bytes: number;
 
   constructor(
@@ -95,6 +97,7 @@ export class Retention {
    * must go, because a write has failed for want of room. Gives how many went. Throws what the file system throws.
    */
   step(catalog: CatalogCache | null, open: number, nowMs: number, needed = false): number {
+    this.#finish(catalog);
     const { blocks, bavail, bsize } = statfsSync(this.#segments);
     const disk = { total: blocks * bsize, free: bavail * bsize };
     // Where nothing is committed after it, the newest says where the recording stands: it stays.
@@ -102,20 +105,31 @@ export class Retention {
     const held = this.#held.slice(this.#first, Math.min(end, this.#first + RETIRED_AT_ONCE));
     const due = countToRetire(held, this.#bytes, open, disk, nowMs, this.#limits);
     const going = held.slice(0, needed ? Math.max(1, due) : due);
-    if (going.length === 0) return 0;
     for (const { name } of going) catalog?.retire(name);
     for (const segment of going) {
-      this.#files.rename(join(this.#segments, segment.name), this.#gone(segment));
+      const path = join(this.#segments, segment.name);
+      // Somebody may have removed it by hand.
+      if (existsSync(path)) this.#files.rename(path, this.#gone(segment));
+      this.#leaving.push(segment);
       this.#first++;
       this.#bytes -= segment.bytes;
     }
-    // A power cut must not bring a name back whose files are gone.
-    this.#files.syncDirectory(this.#segments);
-    for (const segment of going) this.#files.remove(this.#gone(segment));
-    for (const { name } of going) catalog?.removeSegment(name);
+    this.#finish(catalog);
     if (this.#first > 1024) this.#held = this.#held.slice(this.#first);
     if (this.#first > 1024) this.#first = 0;
     return going.length;
+  }
+
+  /** Removes those whose names are gone, also of an earlier step that failed. */
+  #finish(catalog: CatalogCache | null): void {
+    if (this.#leaving.length === 0) return;
+    // A power cut must not bring a name back whose files are gone.
+    this.#files.syncDirectory(this.#segments);
+    for (let segment = this.#leaving[0]; segment !== undefined; segment = this.#leaving[0]) {
+      this.#files.remove(this.#gone(segment));
+      catalog?.removeSegment(segment.name);
+      this.#leaving.shift();
+    }
   }
 
   /** The name under which it is removed; a start removes what it finds of that name. */

@@ -145,7 +145,8 @@ function recoverSegment(
   }
 }
 
-// Everything is in its files; only the name was missing, and perhaps the sync of the line that says so.
+// Everything is in its files; only the name was missing, and perhaps the sync of the line that says so. Should
+// the name be lost with the power, the next start finds it as this one did.
 function finishSeal(files: StoreFiles, segments: string, name: string, { bytes }: Commits): void {
   const directory = join(segments, `${OPEN_PREFIX}${name}`);
   const line = files.reopen(join(directory, COMMITS_FILE), bytes);
@@ -157,7 +158,6 @@ function finishSeal(files: StoreFiles, segments: string, name: string, { bytes }
   for (const gone of [DICTIONARY_LOG, PROCESS_LOG]) files.remove(join(directory, gone));
   files.syncDirectory(directory);
   files.rename(directory, join(segments, name));
-  files.syncDirectory(segments);
 }
 
 /** Size and last commit of a sealed segment, as its lines say. */

@@ -65,6 +65,32 @@ test('never one more than must go, whatever the limits', () => {
   );
 });
 
+test('what a failing disk left half removed goes with the next step; what is gone already is no error', () => {
+  const directory = temporaryDirectory();
+  try {
+    const all = held(10, 10, 10, 10);
+    for (const { name } of all) mkdirSync(join(directory.path, name));
+    let fails = true;
+    const files = {
+      ...diskFiles,
+      syncDirectory(path: string): void {
+        if (fails) throw Object.assign(new Error('simulated'), { code: 'EIO' });
+        diskFiles.syncDirectory(path);
+      },
+    };
+    const retention = new Retention(files, directory.path, { ...LIMITS, bytesMax: 30 }, all);
+    expect(() => retention.step(null, 0, NOW)).toThrow('simulated');
+    expect(retention.bytes).toBe(30);
+    expect(readdirSync(directory.path)).toContain(`.gone-${all[0]?.name}`);
+    fails = false;
+    diskFiles.remove(join(directory.path, all[1]?.name ?? ''));
+    expect([retention.step(null, 0, NOW), retention.step(null, 10, NOW)]).toEqual([0, 1]);
+    expect(readdirSync(directory.path).sort()).toEqual([all[2]?.name, all[3]?.name]);
+  } finally {
+    directory.remove();
+  }
+});
+
 test('the newest stays where nothing is committed after it: it says where the recording stands', () => {
   const directory = temporaryDirectory();
   try {
