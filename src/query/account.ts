@@ -97,6 +97,8 @@ function addDifference(to: Sums, after: Sums, before: Sums): void {
 const ALSO_EMITTED = 'overrun';
 /** Rows that were cut off together with the counters that knew them. */
 const UNCOUNTED = 'cut';
+/** The rings went with what was in them. */
+const DIED = 'crash';
 
 /** Sums over the stretches between points. */
 class Ledger {
@@ -106,6 +108,8 @@ class Ledger {
   /** What the counters say was lost, by stage. */
   readonly lost = { ring: new Map(), kernel: new Map(), decode: new Map() } as Record<string, Sums>;
   waiting: Sums = new Map();
+  /** What waited in rings that were gone before it was read. */
+  readonly gone: Sums = new Map();
 
   /** Begins where `point` is: what was in the rings then is issued before, and stored after. */
   begin(point: CommitPoint): void {
@@ -116,7 +120,9 @@ class Ledger {
   /** Goes on from one point to the next; other rings begin at zero. */
   step(before: CommitPoint, after: CommitPoint): void {
     const now = countersOf(after);
-    const then = countersOf(before.rings === after.rings ? before : noPoint());
+    const same = before.rings === after.rings;
+    const then = countersOf(same ? before : noPoint());
+    if (!same) for (const [key, count] of this.waiting) add(this.gone, key, count);
     addDifference(this.issued, now.emitted, then.emitted);
     addDifference(this.issued, now.filtered, then.filtered);
     addDifference(this.consumed, now.consumed, then.consumed);
@@ -235,6 +241,9 @@ function accountOf(recording: string, segments: readonly Segment[]): Account {
   const lost = lossesByOp(causes, ({ cause }) => cause !== ALSO_EMITTED);
   const cut = lossesByOp(causes, ({ cause }) => cause === UNCOUNTED);
   for (const [key, count] of cut) add(ledger.issued, key, count);
+  // What waited as the recorder died is part of what nobody knows.
+  const died = [...causes.values()].some(({ cause }) => cause === DIED);
+  if (died) for (const [key, count] of ledger.gone) add(ledger.issued, key, -count);
   const ops = opsOf(ledger, stored, late, lost);
   return {
     recording,

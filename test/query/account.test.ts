@@ -1,5 +1,6 @@
 // The sum: it comes out where it should, and does not where a row, a counter or a segment is missing.
 
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EVENTS, OP_NAMES } from '../../schemas/events.ts';
@@ -148,6 +149,18 @@ test('rings that end within a segment are counted to their end, also where its b
     ['two', undefined, undefined],
   ]);
   merged?.close();
+});
+
+test('what waited in rings that are gone is part of an unknown loss, and missing where none is told', () => {
+  const first = point(2, { emitted: [{ [OPEN]: 5 }], consumed: [{ [OPEN]: 2 }] });
+  const counters = { rings: 'two', emitted: [{ [OPEN]: 1 }], consumed: [{ [OPEN]: 1 }] };
+  segment(2, null, first);
+  expect(account()).toMatchObject({ holds: true, ops: { 'file.open': { issued: 5, waiting: 3 } } });
+  segment(1, first, point(3, counters), [row('recorder', 'crash', null)]);
+  expect(account()).toMatchObject({ holds: true, ops: { 'file.open': { issued: 3, stored: 3 } } });
+  rmSync(openStore(store).segments[1]?.directory ?? '', { recursive: true });
+  segment(1, first, point(3, counters));
+  expect(account().reasons).toEqual([expect.stringContaining('6 issued, 3 accounted for')]);
 });
 
 test('a missing row, a loss without a row, and a missing segment are found', () => {
