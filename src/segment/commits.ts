@@ -338,7 +338,9 @@ const rowsIn = (line: Parsed | undefined): number =>
 /** What follows on the lines that can be used. */
 function lostLines(own: readonly (Parsed | null)[], used: readonly Parsed[]): LostLines | null {
   const whole = own.filter((line) => line !== null);
-  if (whole.length === own.length && whole.every(({ n }) => n < used.length)) return null;
+  const isAll = whole.length === own.length && whole.every(({ n }) => n < used.length);
+  // One that stands again at the end may stand in the place of another.
+  if (isAll && (whole.at(-1)?.n ?? -1) === used.length - 1) return null;
   const last = inOrder(whole).at(-1);
   if (last === undefined || last.n < used.length) return { rows: null, last: null };
   // Damaged lines in its stead may be those before it, but one behind it has a number of its own.

@@ -79,6 +79,8 @@ test('rows of lines that cannot be used are known by the last one', () => {
 
 test('a line twice costs nothing; lines out of order are not used', () => {
   expect(read(texts(1, 1, 2))).toMatchObject({ damaged: true, lines: { length: 2 }, lost: null });
+  expect(read(texts(1, 2, 2))).toMatchObject({ damaged: true, lines: { length: 2 }, lost: null });
+  expect(read(texts(1, 2, 1))).toMatchObject({ lines: { length: 2 }, lost: { rows: null } });
   expect(read(texts(2, 1, 3))).toMatchObject({ lines: { length: 0 }, lost: { rows: 30 } });
 });
 
