@@ -64,8 +64,8 @@ function parse(store: string): StoreFile | null {
 }
 
 /**
- * Writes which recording goes on or has ended; durable when it returns. Nothing is written where that is
- * said already: a recorder that was killed goes on although its disk is full.
+ * Writes which recording goes on or has ended; durable when it returns. Where that is said already it takes
+ * no room: a recorder that was killed goes on although its disk is full.
  */
 export function writeStoreFile(
   files: StoreFiles,
@@ -75,5 +75,17 @@ export function writeStoreFile(
 ): void {
   const content: StoreFile = { format: FORMAT_VERSION, recorder: VERSION, id, recording };
   const text = `${JSON.stringify(content)}\n`;
-  if (textOf(store) !== text) replaceFile(files, join(store, FILE), text);
+  const path = join(store, FILE);
+  if (textOf(store) !== text) {
+    replaceFile(files, path, text);
+    return;
+  }
+  // Who wrote it may have been killed before it was durable.
+  const file = files.reopen(path, Buffer.byteLength(text));
+  try {
+    file.sync();
+  } finally {
+    file.close();
+  }
+  files.syncDirectory(store);
 }
