@@ -1,13 +1,13 @@
 // Stores in memory, to be written with changes and held against what was recorded.
 
 import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type RecordBatch as Header, Message } from 'apache-arrow/ipc/metadata/message';
 import { EVENT_TABLES } from '../../schemas/arrow.ts';
 import type { BatchPlace } from '../../src/segment/arrow-file.ts';
 import { type Commits, readCommits } from '../../src/segment/commits.ts';
 import { Segment } from '../../src/segment/reader.ts';
-import { directoriesOf, directoryOf, type Files } from './mutations.ts';
+import { directoriesOf, type Files } from './mutations.ts';
 import type { RecordedRow } from './recorded.ts';
 
 export interface Range {
@@ -149,11 +149,6 @@ export class Workspace {
     const path = [...this.#written.keys()].find((one) => basename(dirname(one)) === directory);
     return path === undefined ? join(this.#root, 'segments', directory) : dirname(path);
   }
-
-  /** Paths of what is there, from the root. */
-  list(): string[] {
-    return [...this.#written.keys()].map((path) => relative(this.#root, path));
-  }
 }
 
 /** Whether two ranges of bytes are the same. */
@@ -161,5 +156,3 @@ export function sameBytes(a: Buffer | undefined, b: Buffer | undefined, length: 
   if (a === undefined || b === undefined) return a === b;
   return a.length >= length && a.subarray(0, length).equals(b.subarray(0, length));
 }
-
-export { directoryOf };
