@@ -88,7 +88,10 @@ export class Found {
     const { segments, problems } = openStore(store);
     try {
       for (const { segment, text } of problems) this.wrong.push(`${segment}: ${text}`);
-      for (const segment of segments) this.#takeSegment(segment);
+      for (const segment of segments) {
+        // One that retires as it is read is told by the gap before the next.
+        if (!this.#tryToTake(segment)) break;
+      }
     } finally {
       for (const segment of segments) segment.close();
     }
@@ -112,6 +115,16 @@ export class Found {
 
   #of(kind: (typeof KINDS)[number]): Map<number, number> {
     return this.#numbers.get(kind) as Map<number, number>;
+  }
+
+  #tryToTake(segment: Segment): boolean {
+    try {
+      this.#takeSegment(segment);
+      return true;
+    } catch (error) {
+      if (existsSync(segment.directory)) throw error;
+      return false;
+    }
   }
 
   #takeSegment(segment: Segment): void {
