@@ -4,7 +4,6 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { env } from 'node:process';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import {
   livesRuns,
@@ -21,7 +20,7 @@ import { ROOT } from '../support/recording.ts';
 import type { Operation } from '../support/sim-disk.ts';
 
 const SEED = 20260101;
-const POINTS = env.TAPIO_LONG === undefined ? 600 : 6000;
+const POINTS = 6000;
 const MUTANTS = { points: 300, seed: SEED };
 const TIMEOUT_MS = POINTS * 2000;
 
@@ -34,7 +33,6 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const isSync = ({ operation }: Operation): boolean => /^sync/.test(operation);
 /** What could be done too late: what is made must be there, and an append has its sync. */
 const isOrdered = ({ operation }: Operation): boolean =>
   !['create', 'open', 'mkdir', 'append'].includes(operation);
@@ -55,12 +53,6 @@ function surveyed(): NonNullable<typeof survey> {
   return survey;
 }
 
-test('acknowledged rows are there once, the rest is told, nothing is left half done', {
-  timeout: TIMEOUT_MS,
-}, async () => {
-  await surveyed();
-});
-
 /** Breaks the chosen sites; gives those that no run noticed. */
 async function unnoticed(
   kind: Mutation['kind'],
@@ -76,6 +68,14 @@ async function unnoticed(
   return outcomes.filter(({ caught }) => caught === null).map(({ site }) => codeAt(site));
 }
 
+// Of several deaths in a row some runs are not explained (see the last lines that a
+// failure prints), and what a recorder that dies before its source runs may say is not settled.
+test('acknowledged rows are there once, the rest is told, nothing is left half done', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  await surveyed();
+});
+
 test('a sync that is left out is noticed, whichever it is', { timeout: TIMEOUT_MS }, async () => {
   expect(await unnoticed('skip', (site) => /sync/i.test(codeAt(site)))).toEqual([]);
 });
@@ -83,4 +83,3 @@ test('a sync that is left out is noticed, whichever it is', { timeout: TIMEOUT_M
 test('what is done too late is noticed', { timeout: TIMEOUT_MS }, async () => {
   expect(await unnoticed('delay', () => true)).toEqual([]);
 });
-void isSync;
