@@ -2,7 +2,10 @@
 // one by one, to see that the checks would notice. Budgets are numbers of runs, and every run can be had
 // again from its point and seed.
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { random } from './batches.ts';
+import { ROOT } from './recording.ts';
 import { diskDirectory, type Operation, SimDisk } from './sim-disk.ts';
 
 /** Writes through `disk` under `directory`. It runs many times: state of its own is set anew each time. */
@@ -48,6 +51,13 @@ export function described(operation: Operation | undefined): string {
 /** What an error says. */
 export function saidBy(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** The line of code at a call site: unlike its number it stays when others come before it. */
+export function codeAt(site: string): string {
+  const [path = '', line] = site.split(':');
+  const text = readFileSync(join(ROOT, path), 'utf8').split('\n')[Number(line) - 1] ?? '';
+  return `${path}: ${text.trim()}`;
 }
 
 /** A disk that is broken as a mutation says. */
