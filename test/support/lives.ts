@@ -3,7 +3,7 @@
 
 import { random } from './batches.ts';
 import { type Budget, described, type Mutation, newDisk, saidBy } from './mutate.ts';
-import { diskDirectory, type Operation, type SimDisk } from './sim-disk.ts';
+import { diskDirectory, type Operation, type OperationName, type SimDisk } from './sim-disk.ts';
 
 /** How a life ends: alone, so that what it wrote is in the page cache still, or with the machine. */
 export type Ending = 'killed' | 'power';
@@ -12,6 +12,8 @@ export interface Death {
   readonly ending: Ending;
   /** The operation of this life that does not happen any more, from 1. */
   readonly at: number;
+  /** Of what is lost; by default it follows from that of the run. */
+  readonly seed?: number;
 }
 
 /** Lives that end one after the other; one more goes on to its end. */
@@ -69,7 +71,7 @@ async function runOnce(
       before = death.ending;
       told.push(`life ${i + 1} ended (${before}) ${described(disk.log[at - 1])}`);
       if (before === 'power') {
-        disk.lose(random(run.seed + i));
+        disk.lose(random(death.seed ?? run.seed + i));
         told.push(...disk.lost);
         disk = newDisk(path, mutation);
       } else {
@@ -153,14 +155,19 @@ export function livesRuns(operations: number, points: number, seed: number): Liv
 /** A call site, and how a run came to one of its operations. */
 export interface Reach {
   readonly site: string;
+  readonly operation: OperationName;
   /** Of the lives before. */
   readonly deaths: readonly Death[];
   /** Number of the operation in its life. */
   readonly at: number;
+  /** Of the run. */
+  readonly seed: number;
 }
 
-/** Ways to a site that are kept: of each life one, so that they differ. */
-const REACHES_MAX = 32;
+/** Ways to a site that are kept. */
+const REACHES_MAX = 200;
+/** Operations within which the power goes after a sync that is left out. */
+const SOON = 40;
 
 /** Runs all; throws at the first that breaks a promise. Gives how `chosen` operations were come to. */
 export async function surveyLives(
@@ -169,16 +176,30 @@ export async function surveyLives(
   chosen: (operation: Operation) => boolean,
 ): Promise<ReadonlyMap<string, readonly Reach[]>> {
   const reaches = new Map<string, Reach[]>();
+  const next = random(runs.length);
   for (const run of runs) {
     let life = 0;
     const failure = await runOnce(make, run, null, (log) => {
       const deaths = run.deaths.slice(0, life++);
       // The last one did not happen.
       const done = log.slice(0, run.deaths[life - 1] === undefined ? log.length : -1);
-      const sites = new Map(done.flatMap((one, i) => (chosen(one) ? [[one.site, i + 1]] : [])));
-      for (const [site, at] of sites) {
+      // Of each life one, any of them, so that they differ.
+      const ats = new Map<string, number[]>();
+      done.forEach((one, i) => {
+        if (chosen(one)) ats.set(one.site, [...(ats.get(one.site) ?? []), i + 1]);
+      });
+      for (const [site, all] of ats) {
         const known = reaches.get(site) ?? [];
-        if (known.length < REACHES_MAX) reaches.set(site, [...known, { site, deaths, at }]);
+        reaches.set(site, known);
+        const at = all[Math.floor(next() * all.length)] ?? 1;
+        if (known.length < REACHES_MAX)
+          known.push({
+            site,
+            operation: done[at - 1]?.operation ?? 'sync',
+            deaths,
+            at,
+            seed: run.seed,
+          });
       }
     });
     if (failure !== null) throw told(run, null, failure);
@@ -186,7 +207,10 @@ export async function surveyLives(
   return reaches;
 }
 
-/** Tries a mutation at each site that was come to: the power goes soon after it, until a run notices. */
+/**
+ * Tries a mutation at each site that was come to: the power goes soon after it, until a run notices. What is
+ * put off is done behind the next operation: the power goes at once. Throws where the run fails without.
+ */
 export async function mutateLives(
   kind: Mutation['kind'],
   make: MakeWorld,
@@ -198,19 +222,21 @@ export async function mutateLives(
     const next = random(budget.seed);
     let caught: LivesOutcome['caught'] = null;
     for (let i = 0; i < budget.points && caught === null; i++) {
-      const { deaths, at } = known[i % known.length] as Reach;
-      const after = 1 + Math.floor(next() ** 2 * SOON);
+      const { deaths, at, seed } = known[i % known.length] as Reach;
+      const after = 1 + Math.floor(next() ** 2 * (kind === 'skip' ? SOON : 2));
       const run: LivesRun = {
-        deaths: [...deaths, { ending: 'power', at: at + after }],
-        seed: Math.floor(next() * 2 ** 32),
+        deaths: [
+          ...deaths,
+          { ending: 'power', at: at + after, seed: Math.floor(next() * 2 ** 32) },
+        ],
+        seed,
       };
       const failure = await runOnce(make, run, { kind, site });
-      if (failure !== null) caught = { run, said: saidBy(failure.error) };
+      if (failure === null) continue;
+      await replayLives(make, run);
+      caught = { run, said: saidBy(failure.error) };
     }
     outcomes.push({ kind, site, caught });
   }
   return outcomes;
 }
-
-/** Operations within which the power goes after a mutated one. */
-const SOON = 40;

@@ -1,10 +1,9 @@
 // What happens to a recorder in the tests of its deaths and of failing disks: segments that are sealed in
 // place and merged, losses, a clock step.
 
-import type { Step } from './recorder-world.ts';
+import { type Step, tick } from './recorder-world.ts';
 
 const forked = { row: { pid: 5_000_000, comm: 'sh', child_pid: 5_000_001 } };
-const tick: Step = (world) => world.tick();
 const rotate: Step = (world) => world.recorder.rotate();
 
 export const SCRIPT: readonly Step[] = [

@@ -31,6 +31,9 @@ const TURNS_MAX = 100;
 /** One thing that happens. */
 export type Step = (world: RecorderWorld) => void;
 
+/** One flush period, and an acknowledgement of what is in the rings at its end. */
+export const tick: Step = (world) => world.tick();
+
 export interface WorldOptions {
   readonly script: readonly Step[];
   /** Of retention. */
@@ -120,9 +123,13 @@ export class RecorderWorld implements World {
     this.#native.source.poll();
   }
 
-  /** One flush period, and an acknowledgement of what is in the rings at its end. */
+  /** One flush period. */
   tick(): void {
     this.pass(BigInt(FLUSH_MS) * MS);
+  }
+
+  /** What is in the rings now is acknowledged when the recorder says so. */
+  #flush(): void {
     const inRings = this.host.sets.flatMap(({ records }) => records);
     const waiting = inRings.filter(({ held }) => !held).map(({ id }) => id);
     void this.recorder.flush().then(() => {
@@ -228,8 +235,13 @@ export class RecorderWorld implements World {
     await this.#settle();
     this.onStart();
     while (this.#next < script.length) {
-      script[this.#next++]?.(this);
+      const step = script[this.#next++];
+      step?.(this);
       await this.#settle();
+      if (step === tick) {
+        this.#flush();
+        await this.#settle();
+      }
       this.onStep();
     }
     this.recorder.stop();
