@@ -16,8 +16,7 @@ export default defineConfig({
           name: 'unit',
           // In memory, where there is such a place: a sync of a real disk takes milliseconds.
           env: existsSync('/dev/shm') ? { TMPDIR: '/dev/shm' } : {},
-          // Those that are tried in long runs only.
-          include: ['test/**/*.test.ts', ...(process.env.TAPIO_LONG ? ['test/**/*.long.ts'] : [])],
+          include: ['test/**/*.test.ts'],
           exclude: ALONE,
           sequence: { groupOrder: 0 },
         },

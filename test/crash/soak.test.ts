@@ -112,25 +112,28 @@ test(
   (SECONDS + 120) * 1000,
 );
 
-test(
-  `${SLOW_SECONDS} seconds on a slow disk: memory stays as it is`,
-  async () => {
-    const shim = new Shim(directory.path, store);
-    const recording = await record(shim.env);
-    await sleep(2000);
-    shim.slow(100);
-    const samples = await samplesOf(recording.pid, SLOW_SECONDS);
-    shim.clear();
-    await recording.stop();
-    const [account] = accountsOf(store);
-    const lost = Object.values(account?.ops ?? {}).reduce((sum, op) => sum + op.lost, 0);
-    console.log(
-      `each write 100 ms slower: memory ${mib(samples.at(-1)?.anonymous ?? 0)} (grew by ${mib(growth(samples, 'anonymous'))}), ${lost} lost`,
-    );
-    expect(account).toMatchObject({ holds: true, reasons: [] });
-    expect(growth(samples, 'anonymous')).toBeLessThan(GROWTH_MAX);
-    expect(growth(samples, 'descriptors')).toBeLessThanOrEqual(1);
-    expect(damageOf(store)).toBe('');
-  },
-  (SLOW_SECONDS + 120) * 1000,
-);
+// In a few seconds memory is still being touched for the first time: only a long run can tell.
+if (process.env.TAPIO_LONG !== undefined) {
+  test(
+    `${SLOW_SECONDS} seconds on a slow disk: memory stays as it is`,
+    async () => {
+      const shim = new Shim(directory.path, store);
+      const recording = await record(shim.env);
+      await sleep(2000);
+      shim.slow(100);
+      const samples = await samplesOf(recording.pid, SLOW_SECONDS);
+      shim.clear();
+      await recording.stop();
+      const [account] = accountsOf(store);
+      const lost = Object.values(account?.ops ?? {}).reduce((sum, op) => sum + op.lost, 0);
+      console.log(
+        `each write 100 ms slower: memory ${mib(samples.at(-1)?.anonymous ?? 0)} (grew by ${mib(growth(samples, 'anonymous'))}), ${lost} lost`,
+      );
+      expect(account).toMatchObject({ holds: true, reasons: [] });
+      expect(growth(samples, 'anonymous')).toBeLessThan(GROWTH_MAX);
+      expect(growth(samples, 'descriptors')).toBeLessThanOrEqual(1);
+      expect(damageOf(store)).toBe('');
+    },
+    (SLOW_SECONDS + 120) * 1000,
+  );
+}
