@@ -38,7 +38,7 @@ function inDictionary(vector: Vector | undefined, wanted: ReadonlySet<string>): 
   if (!(vector instanceof DictionaryVector)) return () => false;
   // Strings are compared once per dictionary entry, not once per row.
   const hits = new Set<number>();
-  vector.dictionary.forEach((text, i) => {
+  vector.dictionary.all().forEach((text, i) => {
     if (wanted.has(text)) hits.add(i);
   });
   return (row) => hits.has(Number(vector.indices[row]));
