@@ -1,54 +1,21 @@
 // tapio-replay query: rows of a window.
 
-import { writeSync } from 'node:fs';
 import { stderr } from 'node:process';
-import { EVENT_TABLES, type EventType } from '../../schemas/arrow.ts';
+import type { EventType } from '../../schemas/arrow.ts';
 import { nearestName, TapioError } from '../../src/errors.ts';
-import { formatTs } from '../../src/event/clock.ts';
 import { fieldNames, JsonEncoder } from '../../src/event/json.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
-import { type Plan, plan } from '../../src/query/plan.ts';
+import { plan } from '../../src/query/plan.ts';
 import { RowReader } from '../../src/query/rows.ts';
 import { type RowRef, scan, scanLast } from '../../src/query/scan.ts';
-import { type Selection, select } from '../../src/query/select.ts';
-import { parseTime } from '../../src/query/time.ts';
-import type { Segment } from '../../src/segment/reader.ts';
 import { defaultStore, openStore } from '../../src/segment/store.ts';
+import { allColumns, Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
 import { cellText, compactLine, tableLines, zoneText } from '../rows.ts';
+import { count, SELECTION_FLAGS, selectionOf, whyEmpty, words } from '../selection.ts';
 
 const LAST_DEFAULT = 20;
-const CHUNK_CHARS = 1 << 16;
 const TABLE_FIELDS = ['seq', 'ts', 'type', 'op', 'cpu', 'pid', 'tid', 'uid', 'comm'];
-
-function words(value: unknown): string[] {
-  if (value === undefined) return [];
-  const parts = Array.isArray(value) ? value : [value];
-  return parts.flatMap((part) => String(part).split(',')).filter((part) => part !== '');
-}
-
-function count(name: string, value: unknown): number | null {
-  if (value === undefined) return null;
-  const number = Number(value);
-  if (!Number.isInteger(number) || number < 0) {
-    throw new TapioError('usage', `--${name} ${value} is not a number of rows`);
-  }
-  return number;
-}
-
-function selectionOf(flags: Flags): Selection {
-  const now = BigInt(Date.now()) * 1_000_000n;
-  const since = flags.since === undefined ? null : parseTime(String(flags.since), now);
-  const until = flags.until === undefined ? null : parseTime(String(flags.until), now, since);
-  return select({
-    since,
-    until,
-    types: words(flags.type),
-    ops: words(flags.op),
-    pids: words(flags.pid),
-    comms: words(flags.comm),
-  });
-}
 
 /** How many rows, from which end: --last 20 when nothing else is said. */
 function limitOf(flags: Flags): { last: number | null; first: number | null } {
@@ -79,36 +46,6 @@ function fieldsOf(flags: Flags): string[] | null {
   return fields.length === 0 ? null : fields;
 }
 
-/** Collects lines and writes them in large pieces; a reader that went away is a normal end. */
-class Output {
-  #text = '';
-  #closed = false;
-
-  get closed(): boolean {
-    return this.#closed;
-  }
-
-  line(text: string): void {
-    this.#text += `${text}\n`;
-    if (this.#text.length >= CHUNK_CHARS) this.flush();
-  }
-
-  flush(): void {
-    let bytes = Buffer.from(this.#text);
-    this.#text = '';
-    while (bytes.length > 0 && !this.#closed) {
-      try {
-        bytes = bytes.subarray(writeSync(1, bytes));
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        if (code === 'EPIPE') this.#closed = true;
-        else if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-        else throw error;
-      }
-    }
-  }
-}
-
 function writeJson(rows: Iterable<RowRef>, fields: string[] | null, out: Output): number {
   const encoders = new Map<EventType, JsonEncoder>();
   const encoderOf = (type: EventType): JsonEncoder => {
@@ -128,8 +65,6 @@ function writeJson(rows: Iterable<RowRef>, fields: string[] | null, out: Output)
   }
   return written;
 }
-
-const allColumns = (type: EventType): string[] => EVENT_TABLES[type].columns.map((c) => c.name);
 
 function writeCompact(rows: Iterable<RowRef>, out: Output): number {
   const reader = new RowReader(allColumns);
@@ -156,21 +91,6 @@ function writeTable(rows: Iterable<RowRef>, fields: string[] | null, out: Output
   const header = names.map((name) => (name === 'ts' ? `ts (${zoneText()})` : name));
   for (const line of tableLines(header, cells)) out.line(line);
   return cells.length;
-}
-
-function whyEmpty(segments: readonly Segment[], made: Plan): string {
-  const batches = segments.flatMap((s) => s.types().flatMap((type) => s.batches(type)));
-  const [one] = batches;
-  if (one === undefined) return 'nothing is recorded yet';
-  const first = batches.reduce((a, b) => (b.firstTs < a ? b.firstTs : a), one.firstTs);
-  const last = batches.reduce((a, b) => (b.lastTs > a ? b.lastTs : a), one.lastTs);
-  const held = `held is ${formatTs(first)} to ${formatTs(last)}`;
-  const { since, until } = made.selection;
-  if (since !== null && since > last)
-    return `nothing matched: the window begins after what is held; ${held}`;
-  if (until !== null && until <= first)
-    return `nothing matched: the window ends before what is held; ${held}`;
-  return `nothing matched; ${held}`;
 }
 
 async function run(flags: Flags): Promise<number> {
@@ -201,7 +121,7 @@ async function run(flags: Flags): Promise<number> {
     out.flush();
     for (const note of segments.flatMap((s) => s.notes)) stderr.write(`tapio-replay: ${note}\n`);
     for (const text of missingFrom(opened, selection)) stderr.write(`tapio-replay: ${text}\n`);
-    if (written === 0) stderr.write(`tapio-replay: ${whyEmpty(segments, made)}\n`);
+    if (written === 0) stderr.write(`tapio-replay: ${whyEmpty(segments, selection)}\n`);
     return 0;
   } finally {
     for (const segment of segments) segment.close();
@@ -220,16 +140,10 @@ function* take(rows: Iterable<RowRef>, first: number | null): Generator<RowRef> 
 export const query: Command = {
   usage: 'query [flags]',
   flags: {
-    store: { type: 'string', describe: 'DIR — a store, or one segment directory' },
-    since: { type: 'string', describe: 'TIME — from then on: RFC 3339, 10m, today 14:00, 14:00' },
-    until: { type: 'string', describe: 'TIME — before then (exclusive); +30s counts from --since' },
+    ...SELECTION_FLAGS,
     last: { type: 'string', describe: 'N — the last N that match (20 when no range is given)' },
     first: { type: 'string', describe: 'N — the first N that match' },
     all: { type: 'boolean', describe: 'all that match' },
-    type: { type: 'string', describe: 'TYPE,… — process, network, file, memory, syscall' },
-    op: { type: 'string', describe: 'OP,… — such as network.connect, or exec' },
-    pid: { type: 'string', describe: 'PID,…' },
-    comm: { type: 'string', describe: 'NAME,… — thread names' },
     fields: {
       type: 'string',
       describe: 'FIELD,… — only these (json and table), e.g. ts,pid,file.path',
