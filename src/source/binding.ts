@@ -181,13 +181,6 @@ export interface Native {
   unpin(path: string): void;
   /** The clocks read together, ns: REALTIME, MONOTONIC (that of ktime), BOOTTIME (that of pstart). */
   clocks(): { realtime: bigint; monotonic: bigint; boottime: bigint };
-  /** Begins a scan; `ready` is called when take() has something that it had not. */
-  Scan: new (
-    options: ScanOptions,
-    ready: () => void,
-  ) => NativeScan;
-  /** Why RE2 does not take a pattern; null where it does. */
-  patternError(pattern: string): string | null;
   /** `getsockopt(SO_PEERCRED)` of a connected Unix socket's descriptor. */
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
 }
