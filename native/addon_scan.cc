@@ -62,8 +62,10 @@ ScanTable table_of(const Napi::Object& object, bool grouped) {
                              kind_of(column.Get("type").As<Napi::String>()),
                              column.Get("nullable").ToBoolean()});
   });
-  table.predicate = predicate_from_js(object.Get("predicate").As<Napi::Object>(), table.columns);
-  table.windowed = predicate_from_js(object.Get("windowed").As<Napi::Object>(), table.columns);
+  unsigned ids = 0;
+  table.predicate =
+      predicate_from_js(object.Get("predicate").As<Napi::Object>(), table.columns, ids);
+  table.windowed = predicate_from_js(object.Get("windowed").As<Napi::Object>(), table.columns, ids);
   for_each(object.Get("output"), [&](const Napi::Value& value) {
     table.output.push_back(value.As<Napi::Number>().Uint32Value());
   });

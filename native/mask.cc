@@ -206,6 +206,15 @@ void Masks::test(const Predicate& p, uint8_t* is_true, uint8_t* is_false, const 
       return all(p, is_true, is_false, active, false);
     case Node::kNot:
       return test(*p.args[0], is_false, is_true, active);
+    case Node::kUntrue: {
+      auto met = borrow();
+      test(*p.args[0], met->data(), nullptr, nullptr);
+      for (uint32_t i = 0; i < rows_; i++) {
+        if (is_true != nullptr) is_true[i] = (*met)[i] ^ 1;
+        if (is_false != nullptr) is_false[i] = (*met)[i];
+      }
+      return give_back(std::move(met));
+    }
     case Node::kChoose:
       return choose(p, is_true, is_false);
     case Node::kHas: {

@@ -239,6 +239,8 @@ Truth Evaluator::test(const Predicate& p) const {
       const Truth truth = test(*p.args[0]);
       return truth == Truth::kError ? truth : truth_of(truth == Truth::kFalse);
     }
+    case Node::kUntrue:
+      return truth_of(test(*p.args[0]) != Truth::kTrue);
     case Node::kChoose: {
       const Truth truth = test(*p.args[0]);
       return truth == Truth::kError ? truth : test(*p.args[truth == Truth::kTrue ? 1 : 2]);

@@ -50,6 +50,7 @@ enum class Node : uint8_t {
   kAnd,
   kOr,
   kNot,
+  kUntrue,
   kChoose,
   kWithin,
   kCompare,
@@ -74,7 +75,7 @@ struct Predicate {
   // Column of the table that a field names; -1 where the table has none: it is null in each row.
   int column = -1;
   uint32_t index = 0;
-  // Number among the predicate's nodes: results per dictionary entry are kept by it.
+  // Number among all nodes of a table's predicates: results per dictionary entry are kept by it.
   unsigned id = 0;
   Int value = 0;
   std::string text;

@@ -24,6 +24,7 @@ const std::map<std::string, Node> kNodes = {
     {"and", Node::kAnd},
     {"or", Node::kOr},
     {"not", Node::kNot},
+    {"untrue", Node::kUntrue},
     {"choose", Node::kChoose},
     {"within", Node::kWithin},
     {"compare", Node::kCompare},
@@ -42,7 +43,8 @@ const std::map<std::string, Node> kNodes = {
 
 class Maker {
  public:
-  explicit Maker(const std::vector<TableColumn>& columns) : columns_(columns) {}
+  Maker(const std::vector<TableColumn>& columns, unsigned& next_id)
+      : columns_(columns), next_id_(next_id) {}
 
   // `of_texts`: what the operand at this place is, where the name alone does not say.
   std::unique_ptr<Predicate> make(const Napi::Object& tree, bool of_texts) {
@@ -98,6 +100,7 @@ class Maker {
       }
       case Node::kNegate:
       case Node::kNot:
+      case Node::kUntrue:
         return child(out, tree, "of", false);
       case Node::kSize:
         return child(out, tree, "of", true);
@@ -167,7 +170,7 @@ class Maker {
   }
 
   const std::vector<TableColumn>& columns_;
-  unsigned next_id_ = 0;
+  unsigned& next_id_;
 };
 
 }  // namespace
@@ -182,8 +185,9 @@ Int int_from_js(const Napi::Value& value) {
 }
 
 std::unique_ptr<Predicate> predicate_from_js(const Napi::Object& tree,
-                                             const std::vector<TableColumn>& columns) {
-  return Maker(columns).make(tree, false);
+                                             const std::vector<TableColumn>& columns,
+                                             unsigned& next_id) {
+  return Maker(columns, next_id).make(tree, false);
 }
 
 }  // namespace tapio

@@ -183,6 +183,7 @@ void Scan::work() {
         if (matched[row]) rows.push_back(row);
       }
       for (const unsigned column : table.output) reader.column(column);
+      result->memory.reserve(rows.size() * 8 * table.output.size());
       Gatherer gatherer(*result, rows);
       for (const unsigned column : table.output)
         gatherer.column(table.columns[column], reader.column(column));

@@ -55,6 +55,8 @@ export type Bool =
   /** Decided by one false (true) argument; else an error if one is an error. */
   | { readonly kind: 'and' | 'or'; readonly args: readonly Bool[] }
   | { readonly kind: 'not'; readonly of: Bool }
+  /** True where the other is false or an error; never an error itself. */
+  | { readonly kind: 'untrue'; readonly of: Bool }
   /** An error where the test is one. */
   | { readonly kind: 'choose'; readonly test: Bool; readonly then: Bool; readonly else: Bool }
   /** Comparisons with constants. Ranges are ascending, disjoint and do not touch; none: never true. */
@@ -295,6 +297,8 @@ function test(node: Bool, get: Get, item: Item): boolean | null {
       return disjunction(node.args.map((arg) => test(arg, get, item)));
     case 'not':
       return inverse(test(node.of, get, item));
+    case 'untrue':
+      return test(node.of, get, item) !== true;
     case 'choose': {
       const chosen = test(node.test, get, item);
       return chosen === null ? null : test(chosen ? node.then : node.else, get, item);

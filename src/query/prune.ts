@@ -2,10 +2,12 @@
 // have, never too few: true, false, or neither where all that can come of it is an error. So !(pid == 5) rules
 // out a batch whose pid is always 5. Nothing becomes true by an error, which is why none is noted.
 
+import { COMMON } from '../../schemas/events.ts';
 import {
   type Bool,
   comparePoints,
   countPoints,
+  fieldsIn,
   INT_MAX,
   INT_MIN,
   type Int,
@@ -202,6 +204,9 @@ class Outcomes {
         return inverse(all(node.args.map((arg) => inverse(this.of(arg)))));
       case 'not':
         return inverse(this.of(node.of));
+      case 'untrue':
+        // An error, which is not noted, makes it true.
+        return TRUE | (this.of(node.of) & TRUE ? FALSE : 0);
       case 'choose': {
         const test = this.of(node.test);
         return (test & TRUE ? this.of(node.then) : 0) | (test & FALSE ? this.of(node.else) : 0);
@@ -235,6 +240,32 @@ class Outcomes {
         return TRUE | (this.of(node.test) & FALSE);
     }
   }
+}
+
+/** Nodes that are an error for some values of fields that are there. */
+const MAY_FAIL = new Set([
+  'error',
+  'arith',
+  'negate',
+  'element',
+  'inNetworks',
+  'any',
+  'every',
+  'one',
+]);
+
+function mayFail(node: object): boolean {
+  if ('kind' in node && MAY_FAIL.has(String(node.kind))) return true;
+  return Object.values(node).some(
+    (value) => typeof value === 'object' && value !== null && mayFail(value),
+  );
+}
+
+/** True only where every row of a batch with these zones is true. */
+export function isCertain(predicate: Bool, zones: KnownZones): boolean {
+  if (new Outcomes(zones).of(predicate) !== TRUE || mayFail(predicate)) return false;
+  // Common fields are never null, and so never an error.
+  return [...fieldsIn(predicate)].every((field) => Object.hasOwn(COMMON, field));
 }
 
 /** False only where no row of a batch with these zones can be true. */

@@ -1,10 +1,10 @@
 // Runs a plan: reads the columns that decide, keeps the rows that match, and gives them in order of seq.
 // Rows are references into a batch; what a row holds is read only when it is wanted.
 
-import type { EventType } from '../../schemas/arrow.ts';
 import type { BatchInfo, Segment } from '../segment/reader.ts';
-import { DictionaryVector, type Vector } from '../segment/vectors.ts';
+import type { Value } from '../segment/vectors.ts';
 import type { Plan, PlannedBatch } from './plan.ts';
+import { fieldsIn, matches } from './predicate.ts';
 import type { Selection } from './select.ts';
 
 /** Rows of one batch that match, in file order. */
@@ -24,46 +24,6 @@ export interface RowRef {
 
 const ORDER_COLUMNS = ['seq', 'ts'] as const;
 
-function deciding(selection: Selection, type: EventType): string[] {
-  const columns: string[] = [...ORDER_COLUMNS];
-  if (selection.ops?.get(type) !== undefined) columns.push('op');
-  if (selection.pids !== null) columns.push('pid');
-  if (selection.comms !== null) columns.push('comm');
-  return columns;
-}
-
-type Predicate = (row: number) => boolean;
-
-function inDictionary(vector: Vector | undefined, wanted: ReadonlySet<string>): Predicate {
-  if (!(vector instanceof DictionaryVector)) return () => false;
-  // Strings are compared once per dictionary entry, not once per row.
-  const hits = new Set<number>();
-  vector.dictionary.all().forEach((text, i) => {
-    if (wanted.has(text)) hits.add(i);
-  });
-  return (row) => hits.has(Number(vector.indices[row]));
-}
-
-function predicates(
-  columns: ReadonlyMap<string, Vector>,
-  selection: Selection,
-  type: EventType,
-): Predicate[] {
-  const out: Predicate[] = [];
-  const { since, until, pids, comms } = selection;
-  const ts = columns.get('ts');
-  if (since !== null) out.push((row) => (ts?.get(row) as bigint) >= since);
-  if (until !== null) out.push((row) => (ts?.get(row) as bigint) < until);
-  const ops = selection.ops?.get(type);
-  if (ops !== undefined) out.push(inDictionary(columns.get('op'), ops));
-  if (pids !== null) {
-    const pid = columns.get('pid');
-    out.push((row) => pids.has(pid?.get(row) as number));
-  }
-  if (comms !== null) out.push(inDictionary(columns.get('comm'), comms));
-  return out;
-}
-
 /** Reads what decides; a batch that is damaged is left out, and its segment says so. */
 function scanBatch(planned: PlannedBatch, selection: Selection): MatchedBatch {
   const { segment, info } = planned;
@@ -76,14 +36,19 @@ function scanBatch(planned: PlannedBatch, selection: Selection): MatchedBatch {
 }
 
 function matchBatch({ segment, info }: PlannedBatch, selection: Selection): MatchedBatch {
-  const columns = segment.read(info, deciding(selection, info.type));
-  const tests = predicates(columns, selection, info.type);
+  const { since, until } = selection;
+  const predicate = selection.predicate(info.type);
+  const columns = segment.read(info, [...ORDER_COLUMNS, ...fieldsIn(predicate)]);
   const rows = new Uint32Array(info.rows);
   const seqs = new BigUint64Array(info.rows);
-  const seq = columns.get('seq');
+  const [seq, ts] = [columns.get('seq'), columns.get('ts')];
   let count = 0;
   for (let row = 0; row < info.rows; row++) {
-    if (!tests.every((test) => test(row))) continue;
+    const at = ts?.get(row) as bigint;
+    if ((since !== null && at < since) || (until !== null && at >= until)) continue;
+    const get = (field: string): Value =>
+      field === 'ktime' ? at - segment.tsOffset : (columns.get(field)?.get(row) ?? null);
+    if (matches(predicate, get) !== true) continue;
     rows[count] = row;
     seqs[count] = seq?.get(row) as bigint;
     count++;

@@ -7,7 +7,7 @@ import { basename } from 'node:path';
 import { DataType, type Schema } from 'apache-arrow';
 import { Footer } from 'apache-arrow/ipc/metadata/file';
 import { type DictionaryBatch, Message, type RecordBatch } from 'apache-arrow/ipc/metadata/message';
-import { type ColumnSpec, type ColumnType, columnTypeOf } from '../../schemas/arrow.ts';
+import { type ColumnSpec, columnTypeOf } from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
 import type { BatchPlace, Checksums } from './arrow-file.ts';
 import { crc32c } from './crc32c.ts';
@@ -21,6 +21,7 @@ import {
 import { FileHandle } from './file-handle.ts';
 import './flatbuffer-bounds.ts';
 import { checkedOffsets, type StringBuffers } from './strings.ts';
+import { partsOf } from './vectors.ts';
 import { decompress } from './zstd.ts';
 
 const MAGIC = 'ARROW1';
@@ -42,21 +43,6 @@ export interface FileColumn extends ColumnSpec {
   readonly buffers: { readonly first: number; readonly count: number };
 }
 
-/** How many nodes and buffers a column has in a record batch. */
-function shapeOf(type: ColumnType): { nodes: number; buffers: number } {
-  switch (type) {
-    case 'utf8':
-    case 'bytes':
-      return { nodes: 1, buffers: 3 };
-    case 'texts':
-      return { nodes: 2, buffers: 5 };
-    case 'u64s':
-      return { nodes: 2, buffers: 4 };
-    default:
-      return { nodes: 1, buffers: 2 };
-  }
-}
-
 function columnsOf(path: string, schema: Schema): Map<string, FileColumn> {
   const columns = new Map<string, FileColumn>();
   let node = 0;
@@ -64,7 +50,7 @@ function columnsOf(path: string, schema: Schema): Map<string, FileColumn> {
   for (const { name, type, nullable } of schema.fields) {
     const known = columnTypeOf(type);
     if (known === null) throw damagedError(path, `column ${name} is ${type}, which no table has`);
-    const shape = shapeOf(known);
+    const shape = partsOf(known);
     columns.set(name, {
       name,
       type: known,

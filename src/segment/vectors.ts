@@ -131,7 +131,10 @@ export function nullVector(length: number): Vector {
  */
 export function vectorOf(
   spec: ColumnSpec,
-  raw: RawColumn,
+  raw: {
+    readonly nodes: readonly { readonly length: number }[];
+    readonly buffers: RawColumn['buffers'];
+  },
   dictionary: Strings | undefined,
 ): Vector {
   const length = raw.nodes[0]?.length ?? 0;
@@ -177,4 +180,48 @@ export function vectorOf(
     default:
       return new NumberVector(length, validity, view(spec.type, data, length));
   }
+}
+
+/** How many nodes and buffers a column has in a record batch. */
+export function partsOf(type: ColumnSpec['type']): { nodes: number; buffers: number } {
+  switch (type) {
+    case 'utf8':
+    case 'bytes':
+      return { nodes: 1, buffers: 3 };
+    case 'texts':
+      return { nodes: 2, buffers: 5 };
+    case 'u64s':
+      return { nodes: 2, buffers: 4 };
+    default:
+      return { nodes: 1, buffers: 2 };
+  }
+}
+
+/** Vectors of columns whose buffers lie one after another in `memory`: offset and length of each. */
+export function vectorsOf(
+  specs: readonly ColumnSpec[],
+  rows: number,
+  regions: Uint32Array,
+  memory: ArrayBuffer,
+  strings: ReadonlyMap<string, Strings>,
+): Map<string, Vector> {
+  const out = new Map<string, Vector>();
+  let at = 0;
+  for (const spec of specs) {
+    const buffers = Array.from({ length: partsOf(spec.type).buffers }, () => {
+      const [offset = 0, length = 0] = [regions[at], regions[at + 1]];
+      at += 2;
+      return new Uint8Array(memory, offset, length);
+    });
+    // Elements of a list: what its last offset says.
+    const elements = buffers.length > 3 ? lastOffset(buffers[1], rows) : 0;
+    const nodes = [{ length: rows }, { length: elements }];
+    out.set(spec.name, vectorOf(spec, { nodes, buffers }, strings.get(spec.name)));
+  }
+  return out;
+}
+
+function lastOffset(bytes: Uint8Array | undefined, rows: number): number {
+  if (bytes === undefined || bytes.byteLength < (rows + 1) * 4) return 0;
+  return new Int32Array(bytes.buffer, bytes.byteOffset, rows + 1)[rows] ?? 0;
 }

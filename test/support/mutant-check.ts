@@ -35,9 +35,7 @@ export const EVERYTHING: Selection = {
   since: null,
   until: null,
   types: EVENT_TYPES,
-  ops: null,
-  pids: null,
-  comms: null,
+  predicate: () => ({ kind: 'true' }),
 };
 
 interface AnsweredRow extends RecordedRow {

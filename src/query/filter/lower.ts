@@ -98,6 +98,8 @@ class Lowering {
         return or(node.args.map((arg) => this.bool(arg)));
       case 'not':
         return not(this.bool(node.of));
+      case 'untrue':
+        return { kind: 'untrue', of: this.bool(node.of) };
       case 'choose':
         return choose(this.bool(node.test), this.bool(node.then), this.bool(node.else));
       case 'within':
