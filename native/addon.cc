@@ -13,6 +13,7 @@
 
 #include "drain.h"
 #include "live_source.h"
+#include "pace.h"
 #include "pins.h"
 #include "synthetic_source.h"
 #include "syscalls.h"
@@ -516,6 +517,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("unpin", Napi::Function::New(env, unpin_set));
   exports.Set("peerCredentials", Napi::Function::New(env, peer_credentials));
   exports.Set("clocks", Napi::Function::New(env, clocks));
+  exports.Set("Pacer", define_pacer(env));
   exports.Set(
       "createSource", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
         return info.Env().GetInstanceData<Napi::FunctionReference>()->New({info[0], info[1]});
