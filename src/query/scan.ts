@@ -65,7 +65,7 @@ function predicates(
 }
 
 /** Reads what decides; a batch that is damaged is left out, and its segment says so. */
-function scanBatch(planned: PlannedBatch, selection: Selection): MatchedBatch {
+export function scanBatch(planned: PlannedBatch, selection: Selection): MatchedBatch {
   const { segment, info } = planned;
   try {
     return matchBatch(planned, selection);
