@@ -5,12 +5,14 @@ import { createInterface, type Interface } from 'node:readline';
 import type { WriteStream } from 'node:tty';
 import type { Player } from '../src/replay/player.ts';
 import type { Pace } from '../src/replay/schedule.ts';
-import { countText } from './format.ts';
+import { countText, spanText } from './format.ts';
 import { localTime } from './rows.ts';
 import { isForeground, LiveLine, takeKeys } from './terminal.ts';
 
 const SEEK_NS = 10_000_000_000n;
 const PERIOD_MS = 250;
+/** From here on people want to know what they wait for. */
+const LONG_NS = 3e9;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface ControlOptions {
@@ -143,12 +145,13 @@ export class PlayControls {
   }
 
   #text(): string {
-    const { paused, factor, ts, rows, loop } = this.#player;
+    const { paused, factor, ts, rows, loop, wait } = this.#player;
     const { loops } = this.#options;
     const pace = factor === Number.POSITIVE_INFINITY ? 'max' : this.#paceText(factor);
     return [
       `${paused ? '⏸' : '▶'} ${pace}`,
       ts === null ? 'before the first row' : localTime(ts),
+      ...(!paused && wait > LONG_NS ? [`next in ${spanText(wait / 1e9)}`] : []),
       `${countText(rows)} rows`,
       ...(loops > 1
         ? [`loop ${loop}${loops < Number.POSITIVE_INFINITY ? ` of ${loops}` : ''}`]

@@ -72,6 +72,7 @@ export class Player implements EventSource {
   #stepsEnd = false;
   #seekTo: bigint | null = null;
   #stopped = false;
+  #waitsFor: number | null = null;
   /** What is being played: a piece of the stream, and where in it. */
   #piece: Piece | null = null;
   #run = 0;
@@ -107,6 +108,11 @@ export class Player implements EventSource {
   /** Rows that went. */
   get rows(): number {
     return this.#rows;
+  }
+
+  /** How long until the next row is due, ns; 0 where nobody waits for one. */
+  get wait(): number {
+    return Math.max(0, (this.#waitsFor ?? 0) - this.#clock.now());
   }
 
   /** What was added to the ts of rows, ns; 0 before the first and without rebase. */
@@ -228,7 +234,9 @@ export class Player implements EventSource {
         continue;
       }
       if (this.#stepsEnd && this.paused) return;
-      await clock.sleepUntil(Math.max(this.#nextDue(piece), this.#lastAt + GRAIN_NS));
+      this.#waitsFor = this.#nextDue(piece);
+      await clock.sleepUntil(Math.max(this.#waitsFor, this.#lastAt + GRAIN_NS));
+      this.#waitsFor = null;
       turnAt = clock.now() + TURN_NS;
     }
   }
