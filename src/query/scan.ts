@@ -25,7 +25,7 @@ export interface RowRef {
 const ORDER_COLUMNS = ['seq', 'ts'] as const;
 
 /** Reads what decides; a batch that is damaged is left out, and its segment says so. */
-function scanBatch(planned: PlannedBatch, selection: Selection): MatchedBatch {
+export function scanBatch(planned: PlannedBatch, selection: Selection): MatchedBatch {
   const { segment, info } = planned;
   try {
     return matchBatch(planned, selection);

@@ -164,6 +164,15 @@ export interface PinnedSet {
   readonly mutedSince: bigint | null;
 }
 
+/** A thread that wakes JS at absolute times of CLOCK_MONOTONIC. It keeps the process alive until close(). */
+export interface NativePacer {
+  /** Calls `wake` at `at` ns, or at once where that is past; takes the place of what was set before. */
+  set(at: number): void;
+  /** Nothing is waited for any more; a wake that is on its way still comes. */
+  cancel(): void;
+  close(): void;
+}
+
 export interface Native {
   readonly fingerprint: string;
   readonly opsMax: number;
@@ -181,6 +190,7 @@ export interface Native {
   unpin(path: string): void;
   /** The clocks read together, ns: REALTIME, MONOTONIC (that of ktime), BOOTTIME (that of pstart). */
   clocks(): { realtime: bigint; monotonic: bigint; boottime: bigint };
+  readonly Pacer: new (wake: () => void) => NativePacer;
   /** `getsockopt(SO_PEERCRED)` of a connected Unix socket's descriptor. */
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
 }

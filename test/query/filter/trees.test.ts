@@ -28,6 +28,7 @@ function show(node: Bool | Int | Text): string {
       return `${show(node.left)} ${node.op} ${show(node.right)}`;
     case 'negate':
     case 'not':
+    case 'untrue':
     case 'size':
       return `${node.kind}(${show(node.of)})`;
     case 'length':
