@@ -20,7 +20,7 @@ export class Reading {
 
   constructor(opened: OpenedStore, selection: Selection) {
     this.plan = plan(opened.segments, selection);
-    this.scanner = new Scanner(selection);
+    this.scanner = new Scanner(this.plan);
   }
 
   /** Rows in order of seq, with the columns that are wanted of each type. */

@@ -3,9 +3,8 @@
 
 import type { BatchInfo, Segment } from '../segment/reader.ts';
 import type { Value } from '../segment/vectors.ts';
-import type { Plan, PlannedBatch } from './plan.ts';
+import type { Decision, Plan, PlannedBatch } from './plan.ts';
 import { fieldsIn, matches } from './predicate.ts';
-import type { Selection } from './select.ts';
 
 /** Rows of one batch that match, in file order. */
 export interface MatchedBatch {
@@ -25,19 +24,19 @@ export interface RowRef {
 const ORDER_COLUMNS = ['seq', 'ts'] as const;
 
 /** Reads what decides; a batch that is damaged is left out, and its segment says so. */
-export function scanBatch(planned: PlannedBatch, selection: Selection): MatchedBatch {
+export function scanBatch(planned: PlannedBatch, decision: Decision): MatchedBatch {
   const { segment, info } = planned;
   try {
-    return matchBatch(planned, selection);
+    return matchBatch(planned, decision);
   } catch (error) {
     segment.leaveOut(info, error);
     return { segment, info, rows: new Uint32Array(), seqs: new BigUint64Array() };
   }
 }
 
-function matchBatch({ segment, info }: PlannedBatch, selection: Selection): MatchedBatch {
-  const { since, until } = selection;
-  const predicate = selection.predicate(info.type);
+function matchBatch({ segment, info }: PlannedBatch, decision: Decision): MatchedBatch {
+  const { since, until } = decision.selection;
+  const predicate = decision.predicate(info.type, segment);
   const columns = segment.read(info, [...ORDER_COLUMNS, ...fieldsIn(predicate)]);
   const rows = new Uint32Array(info.rows);
   const seqs = new BigUint64Array(info.rows);
@@ -75,7 +74,7 @@ interface Cursor {
 }
 
 /** Rows of one segment in order of seq: batches are opened as their first seq comes up. */
-function* mergeSegment(batches: readonly PlannedBatch[], selection: Selection): Generator<RowRef> {
+function* mergeSegment(batches: readonly PlannedBatch[], decision: Decision): Generator<RowRef> {
   const waiting = [...batches].sort((a, b) => (a.info.firstSeq < b.info.firstSeq ? -1 : 1));
   const open: Cursor[] = [];
   for (;;) {
@@ -84,7 +83,7 @@ function* mergeSegment(batches: readonly PlannedBatch[], selection: Selection): 
     const seq = next === null ? null : (next.matched?.seqs[next.at] ?? 0n);
     if (coming !== undefined && (seq === null || coming.info.firstSeq <= seq)) {
       waiting.shift();
-      const matched = scanBatch(coming, selection);
+      const matched = scanBatch(coming, decision);
       if (matched.rows.length > 0) open.push({ planned: coming, matched, at: 0 });
       continue;
     }
@@ -106,7 +105,7 @@ function lowest(open: readonly Cursor[]): Cursor | null {
 
 /** Matching rows in order of seq (segments in time order). */
 export function* scan(plan: Plan): Generator<RowRef> {
-  for (const group of bySegment(plan.batches)) yield* mergeSegment(group, plan.selection);
+  for (const group of bySegment(plan.batches)) yield* mergeSegment(group, plan);
 }
 
 /** The last `count` matching rows, in order: reads backwards, and no further than it must. */
@@ -120,7 +119,7 @@ export function scanLast(plan: Plan, count: number): RowRef[] {
       const worst = tail.length >= wanted ? (tail[tail.length - wanted]?.seq ?? 0n) : 0n;
       // Later batches hold only older rows than those already found.
       if (tail.length >= wanted && planned.info.lastSeq < worst) break;
-      const matched = scanBatch(planned, plan.selection);
+      const matched = scanBatch(planned, plan);
       const refs = [...matched.rows.subarray(-wanted)].map((row, i) => ({
         source: matched,
         row,

@@ -17,7 +17,8 @@ import type {
   ScanResult,
   ScanTable,
 } from '../source/scan.ts';
-import type { PlannedBatch } from './plan.ts';
+import type { Decision, PlannedBatch } from './plan.ts';
+import { bootKey } from './process-rows.ts';
 import { type Bool, fieldsIn } from './predicate.ts';
 
 /** Files that one native scan has open at most; a store may have far more. */
@@ -57,18 +58,10 @@ export interface Question {
   readonly groups?: (type: EventType) => ScanGroups;
 }
 
-/** What decides, per type. */
-export interface Deciding {
-  readonly predicate: (type: EventType) => Bool;
-  /** ns; rows with since <= ts < until. */
-  readonly since: bigint | null;
-  readonly until: bigint | null;
-}
-
 const MIN = -(2n ** 63n);
 const MAX = 2n ** 63n - 1n;
 
-function windowed({ since, until }: Deciding, predicate: Bool): Bool {
+function windowed({ selection: { since, until } }: Decision, predicate: Bool): Bool {
   const ranges = [[since ?? MIN, until === null ? MAX : until - 1n] as const];
   const window: Bool = { kind: 'within', of: { kind: 'field', field: 'ts' }, ranges };
   return { kind: 'and', args: [window, predicate] };
@@ -95,14 +88,14 @@ class Request {
   readonly files: ScanFileOptions[] = [];
   readonly batches: ScanBatch[] = [];
   readonly planned: PlannedBatch[] = [];
-  readonly #deciding: Deciding;
+  readonly #decision: Decision;
   readonly #question: Question;
   readonly #tables = new Map<string, number>();
   readonly #files = new Map<string, number | null>();
   readonly sources: { readonly segment: Segment; readonly type: EventType }[] = [];
 
-  constructor(deciding: Deciding, question: Question) {
-    this.#deciding = deciding;
+  constructor(decision: Decision, question: Question) {
+    this.#decision = decision;
     this.#question = question;
   }
 
@@ -126,7 +119,7 @@ class Request {
     const known = this.#files.get(key);
     if (known !== undefined && known !== null) return known;
     const table = this.#table(segment, type);
-    const file = segment.scanFile(type, this.#needed(type));
+    const file = segment.scanFile(type, this.#needed(segment, type));
     const number = this.files.push(fileOptions(file, table, type)) - 1;
     this.sources.push({ segment, type });
     this.#files.set(key, number);
@@ -134,22 +127,23 @@ class Request {
   }
 
   /** Columns whose strings are needed. */
-  #needed(type: EventType): string[] {
+  #needed(segment: Segment, type: EventType): string[] {
     const { columns } = EVENT_TABLES[type];
     const keys = this.#question
       .groups?.(type)
       .keys.map(({ column }) => columns[column]?.name ?? '');
-    const fields = fieldsIn(this.#deciding.predicate(type));
+    const fields = fieldsIn(this.#decision.predicate(type, segment));
     return [...new Set([...fields, ...this.#question.columns(type), ...(keys ?? [])])];
   }
 
   #table(segment: Segment, type: EventType): number {
-    const predicate = this.#deciding.predicate(type);
+    const predicate = this.#decision.predicate(type, segment);
     const { tsOffset } = segment;
-    const key = fieldsIn(predicate).has('ktime') ? `${type} ${tsOffset}` : type;
+    const hasKtime = fieldsIn(predicate).has('ktime');
+    const key = [type, bootKey(segment), hasKtime ? tsOffset : ''].join('\0');
     const known = this.#tables.get(key);
     if (known !== undefined) return known;
-    const own = key === type ? predicate : withKtime(predicate, tsOffset);
+    const own = hasKtime ? withKtime(predicate, tsOffset) : predicate;
     const { columns } = EVENT_TABLES[type];
     const wanted = new Set(this.#question.columns(type));
     const output = columns.flatMap(({ name }, i) => (wanted.has(name) ? [i] : []));
@@ -157,7 +151,7 @@ class Request {
     const table = {
       columns,
       predicate: own,
-      windowed: windowed(this.#deciding, own),
+      windowed: windowed(this.#decision, own),
       output,
       groups,
     };
@@ -235,11 +229,11 @@ export class Scanner {
   readonly counts: ReadCounts = { batches: 0, buffers: 0, bytes: 0, unpacked: 0 };
   /** Planned batches that are through. */
   done = 0;
-  readonly #deciding: Deciding;
+  readonly #decision: Decision;
   readonly #threads: number;
 
-  constructor(deciding: Deciding, threads = availableParallelism()) {
-    this.#deciding = deciding;
+  constructor(decision: Decision, threads = availableParallelism()) {
+    this.#decision = decision;
     this.#threads = threads;
   }
 
@@ -296,7 +290,7 @@ export class Scanner {
   }
 
   #request(chunk: readonly PlannedBatch[], question: Question): Request {
-    const request = new Request(this.#deciding, question);
+    const request = new Request(this.#decision, question);
     for (const planned of chunk) request.add(planned);
     return request;
   }

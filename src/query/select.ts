@@ -5,35 +5,23 @@ import { allOps } from '../config.ts';
 import { nearestName, TapioError } from '../errors.ts';
 import type { Filter } from './filter/filter.ts';
 import { type Bool, comparePoints } from './predicate.ts';
+import type { ProcessSet, ProcessSets } from './process-set.ts';
 
-/** What is wanted. */
+/** What is wanted: rows of which all of this is true. */
 export interface Selection {
   /** ns; rows with since <= ts < until. */
   readonly since: bigint | null;
   readonly until: bigint | null;
   /** Types that can match. */
   readonly types: readonly EventType[];
-  readonly predicate: (type: EventType) => Bool;
-}
-
-/** A process by id and start, ns since boot: ids are given again. */
-export interface ProcessKey {
-  readonly pid: number;
-  readonly pstart: bigint;
-}
-
-/** What people give; what is left out chooses nothing. */
-export interface SelectionInput {
-  readonly since?: bigint | null;
-  readonly until?: bigint | null;
-  readonly types?: readonly string[];
-  readonly ops?: readonly string[];
-  readonly pids?: readonly string[];
-  readonly comms?: readonly string[];
-  /** In place of `pids`. */
-  readonly processes?: readonly ProcessKey[];
+  /** Op names per type; null: all of it. */
+  readonly ops: ReadonlyMap<EventType, ReadonlySet<string>> | null;
+  readonly pids: ReadonlySet<number> | null;
+  readonly comms: ReadonlySet<string> | null;
+  /** Only rows of these processes, by the boot of their segment; absent: of all. */
+  readonly processes?: ProcessSets;
   readonly filter?: Filter | null;
-  /** Rows for which all of this but the window is not true. */
+  /** Rows in the window and of these types for which the rest is not true. */
   readonly not?: boolean;
 }
 
@@ -72,13 +60,6 @@ function checkedOps(names: readonly string[]): Map<EventType, Set<string>> {
   return out;
 }
 
-function checkedPids(texts: readonly string[]): bigint[] {
-  return texts.map((text) => {
-    if (!/^\d+$/.test(text)) throw new TapioError('usage', `--pid ${text} is not a process id`);
-    return BigInt(text);
-  });
-}
-
 const oneOf = (field: string, values: Iterable<string>): Bool => ({
   kind: 'oneOf',
   of: { kind: 'field', field },
@@ -86,7 +67,7 @@ const oneOf = (field: string, values: Iterable<string>): Bool => ({
 });
 
 /** A number in a set, as ranges. */
-function isOneOf(field: string, numbers: readonly bigint[]): Bool {
+function isOneOf(field: string, numbers: Iterable<bigint>): Bool {
   const sorted = [...new Set(numbers)].sort((a, b) => (a < b ? -1 : 1));
   const ranges: [bigint, bigint][] = [];
   for (const number of sorted) {
@@ -97,23 +78,27 @@ function isOneOf(field: string, numbers: readonly bigint[]): Bool {
   return { kind: 'within', of: { kind: 'field', field }, ranges };
 }
 
-function isProcess(processes: readonly ProcessKey[]): Bool {
-  const args = processes.map(
-    ({ pid, pstart }): Bool => ({
+const bigints = (numbers: Iterable<number>): bigint[] => Array.from(numbers, BigInt);
+
+/** More processes than this are not tried pair by pair: their starts differ, so that two sets do as well. */
+const PAIRS_MAX = 32;
+
+function isProcess(set: ProcessSet | undefined): Bool {
+  const pairs = [...(set ?? [])];
+  if (pairs.length === 0) return { kind: 'false' };
+  const pids = isOneOf('pid', bigints(pairs.map(([pid]) => pid)));
+  const starts = isOneOf(
+    'pstart',
+    pairs.map(([, pstart]) => pstart),
+  );
+  if (pairs.length > PAIRS_MAX) return { kind: 'and', args: [pids, starts] };
+  const either = pairs.map(
+    ([pid, pstart]): Bool => ({
       kind: 'and',
       args: [isOneOf('pid', [BigInt(pid)]), isOneOf('pstart', [pstart])],
     }),
   );
-  return {
-    kind: 'and',
-    args: [
-      isOneOf(
-        'pid',
-        processes.map(({ pid }) => BigInt(pid)),
-      ),
-      { kind: 'or', args },
-    ],
-  };
+  return { kind: 'and', args: [pids, starts, { kind: 'or', args: either }] };
 }
 
 /** All of them; what decides alone stands for them. */
@@ -130,30 +115,48 @@ function untrue(of: Bool): Bool {
   return of.kind === 'false' || of.kind === 'error' ? { kind: 'true' } : { kind: 'untrue', of };
 }
 
+/** The predicate of a type's rows in segments of a boot, its window aside. */
+export function predicateOf(selection: Selection, type: EventType, boot: string): Bool {
+  const { ops, pids, comms, processes, filter, not } = selection;
+  const args: Bool[] = [];
+  if (ops !== null) args.push(ops.has(type) ? oneOf('op', ops.get(type) ?? []) : { kind: 'false' });
+  if (pids !== null) args.push(isOneOf('pid', bigints(pids)));
+  if (processes !== undefined) args.push(isProcess(processes.get(boot)));
+  if (comms !== null) args.push(oneOf('comm', comms));
+  if (filter) args.push(filter.for(type));
+  return not ? untrue(all(args)) : all(args);
+}
+
 /** Checks names and puts a selection together; throws TapioError('usage') for what it does not know. */
-export function select(given: SelectionInput): Selection {
-  const { since = null, until = null, filter = null, processes, not = false } = given;
+export function select(given: {
+  readonly since: bigint | null;
+  readonly until: bigint | null;
+  readonly types: readonly string[];
+  readonly ops: readonly string[];
+  readonly pids: readonly string[];
+  readonly comms: readonly string[];
+  readonly filter?: Filter | null;
+  readonly not?: boolean;
+}): Selection {
+  const { since, until, filter = null, not = false } = given;
   if (since !== null && until !== null && until <= since) {
     throw new TapioError('usage', '--until is not after --since: swap them');
   }
-  const types = checkedTypes(given.types ?? []);
-  const ops = given.ops?.length ? checkedOps(given.ops) : null;
-  const pids = checkedPids(given.pids ?? []);
-  const comms = given.comms ?? [];
-  const predicates = new Map(
-    EVENT_TYPES.map((type): [EventType, Bool] => {
-      const args: Bool[] = [];
-      if (!types.includes(type)) args.push({ kind: 'false' });
-      if (ops !== null)
-        args.push(ops.has(type) ? oneOf('op', ops.get(type) ?? []) : { kind: 'false' });
-      if (processes !== undefined) args.push(isProcess(processes));
-      else if (pids.length > 0) args.push(isOneOf('pid', pids));
-      if (comms.length > 0) args.push(oneOf('comm', comms));
-      if (filter !== null) args.push(filter.for(type));
-      return [type, not ? untrue(all(args)) : all(args)];
-    }),
-  );
-  const predicate = (type: EventType): Bool => predicates.get(type) as Bool;
-  const possible = EVENT_TYPES.filter((type) => !['false', 'error'].includes(predicate(type).kind));
-  return { since, until, types: possible, predicate };
+  const pids = given.pids.map((text) => {
+    if (!/^\d+$/.test(text)) throw new TapioError('usage', `--pid ${text} is not a process id`);
+    return Number(text);
+  });
+  const selection = {
+    since,
+    until,
+    types: checkedTypes(given.types),
+    ops: given.ops.length === 0 ? null : checkedOps(given.ops),
+    pids: pids.length === 0 ? null : new Set(pids),
+    comms: given.comms.length === 0 ? null : new Set(given.comms),
+    filter,
+    not,
+  };
+  const canMatch = (type: EventType): boolean =>
+    !['false', 'error'].includes(predicateOf(selection, type, '').kind);
+  return { ...selection, types: selection.types.filter(canMatch) };
 }

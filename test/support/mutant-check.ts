@@ -33,7 +33,9 @@ export const EVERYTHING: Selection = {
   since: null,
   until: null,
   types: EVENT_TYPES,
-  predicate: () => ({ kind: 'true' }),
+  ops: null,
+  pids: null,
+  comms: null,
 };
 
 interface AnsweredRow extends RecordedRow {
