@@ -93,6 +93,46 @@ test('a fork row that comes after the child’s own, or for one of the snapshot,
   expect(child).toMatchObject({ exe: '/bin/ls', comm: 'ls', first_seq: 2n });
 });
 
+test('a fork row that comes late still says what the child runs', () => {
+  const [table, source] = fresh();
+  apply(table, source, [
+    { op: 'exec', ...parent, result: 0, filename: '/bin/sh', cwd: '/', args: ['sh'] },
+    { op: 'fork', pid: FAR + 1, pstart: 9n, comm: 'sh', child_pid: FAR + 2, child_pstart: 10n },
+    { op: 'fork', ...parent, child_pid: FAR + 1, child_pstart: 9n },
+  ]);
+  const child = table.takeChanges().find((row) => row.pid === FAR + 1);
+  expect(child).toMatchObject({ exe: '/bin/sh', args: ['sh'], cwd: '/', first_seq: 3n });
+});
+
+test('a new user is told with the next row, whatever it tells of', () => {
+  const [table, source] = fresh();
+  apply(table, source, [{ op: 'exec', ...parent, result: 0, filename: '/bin/sh' }]);
+  table.takeChanges();
+  apply(table, source, [{ op: 'exec', ...parent, uid: 8, result: -2, filename: '/none' }]);
+  expect(table.takeChanges()).toMatchObject([{ pid: FAR, uid: 8, exe: '/bin/sh' }]);
+  apply(table, source, [{ op: 'exec', ...parent, uid: 8, result: -2, filename: '/none' }]);
+  expect(table.takeChanges()).toEqual([]);
+});
+
+test('zombies are not alive', async () => {
+  // The shell becomes a program that asks for no child's end.
+  const program = spawn('/bin/sh', ['-c', 'true & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  try {
+    const pid = await new Promise<number>((resolve) =>
+      program.stdout.once('data', (text) => resolve(Number(text))),
+    );
+    const statOf = (): string => readFileSync(`/proc/${pid}/stat`, 'latin1');
+    while (!statOf().includes(') Z ')) await new Promise((resolve) => setTimeout(resolve, 5));
+    const table = new ProcessTable();
+    table.start([snapshotOf(pid, 1n), snapshotOf(program.pid ?? 0, 1n), snapshotOf(FAR, 1n)]);
+    expect(table.takeChanges().map((row) => row.pid)).toEqual([program.pid, FAR]);
+  } finally {
+    program.kill();
+  }
+});
+
 test('/proc is believed only where the start is the same', async () => {
   const program = spawn('/bin/sleep', ['60'], { cwd: '/', stdio: 'ignore' });
   try {
