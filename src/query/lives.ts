@@ -24,7 +24,7 @@ export interface Exec {
 }
 
 /** What the rows of a segment say of one process, as seen from a time. */
-export interface Life {
+export interface ToldLife {
   readonly pid: number;
   readonly pstart: bigint;
   fork: { readonly parent: string; readonly parentPid: number; readonly said: Said } | null;
@@ -47,7 +47,7 @@ const ROW_COLUMNS = [
 
 /** Lives of a segment's processes, as its rows tell them. */
 export class Lives {
-  readonly #lives = new Map<string, Life>();
+  readonly #lives = new Map<string, ToldLife>();
   readonly #at: bigint;
 
   constructor(segment: Segment, at: bigint) {
@@ -59,15 +59,15 @@ export class Lives {
     }
   }
 
-  get(key: string): Life | undefined {
+  get(key: string): ToldLife | undefined {
     return this.#lives.get(key);
   }
 
-  all(): Iterable<Life> {
+  all(): Iterable<ToldLife> {
     return this.#lives.values();
   }
 
-  #life(pid: number, pstart: bigint): Life {
+  #life(pid: number, pstart: bigint): ToldLife {
     const key = processKey(pid, pstart);
     let life = this.#lives.get(key);
     if (life === undefined) {
@@ -109,7 +109,7 @@ export class Lives {
     }
   }
 
-  #hear(life: Life, said: Said): void {
+  #hear(life: ToldLife, said: Said): void {
     if (said.ts > this.#at) {
       if (life.next === null || isBefore(said, life.next)) life.next = said;
       return;
@@ -121,7 +121,7 @@ export class Lives {
 }
 
 /** The last program that it executed up to a time. */
-export function lastExec(life: Life | undefined, until: bigint): Exec | null {
+export function lastExec(life: ToldLife | undefined, until: bigint): Exec | null {
   let last: Exec | null = null;
   for (const exec of life?.execs ?? []) {
     if (exec.ts <= until && (last === null || isBefore(last, exec))) last = exec;

@@ -67,12 +67,17 @@ export interface ProcessBatch {
   readonly columns: ReadonlyMap<string, Vector>;
 }
 
-/** The columns of a segment's process rows, batch by batch; a damaged batch is left out and said. */
+/**
+ * The columns of a segment's process rows, batch by batch, where `wanted` says so as it comes up; a damaged
+ * batch is left out and said.
+ */
 export function* processBatches(
   segment: Segment,
   columns: readonly string[],
+  wanted: (info: BatchInfo) => boolean = () => true,
 ): Generator<ProcessBatch> {
   for (const info of segment.batches('process')) {
+    if (!wanted(info)) continue;
     let read: ReadonlyMap<string, Vector>;
     try {
       read = segment.read(info, columns);

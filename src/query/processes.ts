@@ -10,7 +10,7 @@ import type { Segment } from '../segment/reader.ts';
 import type { OpenedStore } from '../segment/store.ts';
 import { whatIsMissing } from './completeness.ts';
 import { covering, heldText, type Stretch, stretchesOf } from './held.ts';
-import { type Exec, type Life, Lives, lastExec } from './lives.ts';
+import { type Exec, Lives, lastExec, type ToldLife } from './lives.ts';
 import { bootKey, processesOf, processKey, type TableProcess } from './process-rows.ts';
 import { RowReader } from './rows.ts';
 import type { Selection } from './select.ts';
@@ -102,7 +102,7 @@ class Moment {
 
   #state(key: string): ProcessState {
     const life = this.#lives.get(key);
-    const { pid, pstart } = (life ?? this.#here.get(key)) as Life | TableProcess;
+    const { pid, pstart } = (life ?? this.#here.get(key)) as ToldLife | TableProcess;
     // Before a first row it was as the segment before left it; without any row, as it is in the table.
     const [table, before] = [this.#here.get(key), this.#before.get(key)];
     const untold = life === undefined || (life.last === null && life.next === null);
@@ -129,7 +129,7 @@ class Moment {
 
   // The table has the parent that it was first seen with. Who takes over from one that ends is the kernel's
   // choice: the next row of the child tells.
-  #parentOf(pstart: bigint, life: Life | undefined, atStart: number): number | null {
+  #parentOf(pstart: bigint, life: ToldLife | undefined, atStart: number): number | null {
     const known = life?.last?.ppid ?? life?.fork?.parentPid ?? atStart;
     if (known === 0 || this.#isParent(known, pstart)) return known;
     const next = life?.next?.ppid;

@@ -5,6 +5,7 @@ import type { EventType } from '../../schemas/arrow.ts';
 import type { BatchInfo, Segment } from '../segment/reader.ts';
 import { DictionaryVector, type Vector } from '../segment/vectors.ts';
 import type { Plan, PlannedBatch } from './plan.ts';
+import { bootKey } from './process-rows.ts';
 import type { Selection } from './select.ts';
 
 /** Rows of one batch that match, in file order. */
@@ -27,7 +28,8 @@ const ORDER_COLUMNS = ['seq', 'ts'] as const;
 function deciding(selection: Selection, type: EventType): string[] {
   const columns: string[] = [...ORDER_COLUMNS];
   if (selection.ops?.get(type) !== undefined) columns.push('op');
-  if (selection.pids !== null) columns.push('pid');
+  if (selection.pids !== null || selection.processes !== undefined) columns.push('pid');
+  if (selection.processes !== undefined) columns.push('pstart');
   if (selection.comms !== null) columns.push('comm');
   return columns;
 }
@@ -47,10 +49,10 @@ function inDictionary(vector: Vector | undefined, wanted: ReadonlySet<string>): 
 function predicates(
   columns: ReadonlyMap<string, Vector>,
   selection: Selection,
-  type: EventType,
+  { segment, info: { type } }: PlannedBatch,
 ): Predicate[] {
   const out: Predicate[] = [];
-  const { since, until, pids, comms } = selection;
+  const { since, until, pids, comms, processes } = selection;
   const ts = columns.get('ts');
   if (since !== null) out.push((row) => (ts?.get(row) as bigint) >= since);
   if (until !== null) out.push((row) => (ts?.get(row) as bigint) < until);
@@ -59,6 +61,11 @@ function predicates(
   if (pids !== null) {
     const pid = columns.get('pid');
     out.push((row) => pids.has(pid?.get(row) as number));
+  }
+  if (processes !== undefined) {
+    const [pid, pstart] = [columns.get('pid'), columns.get('pstart')];
+    const set = processes.get(bootKey(segment));
+    out.push((row) => set?.has(pid?.get(row) as number, pstart?.get(row) as bigint) ?? false);
   }
   if (comms !== null) out.push(inDictionary(columns.get('comm'), comms));
   return out;
@@ -75,9 +82,10 @@ function scanBatch(planned: PlannedBatch, selection: Selection): MatchedBatch {
   }
 }
 
-function matchBatch({ segment, info }: PlannedBatch, selection: Selection): MatchedBatch {
+function matchBatch(planned: PlannedBatch, selection: Selection): MatchedBatch {
+  const { segment, info } = planned;
   const columns = segment.read(info, deciding(selection, info.type));
-  const tests = predicates(columns, selection, info.type);
+  const tests = predicates(columns, selection, planned);
   const rows = new Uint32Array(info.rows);
   const seqs = new BigUint64Array(info.rows);
   const seq = columns.get('seq');

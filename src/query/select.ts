@@ -3,6 +3,7 @@
 import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { allOps } from '../config.ts';
 import { nearestName, TapioError } from '../errors.ts';
+import type { ProcessSets } from './process-set.ts';
 
 export interface Selection {
   /** ns; rows with since <= ts < until. */
@@ -14,6 +15,8 @@ export interface Selection {
   readonly ops: ReadonlyMap<EventType, ReadonlySet<string>> | null;
   readonly pids: ReadonlySet<number> | null;
   readonly comms: ReadonlySet<string> | null;
+  /** Only rows of these processes, by the boot of their segment; absent: of all. */
+  readonly processes?: ProcessSets;
 }
 
 function unknown(what: string, word: string, names: readonly string[]): TapioError {

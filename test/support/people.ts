@@ -86,6 +86,12 @@ export class People {
     }));
   }
 
+  /** A recorder starts: what was before, nobody has seen. */
+  begin(): void {
+    this.rows.length = 0;
+    this.history.splice(0, this.history.length - 1);
+  }
+
   /** Something happens; the row that tells of it. */
   step(): PeopleRow {
     const one = this.#pick();
