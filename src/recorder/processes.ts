@@ -186,21 +186,26 @@ export class ProcessTable {
   takeChanges(): ProcessRow[] {
     const out = [...this.#changed.values()].map((row) => ({ ...row }));
     this.#changed.clear();
-    for (const gone of this.#endedBefore) this.#alive.delete(gone);
-    this.#endedBefore = this.#ended;
-    this.#ended = [];
+    this.#forgetEnded();
     return out;
   }
 
-  /** A new segment begins: its dictionaries are empty, and who has ended is not carried over. */
+  /**
+   * A new segment begins: its dictionaries are empty, and who has ended is not carried over, though a late
+   * row finds it still.
+   */
   rotate(): void {
-    for (const gone of [...this.#endedBefore, ...this.#ended]) this.#alive.delete(gone);
-    this.#ended = [];
-    this.#endedBefore = [];
+    this.#forgetEnded();
     this.#dictionary.clear();
     this.#changed.clear();
-    for (const [name, row] of this.#alive) this.#changed.set(name, row);
-    this.#inSegment = this.#alive.size;
+    for (const [name, row] of this.#alive) if (row.last_seq === null) this.#changed.set(name, row);
+    this.#inSegment = this.#changed.size;
+  }
+
+  #forgetEnded(): void {
+    for (const gone of this.#endedBefore) this.#alive.delete(gone);
+    this.#endedBefore = this.#ended;
+    this.#ended = [];
   }
 
   // The process that a row is about, with what the row says of it.

@@ -65,6 +65,29 @@ test('who has ended stays for late rows, is not carried over, and is not another
   expect(table.takeChanges()[0]).toMatchObject({ pid: FAR, pstart: 6n, exe: null, comm: 'new' });
 });
 
+test('a late row of one that ended in the segment before does not bring it back to life', () => {
+  const [table, source] = fresh();
+  apply(table, source, [
+    { op: 'exec', ...parent, result: 0, filename: '/bin/sh' },
+    { op: 'exit', ...parent },
+  ]);
+  table.rotate();
+  source.cutNow('rotated');
+  source.take();
+  expect(table.inSegment).toBe(0);
+  apply(table, source, [
+    { op: 'fork', ...parent, flags: 1, child_pid: FAR + 1, child_pstart: 9n },
+    { op: 'exec', ...parent, uid: 8, flags: 1, result: -2, filename: '/none' },
+  ]);
+  expect(table.takeChanges()).toMatchObject([
+    { pid: FAR + 1, exe: '/bin/sh', last_seq: null },
+    { pid: FAR, uid: 8, last_seq: 2n },
+  ]);
+  table.takeChanges();
+  table.rotate();
+  expect(table.takeChanges()).toMatchObject([{ pid: FAR + 1 }]);
+});
+
 test('the table does not grow with those who came and went', () => {
   const [table, source] = fresh();
   for (let round = 0; round < 50; round++) {
