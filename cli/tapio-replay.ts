@@ -11,6 +11,14 @@ await runProgram({
       about: 'rows of a window, by type, op and process',
       load: async () => (await import('./commands/query.ts')).query,
     },
+    ps: {
+      about: 'the processes that were alive at a time',
+      load: async () => (await import('./commands/ps.ts')).ps,
+    },
+    trace: {
+      about: 'a process and its descendants through their life',
+      load: async () => (await import('./commands/trace.ts')).trace,
+    },
     segments: {
       about: 'the segments of a store: what and when',
       load: async () => (await import('./commands/segments.ts')).segments,

@@ -7,7 +7,7 @@ import type { BatchInfo, LossRow, Segment } from '../segment/reader.ts';
 import type { Value } from '../segment/vectors.ts';
 import { whatIsMissing } from './completeness.ts';
 import { recordingKey } from './merge.ts';
-import { bootKey, processBatches, processKey } from './process-rows.ts';
+import { bootKey, processBatches } from './process-rows.ts';
 import { ProcessSet, type ProcessSets } from './process-set.ts';
 import type { Selection } from './select.ts';
 
@@ -46,10 +46,11 @@ export function livesOf(segments: readonly Segment[], pid: number): Life[] {
 /** When it ended; null where it has not, or the row cannot be read. */
 function endOf({ end }: Life): bigint | null {
   if (end === null) return null;
-  for (const { info, columns } of processBatches(end.segment, ['seq', 'ts'])) {
-    if (end.seq < info.firstSeq || end.seq > info.lastSeq) continue;
+  const { segment, seq } = end;
+  const holds = ({ firstSeq, lastSeq }: BatchInfo): boolean => firstSeq <= seq && seq <= lastSeq;
+  for (const { info, columns } of processBatches(segment, ['seq', 'ts'], holds)) {
     for (let row = 0; row < info.rows; row++) {
-      if (columns.get('seq')?.get(row) === end.seq) return columns.get('ts')?.get(row) as bigint;
+      if (columns.get('seq')?.get(row) === seq) return columns.get('ts')?.get(row) as bigint;
     }
   }
   return null;
@@ -72,8 +73,6 @@ type Row = Readonly<Record<string, Value>>;
 /** Grows a set by what one recording of its boot says, segment by segment. */
 class Descent {
   readonly #set: ProcessSet;
-  /** Processes of the segment before: how they came to be was asked then. */
-  #known = new Set<string>();
 
   constructor(set: ProcessSet) {
     this.#set = set;
@@ -87,16 +86,14 @@ class Descent {
     let again = this.#forks(segment);
     // One pass is enough, but where a row came late or a parent was born before who is known by it.
     while (this.#chain(unforked, lives) || again) again = this.#forks(segment);
-    this.#known = new Set(table.map((row) => processKey(row.pid as number, row.pstart as bigint)));
   }
 
-  /** Processes new in a segment that no row of it tells of: a snapshot's, or their row is lost. By age. */
+  /** Processes whose fork is no row of a segment: it was before, or it is lost. By age. */
   #unforked(segment: Segment, table: readonly Row[]): Row[] {
     const firsts = segment.batches('process').map(({ firstSeq }) => firstSeq);
     const first = firsts.reduce((a, b) => (b < a ? b : a), firsts[0] ?? 0n);
     return table
       .filter((row) => {
-        if (this.#known.has(processKey(row.pid as number, row.pstart as bigint))) return false;
         const forked = row.first_seq as bigint | null;
         return forked === null || forked < first;
       })

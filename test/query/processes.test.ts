@@ -9,6 +9,7 @@ import { openStores } from '../../src/segment/store.ts';
 import { random } from '../support/batches.ts';
 import {
   BOOTED,
+  INIT,
   People,
   PeopleRecorder,
   type PeopleRow,
@@ -224,6 +225,20 @@ test('a clock that went back: the second time is told, and said', () => {
   expect(found.processes.map(({ pid }) => pid)).toEqual(
     second?.people.map(({ pid }) => pid).sort((a, b) => a - b),
   );
+});
+
+test('who has ended is not alive because a row of it came late, in the next segment', () => {
+  const people = new People(SEED);
+  const recorder = new PeopleRecorder(storeAt(), people, SEED);
+  const { pid, pstart } = people.alive[1] as Person;
+  const of = { pid, pstart, tid: pid, ppid: INIT, uid: 0, comm: 'x' };
+  const [before, end] = [people.later(), people.later()];
+  recorder.recordRows([{ ...of, op: 'exit', ts: end }]);
+  const late = { ...of, op: 'exec', ts: before, flags: 1, result: -2, filename: '/none' };
+  recorder.recordRows([late, { ...of, op: 'exec', ts: people.later(), pid: INIT, result: -2 }]);
+  const pids = at([recorder.store], null).processes.map((one) => one.pid);
+  expect(pids).not.toContain(pid);
+  expect(pids.length).toBe(people.alive.length - 1);
 });
 
 test('a name that changes without an exec is that of the last row of the main thread', () => {
