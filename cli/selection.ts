@@ -5,21 +5,14 @@ import { TapioError } from '../src/errors.ts';
 import { formatTs } from '../src/event/clock.ts';
 import type { Plan } from '../src/query/plan.ts';
 import { type Selection, select } from '../src/query/select.ts';
-import { parseWindow, SPAN_DEFAULT, type WindowFlags } from '../src/query/time.ts';
 import type { Segment } from '../src/segment/reader.ts';
-import { defaultStore } from '../src/segment/store.ts';
 import type { Flags } from './program.ts';
+import { STORE_FLAG, WINDOW_FLAGS, windowOf } from './reading.ts';
 
 /** Which store, and which of its rows. */
 export const SELECTION_FLAGS: Readonly<Record<string, Options>> = {
-  store: {
-    type: 'string',
-    describe: 'DIR — a store, or one segment directory; several are read as one',
-  },
-  since: { type: 'string', describe: 'TIME — from then on: RFC 3339, 10m, today 14:00, 14:00' },
-  until: { type: 'string', describe: 'TIME — before then (exclusive); +30s counts from --since' },
-  around: { type: 'string', describe: 'TIME — a window around then, as long as --span' },
-  span: { type: 'string', describe: `DURATION — of --around (${SPAN_DEFAULT}: 15 s on each side)` },
+  ...STORE_FLAG,
+  ...WINDOW_FLAGS,
   type: { type: 'string', describe: 'TYPE,… — process, network, file, memory, syscall' },
   op: { type: 'string', describe: 'OP,… — such as network.connect, or exec' },
   pid: { type: 'string', describe: 'PID,…' },
@@ -44,12 +37,6 @@ export function count(name: string, value: unknown): number | null {
   return number;
 }
 
-/** Stores that are named, or the one that is looked for by default. */
-export function storesOf(flags: Flags): string[] {
-  const given = words(flags.store);
-  return given.length === 0 ? [defaultStore()] : given;
-}
-
 /** What the flags and the expression choose. Throws TapioError('usage') for what they do not know. */
 export async function selectionOf(flags: Flags): Promise<Selection> {
   const [expression, ...more] = flags._;
@@ -59,13 +46,12 @@ export async function selectionOf(flags: Flags): Promise<Selection> {
       `unexpected ${more[0]}: an expression is one word, quote it as in 'pid == 1 && op == "exec"'`,
     );
   }
-  const window = parseWindow(flags as WindowFlags, BigInt(Date.now()) * 1_000_000n);
   const filter =
     expression === undefined
       ? null
       : await (await import('../src/query/filter/filter.ts')).parseFilter(String(expression));
   return select({
-    ...window,
+    ...windowOf(flags),
     types: words(flags.type),
     ops: words(flags.op),
     pids: words(flags.pid),

@@ -163,7 +163,8 @@ async function run(flags: Flags): Promise<number> {
     if (options.rebase && stats.rows > 0) say(shiftText(player.shift));
     for (const note of segments.flatMap((s) => s.notes)) say(note);
     for (const text of missingFrom(opened, selection)) say(text);
-    if (stats.rows === 0 && !controls.interrupted) say(whyEmpty(segments, plan(segments, selection)));
+    if (stats.rows === 0 && !controls.interrupted)
+      say(whyEmpty(segments, plan(segments, selection)));
     const text =
       flags.stats === 'json' ? summaryJson(stats) : `tapio-replay: ${summaryText(stats)}`;
     (form.line === null ? stdout : stderr).write(`${text}\n`);

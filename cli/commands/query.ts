@@ -5,16 +5,17 @@ import type { EventType } from '../../schemas/arrow.ts';
 import { nearestName, TapioError } from '../../src/errors.ts';
 import { fieldNames, JsonEncoder } from '../../src/event/json.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
+import { withDescendants } from '../../src/query/descendants.ts';
 import type { Run } from '../../src/query/order.ts';
 import { type Limit, Reading } from '../../src/query/reading.ts';
-import { openStores } from '../../src/segment/store.ts';
 import { explainPlan, explainRead } from '../explain.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { allColumns, Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
 import { Progress } from '../progress.ts';
+import { reading, say } from '../reading.ts';
 import { cellText, compactLine, tableLines, zoneText } from '../rows.ts';
-import { count, SELECTION_FLAGS, selectionOf, storesOf, whyEmpty, words } from '../selection.ts';
+import { count, SELECTION_FLAGS, selectionOf, whyEmpty, words } from '../selection.ts';
 
 const LAST_DEFAULT = 20;
 const TABLE_FIELDS = ['seq', 'ts', 'type', 'op', 'cpu', 'pid', 'tid', 'uid', 'comm'];
@@ -109,17 +110,17 @@ function formOf(flags: Flags, out: Output): Form {
   return flags.output === 'table' ? tableForm(fields, out) : compactForm(out);
 }
 
-async function writeRows(reading: Reading, limit: Limit, form: Form, out: Output): Promise<number> {
+async function writeRows(query: Reading, limit: Limit, form: Form, out: Output): Promise<number> {
   const interrupt = onInterrupt();
-  const progress = new Progress(reading.plan.batches.length);
+  const progress = new Progress(query.plan.batches.length);
   let written = 0;
   try {
-    for await (const run of reading.rows(limit, form.columns)) {
+    for await (const run of query.rows(limit, form.columns)) {
       for (let row = run.from; row < run.to && !out.closed; row++) {
         form.row(run, row);
         written++;
       }
-      progress.at(reading.scanner.done);
+      progress.at(query.scanner.done);
       if (out.closed || interrupt.asked) break;
     }
     progress.clear();
@@ -133,11 +134,11 @@ async function writeRows(reading: Reading, limit: Limit, form: Form, out: Output
   return written;
 }
 
-async function writeCount(reading: Reading, out: Output): Promise<number> {
+async function writeCount(query: Reading, out: Output): Promise<number> {
   const interrupt = onInterrupt();
-  const progress = new Progress(reading.plan.batches.length);
+  const progress = new Progress(query.plan.batches.length);
   try {
-    const total = await reading.count((done) => {
+    const total = await query.count((done) => {
       progress.at(done);
       return !interrupt.asked;
     });
@@ -158,32 +159,29 @@ async function run(flags: Flags): Promise<number> {
   const limit = limitOf(flags);
   const out = new Output();
   const form = formOf(flags, out);
-  const stores = storesOf(flags);
-  const opened = openStores(stores);
-  const { segments } = opened;
-  try {
-    stderr.write(`tapio-replay: reading ${stores.join(', ')}\n`);
-    const reading = new Reading(opened, selection);
+  return reading(flags, async (opened) => {
+    const { segments } = opened;
+    const chosen = flags.children === true ? withDescendants(segments, selection) : selection;
+    const query = new Reading(opened, chosen);
     if (flags.explain === true)
-      for (const line of explainPlan(reading.plan)) stderr.write(`${line}\n`);
+      for (const line of explainPlan(query.plan)) stderr.write(`${line}\n`);
     const written =
       flags.count === true
-        ? await writeCount(reading, out)
-        : await writeRows(reading, limit, form, out);
-    if (flags.explain === true) stderr.write(`${explainRead(reading)}\n`);
-    for (const note of segments.flatMap((s) => s.notes)) stderr.write(`tapio-replay: ${note}\n`);
-    for (const text of missingFrom(opened, selection)) stderr.write(`tapio-replay: ${text}\n`);
-    if (written === 0) stderr.write(`tapio-replay: ${whyEmpty(segments, reading.plan)}\n`);
+        ? await writeCount(query, out)
+        : await writeRows(query, limit, form, out);
+    if (flags.explain === true) stderr.write(`${explainRead(query)}\n`);
+    const notes = segments.flatMap((segment) => segment.notes);
+    for (const text of [...notes, ...missingFrom(opened, chosen)]) say(text);
+    if (written === 0) say(whyEmpty(segments, query.plan));
     return written === 0 && flags.exitCode === true ? 1 : 0;
-  } finally {
-    for (const segment of segments) segment.close();
-  }
+  });
 }
 
 export const query: Command = {
   usage: 'query [EXPR] [flags]',
   flags: {
     ...SELECTION_FLAGS,
+    children: { type: 'boolean', describe: 'with all who descend from --pid' },
     last: { type: 'string', describe: 'N — the last N that match (20 when no range is given)' },
     first: { type: 'string', describe: 'N — the first N that match' },
     all: { type: 'boolean', describe: 'all that match' },

@@ -2,9 +2,9 @@
 
 import type { EventType } from '../../schemas/arrow.ts';
 import type { BatchInfo, Segment } from '../segment/reader.ts';
+import type { Bool } from './predicate.ts';
 import { bootKey } from './process-rows.ts';
 import { canMatch, isCertain, type KnownZones } from './prune.ts';
-import type { Bool } from './predicate.ts';
 import { predicateOf, type Selection } from './select.ts';
 
 export interface PlannedBatch {

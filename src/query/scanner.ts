@@ -18,8 +18,8 @@ import type {
   ScanTable,
 } from '../source/scan.ts';
 import type { Decision, PlannedBatch } from './plan.ts';
-import { bootKey } from './process-rows.ts';
 import { type Bool, fieldsIn } from './predicate.ts';
+import { bootKey } from './process-rows.ts';
 
 /** Files that one native scan has open at most; a store may have far more. */
 const FILES_MAX = 128;

@@ -46,6 +46,14 @@ export function argsOf(pid: number): string[] | null {
   return args;
 }
 
+/** True of a process that has ended and waits for its parent to ask how. */
+export function isZombie(pid: number): boolean {
+  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  // Behind the name in parentheses: the state, and as the 18th field the threads, of which others may live.
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+  return fields[0] === 'Z' && Number(fields[17]) <= 1;
+}
+
 export interface Cgroup {
   readonly path: string | null;
   /** 64 hex digits of the innermost container, where the path names one. */

@@ -4,7 +4,7 @@ import { EVENT_TABLES } from '../../schemas/arrow.ts';
 import type { BatchItem, ColumnRegion, ProcessSnapshot } from '../event/batch.ts';
 import { processStartTicks } from '../segment/store.ts';
 import type { ProcessRow } from '../segment/writer.ts';
-import { argsOf, Cgroups, linkOf } from './proc.ts';
+import { argsOf, Cgroups, isZombie, linkOf } from './proc.ts';
 
 /** USER_HZ: what /proc counts starts in, whatever the kernel's own tick. */
 const NS_PER_TICK = 10_000_000n;
@@ -56,17 +56,11 @@ const COLUMNS = EVENT_TABLES.process.columns.map((column) => column.name);
 const COLUMN = Object.fromEntries(COLUMNS.map((name, i) => [name, i]));
 const columnOf = (name: string): number => COLUMN[name] ?? 0;
 
+/** What a process runs. */
+const PROGRAM = ['exe', 'args', 'cwd'] as const;
+
 /** What a child has from its parent until it executes another program. */
-const INHERITED = [
-  'uid',
-  'comm',
-  'exe',
-  'args',
-  'cwd',
-  'cgroup_id',
-  'cgroup',
-  'container_id',
-] as const;
+const INHERITED = ['uid', 'comm', ...PROGRAM, 'cgroup_id', 'cgroup', 'container_id'] as const;
 
 /** The columns of a process batch that the table reads. */
 class ProcessColumns {
@@ -153,6 +147,8 @@ export class ProcessTable {
   /** Begins with who is alive as the source starts. */
   start(snapshot: readonly ProcessSnapshot[]): void {
     for (const one of snapshot) {
+      // It has told of its end already: nothing more will be heard of it.
+      if (isZombie(one.pid)) continue;
       const row = newRow(one.pid, one.pstart, one.ppid);
       row.uid = one.uid;
       row.comm = one.comm;
@@ -190,21 +186,26 @@ export class ProcessTable {
   takeChanges(): ProcessRow[] {
     const out = [...this.#changed.values()].map((row) => ({ ...row }));
     this.#changed.clear();
-    for (const gone of this.#endedBefore) this.#alive.delete(gone);
-    this.#endedBefore = this.#ended;
-    this.#ended = [];
+    this.#forgetEnded();
     return out;
   }
 
-  /** A new segment begins: its dictionaries are empty, and who has ended is not carried over. */
+  /**
+   * A new segment begins: its dictionaries are empty, and who has ended is not carried over, though a late
+   * row finds it still.
+   */
   rotate(): void {
-    for (const gone of [...this.#endedBefore, ...this.#ended]) this.#alive.delete(gone);
-    this.#ended = [];
-    this.#endedBefore = [];
+    this.#forgetEnded();
     this.#dictionary.clear();
     this.#changed.clear();
-    for (const [name, row] of this.#alive) this.#changed.set(name, row);
-    this.#inSegment = this.#alive.size;
+    for (const [name, row] of this.#alive) if (row.last_seq === null) this.#changed.set(name, row);
+    this.#inSegment = this.#changed.size;
+  }
+
+  #forgetEnded(): void {
+    for (const gone of this.#endedBefore) this.#alive.delete(gone);
+    this.#endedBefore = this.#ended;
+    this.#ended = [];
   }
 
   // The process that a row is about, with what the row says of it.
@@ -214,7 +215,11 @@ export class ProcessTable {
     const cgroup = columns.cgroup[i] ?? 0n;
     const known = this.#alive.get(`${pid}:${pstart}`);
     const row = known ?? newRow(pid, pstart, columns.ppid[i] ?? 0);
-    row.uid = columns.uid[i] ?? 0;
+    const uid = columns.uid[i] ?? 0;
+    if (row.uid !== uid) {
+      row.uid = uid;
+      if (known !== undefined) this.#note(row);
+    }
     if (known === undefined) {
       row.comm = this.#dictionary.get(columnOf('comm'), columns.comm[i] ?? 0);
       row.cgroup_id = cgroup;
@@ -236,6 +241,9 @@ export class ProcessTable {
     if (known !== undefined) {
       // It was in the snapshot, or this row comes after the child's own.
       known.first_seq ??= seq;
+      if (known.exe === null) {
+        for (const same of PROGRAM) Object.assign(known, { [same]: known[same] ?? parent[same] });
+      }
       this.#note(known);
       return;
     }

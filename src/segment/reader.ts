@@ -202,11 +202,15 @@ export class Segment {
     return this.#smallRows(LOSSES, LOSSES_FILE).map(lossOf);
   }
 
-  /** Every process alive during the segment, one row each. */
-  processes(): TableRow[] {
-    if (this.sealed) return this.#smallRows(PROCESSES, PROCESSES_FILE);
+  /** Every process alive during the segment, one row each; of `columns` pid and pstart must be two. */
+  processes(columns: readonly string[] | null = null): TableRow[] {
+    const table = {
+      ...PROCESSES,
+      columns: PROCESSES.columns.filter(({ name }) => columns?.includes(name) ?? true),
+    };
+    if (this.sealed) return this.#smallRows(table, PROCESSES_FILE);
     const latest = new Map<string, TableRow>();
-    for (const row of this.#smallRows(PROCESSES, PROCESS_LOG)) {
+    for (const row of this.#smallRows(table, PROCESS_LOG)) {
       latest.set(`${row.pid}:${row.pstart}`, row);
     }
     return [...latest.values()];

@@ -20,7 +20,7 @@ test('RFC 3339 keeps all nine digits', () => {
 
 test('what formatTs writes, parseTime reads', () => {
   fc.assert(
-    fc.property(fc.bigInt({ min: 0n, max: 4_000_000_000_000_000_000n }), (ts) => {
+    fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (ts) => {
       expect(parseTime(formatTs(ts), NOW)).toBe(ts);
     }),
   );

@@ -65,6 +65,29 @@ test('who has ended stays for late rows, is not carried over, and is not another
   expect(table.takeChanges()[0]).toMatchObject({ pid: FAR, pstart: 6n, exe: null, comm: 'new' });
 });
 
+test('a late row of one that ended in the segment before does not bring it back to life', () => {
+  const [table, source] = fresh();
+  apply(table, source, [
+    { op: 'exec', ...parent, result: 0, filename: '/bin/sh' },
+    { op: 'exit', ...parent },
+  ]);
+  table.rotate();
+  source.cutNow('rotated');
+  source.take();
+  expect(table.inSegment).toBe(0);
+  apply(table, source, [
+    { op: 'fork', ...parent, flags: 1, child_pid: FAR + 1, child_pstart: 9n },
+    { op: 'exec', ...parent, uid: 8, flags: 1, result: -2, filename: '/none' },
+  ]);
+  expect(table.takeChanges()).toMatchObject([
+    { pid: FAR + 1, exe: '/bin/sh', last_seq: null },
+    { pid: FAR, uid: 8, last_seq: 2n },
+  ]);
+  table.takeChanges();
+  table.rotate();
+  expect(table.takeChanges()).toMatchObject([{ pid: FAR + 1 }]);
+});
+
 test('the table does not grow with those who came and went', () => {
   const [table, source] = fresh();
   for (let round = 0; round < 50; round++) {
@@ -91,6 +114,46 @@ test('a fork row that comes after the child’s own, or for one of the snapshot,
   ]);
   const child = table.takeChanges().find((row) => row.pid === FAR + 1);
   expect(child).toMatchObject({ exe: '/bin/ls', comm: 'ls', first_seq: 2n });
+});
+
+test('a fork row that comes late still says what the child runs', () => {
+  const [table, source] = fresh();
+  apply(table, source, [
+    { op: 'exec', ...parent, result: 0, filename: '/bin/sh', cwd: '/', args: ['sh'] },
+    { op: 'fork', pid: FAR + 1, pstart: 9n, comm: 'sh', child_pid: FAR + 2, child_pstart: 10n },
+    { op: 'fork', ...parent, child_pid: FAR + 1, child_pstart: 9n },
+  ]);
+  const child = table.takeChanges().find((row) => row.pid === FAR + 1);
+  expect(child).toMatchObject({ exe: '/bin/sh', args: ['sh'], cwd: '/', first_seq: 3n });
+});
+
+test('a new user is told with the next row, whatever it tells of', () => {
+  const [table, source] = fresh();
+  apply(table, source, [{ op: 'exec', ...parent, result: 0, filename: '/bin/sh' }]);
+  table.takeChanges();
+  apply(table, source, [{ op: 'exec', ...parent, uid: 8, result: -2, filename: '/none' }]);
+  expect(table.takeChanges()).toMatchObject([{ pid: FAR, uid: 8, exe: '/bin/sh' }]);
+  apply(table, source, [{ op: 'exec', ...parent, uid: 8, result: -2, filename: '/none' }]);
+  expect(table.takeChanges()).toEqual([]);
+});
+
+test('zombies are not alive', async () => {
+  // The shell becomes a program that asks for no child's end.
+  const program = spawn('/bin/sh', ['-c', 'true & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  try {
+    const pid = await new Promise<number>((resolve) =>
+      program.stdout.once('data', (text) => resolve(Number(text))),
+    );
+    const statOf = (): string => readFileSync(`/proc/${pid}/stat`, 'latin1');
+    while (!statOf().includes(') Z ')) await new Promise((resolve) => setTimeout(resolve, 5));
+    const table = new ProcessTable();
+    table.start([snapshotOf(pid, 1n), snapshotOf(program.pid ?? 0, 1n), snapshotOf(FAR, 1n)]);
+    expect(table.takeChanges().map((row) => row.pid)).toEqual([program.pid, FAR]);
+  } finally {
+    program.kill();
+  }
 });
 
 test('/proc is believed only where the start is the same', async () => {
