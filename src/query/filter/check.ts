@@ -84,7 +84,8 @@ class Checker {
     if (value.type === 'bool') return value.of;
     const { type } = sampleOf(value);
     const text = this.#excerpt(node);
-    const remedy = AS_CONDITION[type]?.(text) ?? 'compare something';
+    const operand = node.op === '?:' ? `(${text})` : text;
+    const remedy = AS_CONDITION[type]?.(operand) ?? 'compare something';
     const what =
       type === 'null'
         ? `${text} is no condition`
@@ -193,7 +194,8 @@ class Checker {
 
   #element(node: ASTNode, of: ASTNode, index: ASTNode, depth: number): Value {
     if (of.op === 'id' && isType(of.args) && index.op === 'value') {
-      this.#refuse(index, `write ${of.args}.field`);
+      const name = typeof index.args === 'string' ? index.args : 'field';
+      this.#refuse(index, `${of.args} is a type: write ${of.args}.${name}`);
     }
     const list = this.#value(of, depth);
     const at = this.#value(index, depth);

@@ -72,9 +72,9 @@ export function checkNetwork(text: string): string | null {
     return 'write 10.0.0.0/8 or fe80::/10';
   }
   if (address.bits === 128 && address.value >> 32n === 0xffffn) {
-    return 'addresses mapped into IPv6 are recorded as IPv4: write that';
+    return 'addresses mapped into IPv6 are recorded as IPv4';
   }
   const rest = BigInt(address.bits - Number(length));
   const host = address.value & ((1n << rest) - 1n);
-  return host === 0n ? null : 'it has bits set beyond its length';
+  return host === 0n ? null : `bits are set beyond its first ${Number(length)}`;
 }

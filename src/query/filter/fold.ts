@@ -17,7 +17,6 @@ import {
   relates,
   type Text,
 } from '../predicate.ts';
-import { regexOf } from './pattern.ts';
 
 export const TRUE: Bool = { kind: 'true' };
 export const FALSE: Bool = { kind: 'false' };
@@ -65,10 +64,6 @@ function complement(ranges: readonly Range[]): Range[] {
     from = high + 1n;
   }
   return tidy([...out, [from, INT_MAX]]);
-}
-
-function intersection(a: readonly Range[], b: readonly Range[]): Range[] {
-  return complement(tidy([...complement(a), ...complement(b)]));
 }
 
 /** Integers that compare so with a constant between `floor` and `ceiling`, which are equal where it is whole. */
@@ -152,8 +147,8 @@ export function relation(kind: 'startsWith' | 'endsWith' | 'contains', of: Text,
   return { kind, of, text };
 }
 
+/** Constants are not tried either: a pattern may take JavaScript's engine for ever, and RE2 runs later. */
 export function matchesPattern(of: Text, pattern: string): Bool {
-  if (of.kind === 'text') return truth(regexOf(pattern).test(of.value));
   return { kind: 'matches', of, pattern };
 }
 
@@ -189,50 +184,52 @@ export function choose(test: Bool, then: Bool, otherwise: Bool): Bool {
   return { kind: 'choose', test, then, else: otherwise };
 }
 
-/** Two comparisons of one operand as one, or null. */
-function joined(kind: 'and' | 'or', a: Bool, b: Bool): Bool | null {
-  if (a.kind === 'within' && b.kind === 'within') {
-    const both = kind === 'and' ? intersection(a.ranges, b.ranges) : [...a.ranges, ...b.ranges];
-    return within(a.of, both);
+type Comparison = Extract<Bool, { kind: 'within' | 'oneOf' }>;
+
+/** Comparisons of one operand as one. */
+function joined(
+  kind: 'and' | 'or',
+  [first, ...others]: readonly [Comparison, ...Comparison[]],
+): Bool {
+  if (others.length === 0) return first;
+  if (first.kind === 'within') {
+    const ranges = [first, ...others].map((one) => (one.kind === 'within' ? one.ranges : []));
+    if (kind === 'or') return within(first.of, ranges.flat());
+    return within(first.of, complement(tidy(ranges.flatMap(complement))));
   }
-  if (a.kind === 'oneOf' && b.kind === 'oneOf') {
-    const both =
-      kind === 'and'
-        ? a.values.filter((one) => b.values.includes(one))
-        : [...a.values, ...b.values];
-    return oneOf(a.of, both);
-  }
-  return null;
+  const sets = others.map((one) => new Set(one.kind === 'oneOf' ? one.values : []));
+  return kind === 'or'
+    ? oneOf(first.of, [...first.values, ...sets.flatMap((set) => [...set])])
+    : oneOf(
+        first.of,
+        first.values.filter((value) => sets.every((set) => set.has(value))),
+      );
 }
 
 function chain(kind: 'and' | 'or', args: readonly Bool[]): Bool {
   const decides = kind === 'and' ? 'false' : 'true';
   const idle = kind === 'and' ? 'true' : 'false';
-  const flat = args.flatMap((arg) => (arg.kind === kind ? arg.args : [arg]));
-  const out: Bool[] = [];
-  const places = new Map<string, number>();
-  let failed = false;
-  for (const arg of flat) {
-    if (arg.kind === decides) return arg;
-    if (arg.kind === 'error') failed = true;
-    if (arg.kind === idle || arg.kind === 'error') continue;
+  const parts: (Bool | [Comparison, ...Comparison[]])[] = [];
+  const groups = new Map<string, [Comparison, ...Comparison[]]>();
+  for (const arg of args.flatMap((one) => (one.kind === kind ? one.args : [one]))) {
     if (arg.kind !== 'within' && arg.kind !== 'oneOf') {
-      out.push(arg);
+      parts.push(arg);
       continue;
     }
     const key = `${arg.kind} ${keyOf(arg.of)}`;
-    const place = places.get(key);
-    const earlier = place === undefined ? undefined : out[place];
-    const both = earlier === undefined ? null : joined(kind, earlier, arg);
-    if (both?.kind === decides) return both;
-    if (both === null || place === undefined) {
-      places.set(key, out.length);
-      out.push(arg);
-    } else {
-      out[place] = both;
+    const group = groups.get(key);
+    if (group !== undefined) {
+      group.push(arg);
+      continue;
     }
+    const begun: [Comparison] = [arg];
+    groups.set(key, begun);
+    parts.push(begun);
   }
-  if (failed) out.push(ERROR);
+  const joins = parts.map((part) => ('kind' in part ? part : joined(kind, part)));
+  if (joins.some((one) => one.kind === decides)) return kind === 'and' ? FALSE : TRUE;
+  const out = joins.filter((one) => one.kind !== idle && one.kind !== 'error');
+  if (out.length < joins.length && joins.some((one) => one.kind === 'error')) out.push(ERROR);
   const [first] = out;
   if (first === undefined) return kind === 'and' ? TRUE : FALSE;
   return out.length === 1 ? first : { kind, args: out };

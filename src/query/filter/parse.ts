@@ -35,7 +35,14 @@ const TOKENS: Readonly<Record<string, string>> = {
   COLON: ':',
 };
 
-const DOUBLED: Readonly<Record<string, string>> = { '=': '==', '&': '&&', '|': '||' };
+/** What people write, and what CEL has. */
+const MEANT: Readonly<Record<string, string>> = {
+  '=': '==',
+  '&': '&&',
+  and: '&&',
+  '|': '||',
+  or: '||',
+};
 
 // Comments and strings, as the parser reads them, then what nests.
 const NESTING =
@@ -43,7 +50,8 @@ const NESTING =
 
 function checkLimits(source: Source): void {
   const { text } = source;
-  if (!text.isWellFormed()) source.refuse(0, 'the expression is not text');
+  if (text.trim() === '') source.refuse(0, 'the expression is empty');
+  if (!text.isWellFormed()) source.refuse(0, 'the expression is not UTF-8');
   if (Buffer.byteLength(text) > LENGTH_MAX) {
     source.refuse(0, `the expression is longer than ${LENGTH_MAX / 1024} KiB`);
   }
@@ -72,8 +80,8 @@ function sentence(error: ParseError, text: string, start: number, end: number): 
         : `expected ${TOKENS[wanted]}, not ${found}`;
     }
     case 'unexpected_character': {
-      const doubled = DOUBLED[found];
-      return doubled === undefined ? `${found} is out of place` : `write ${doubled}, not ${found}`;
+      const meant = Object.hasOwn(MEANT, found) ? MEANT[found] : undefined;
+      return meant === undefined ? `${found} is out of place` : `write ${meant}, not ${found}`;
     }
     case 'invalid_integer':
     case 'invalid_hex_integer':

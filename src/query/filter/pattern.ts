@@ -1,38 +1,32 @@
 // Regular expressions: RE2's syntax, which is CEL's. The plain executor runs them on JavaScript's engine, in
-// a translation; what RE2 would refuse (lookaround, backreferences) is refused here.
+// a translation; what RE2 would refuse (lookaround, backreferences) is refused here. Known to differ: with (?i)
+// JavaScript counts K (Kelvin) and ſ among the ASCII letters of \b and \W.
 
 /** Largest count of a repetition, nested ones multiplied: RE2's. */
 const REPEAT_MAX = 1000;
 
-const SPACE = '\\t\\n\\f\\r ';
-const NOT_SPACE = '\\u{0}-\\u{8}\\u{b}\\u{e}-\\u{1f}\\u{21}-\\u{10ffff}';
-const NOT_WORD = '\\u{0}-\\u{2f}\\u{3a}-\\u{40}\\u{5b}-\\u{5e}\\u{60}\\u{7b}-\\u{10ffff}';
-
-/** Members of a class, to stand between brackets. */
+/** Classes as pairs of characters, first and last of each run. */
 const CLASSES: Readonly<Record<string, string>> = {
-  d: '0-9',
-  D: '\\u{0}-\\u{2f}\\u{3a}-\\u{10ffff}',
-  w: '0-9A-Z_a-z',
-  W: NOT_WORD,
-  s: SPACE,
-  S: NOT_SPACE,
+  d: '09',
+  w: '09AZ__az',
+  s: '\t\n\f\r  ',
 };
 
 const NAMED_CLASSES: Readonly<Record<string, string>> = {
-  alnum: '0-9A-Za-z',
-  alpha: 'A-Za-z',
-  ascii: '\\u{0}-\\u{7f}',
-  blank: '\\t ',
-  cntrl: '\\u{0}-\\u{1f}\\u{7f}',
-  digit: '0-9',
-  graph: '!-~',
-  lower: 'a-z',
-  print: ' -~',
-  punct: '!-\\/:-@\\[-`\\{-~',
-  space: '\\t\\n\\v\\f\\r ',
-  upper: 'A-Z',
-  word: '0-9A-Z_a-z',
-  xdigit: '0-9A-Fa-f',
+  alnum: '09AZaz',
+  alpha: 'AZaz',
+  ascii: '\0\x7f',
+  blank: '\t\t  ',
+  cntrl: '\0\x1f\x7f\x7f',
+  digit: '09',
+  graph: '!~',
+  lower: 'az',
+  print: ' ~',
+  punct: '!/:@[`{~',
+  space: '\t\r  ',
+  upper: 'AZ',
+  word: '09AZ__az',
+  xdigit: '09AFaf',
 };
 
 const CONTROLS: Readonly<Record<string, number>> = { a: 7, f: 12, n: 10, r: 13, t: 9, v: 11 };
@@ -43,6 +37,20 @@ const BACKREFERENCE = 'RE2 has no backreferences';
 class PatternError extends Error {}
 
 const point = (code: number): string => `\\u{${code.toString(16)}}`;
+
+/** What stands between brackets for a class, or for all that is not in it. */
+function membersOf(pairs: string, not: boolean): string {
+  const ends = [...pairs].map((one) => one.codePointAt(0) ?? 0);
+  const bounds = not
+    ? [0, ...ends.map((code, i) => (i % 2 === 0 ? code - 1 : code + 1)), 0x10ffff]
+    : ends;
+  let out = '';
+  for (let i = 0; i < bounds.length; i += 2) {
+    const [low = 0, high = 0] = bounds.slice(i, i + 2);
+    if (low <= high) out += `${point(low)}-${point(high)}`;
+  }
+  return out;
+}
 
 interface Flags {
   readonly i: boolean;
@@ -97,6 +105,11 @@ class Translator {
     this.#last = 1;
   }
 
+  /** RE2 repeats even what has no width. */
+  #assert(assertion: string): void {
+    this.#write(`(?:${assertion})`);
+  }
+
   #part(): void {
     const group = this.#group;
     if (this.#take(/\(/y)) this.#open();
@@ -107,8 +120,8 @@ class Translator {
     } else if (this.#take(/\[/y)) this.#write(this.#class());
     else if (this.#take(/\\/y)) this.#escape();
     else if (this.#take(/\./y)) this.#write(group.flags.s ? '[^]' : '[^\\n]');
-    else if (this.#take(/\^/y)) this.#write(group.flags.m ? '(?<![^\\n])' : '^');
-    else if (this.#take(/\$/y)) this.#write(group.flags.m ? '(?![^\\n])' : '$');
+    else if (this.#take(/\^/y)) this.#assert(group.flags.m ? '(?<![^\\n])' : '^');
+    else if (this.#take(/\$/y)) this.#assert(group.flags.m ? '(?![^\\n])' : '$');
     else if (!this.#repetition()) {
       this.#write(point(this.#take(/./suy)?.[0].codePointAt(0) ?? 0));
     }
@@ -131,7 +144,7 @@ class Translator {
     if (this.#take(/\?<?[=!]/y)) throw new PatternError(LOOKAROUND);
     if (this.#take(/\?P[=>]/y)) throw new PatternError(BACKREFERENCE);
     const { flags } = this.#group;
-    const named = this.#take(/\?P?<\w+>/y);
+    const named = this.#take(/\?P<\w+>/y);
     const flagged = named === null ? this.#take(/\?([imsU]*)(?:(-)([imsU]+))?([:)])/y) : null;
     if (flagged === null) {
       if (named === null && this.#text[this.#at] === '?') {
@@ -169,11 +182,11 @@ class Translator {
     if (this.#take(/Q/y)) {
       const [, quoted = ''] = this.#take(/(.*?)(?:\\E|$)/suy) ?? [];
       for (const one of quoted) this.#write(point(one.codePointAt(0) ?? 0));
-    } else if (this.#take(/A/y)) this.#write('^');
-    else if (this.#take(/z/y)) this.#write('$');
+    } else if (this.#take(/A/y)) this.#assert('^');
+    else if (this.#take(/z/y)) this.#assert('$');
     else {
       const boundary = this.#take(/[bB]/y);
-      if (boundary !== null) this.#write(`\\${boundary[0]}`);
+      if (boundary !== null) this.#assert(`\\${boundary[0]}`);
       else {
         const members = this.#members();
         this.#write(members === null ? point(this.#single()) : `[${members}]`);
@@ -184,7 +197,10 @@ class Translator {
   /** After a backslash: the members of a class such as \d or \pL, or null. */
   #members(): string | null {
     const perl = this.#take(/[dDwWsS]/y);
-    if (perl !== null) return CLASSES[perl[0]] ?? null;
+    if (perl !== null) {
+      const name = perl[0].toLowerCase();
+      return membersOf(CLASSES[name] ?? '', name !== perl[0]);
+    }
     const unicode = this.#take(/([pP])(?:\{(\^?)(\w+)\}|([A-Z]))/y);
     if (unicode === null) return null;
     const [, p, caret, name = '', letter] = unicode;
@@ -217,12 +233,10 @@ class Translator {
     let out = this.#take(/\^/y) ? '[^' : '[';
     for (let first = true; first || !this.#take(/\]/y); first = false) {
       const named = this.#take(/\[:(\^?)(\w+):\]/y);
-      const members = named === null ? null : NAMED_CLASSES[named[2] ?? ''];
       if (named !== null) {
-        if (members === undefined || named[1] === '^') {
-          throw new PatternError(`this version has no ${named[0]}`);
-        }
-        out += members;
+        const pairs = NAMED_CLASSES[named[2] ?? ''];
+        if (pairs === undefined) throw new PatternError(`RE2 has no ${named[0]}`);
+        out += membersOf(pairs, named[1] === '^');
         continue;
       }
       out += this.#range();
