@@ -50,6 +50,9 @@ export interface ProcessesAt {
   readonly missing: readonly string[];
 }
 
+/** It lives as long as the host does, listed or not; 0 is the kernel. */
+const INIT = 1;
+
 const UNKNOWN: ProgramState = { comm: null, exe: null, args: null, cwd: null };
 
 /** The processes of one recording at a time within one of its segments. */
@@ -116,7 +119,7 @@ class Moment {
       host: this.#segment.header.host,
       pid,
       pstart,
-      ppid: this.#parentOf(pstart, life, (table ?? before ?? start)?.ppid ?? 0),
+      ppid: this.#parentOf(key, pstart),
       uid: said?.uid ?? 0,
       startTs: pstart + this.#bootOffset,
       ...program,
@@ -127,16 +130,18 @@ class Moment {
     };
   }
 
-  // The table has the parent that it was first seen with. Who takes over from one that ends is the kernel's
-  // choice: the next row of the child tells.
-  #parentOf(pstart: bigint, life: ToldLife | undefined, atStart: number): number | null {
-    const known = life?.last?.ppid ?? life?.fork?.parentPid ?? atStart;
-    if (known === 0 || this.#isParent(known, pstart)) return known;
-    const next = life?.next?.ppid;
-    return next !== undefined && this.#isParent(next, pstart) ? next : null;
+  // A parent is one as long as it lives. Who takes over then is the kernel's choice: what was recorded later
+  // tells, or nothing does.
+  #parentOf(key: string, pstart: bigint): number | null {
+    const life = this.#lives.get(key);
+    const before = this.#before.get(key)?.ppid;
+    const after = this.#here.get(key)?.ppid;
+    const said = [life?.last?.ppid, life?.fork?.parentPid, before, after, life?.next?.ppid];
+    return said.find((ppid) => ppid !== undefined && this.#isParent(ppid, pstart)) ?? null;
   }
 
   #isParent(ppid: number, childStart: bigint): boolean {
+    if (ppid <= INIT) return true;
     const key = this.#alive.get(ppid);
     return key !== undefined && BigInt(key.slice(key.indexOf(':') + 1)) <= childStart;
   }

@@ -4,7 +4,7 @@ import { EVENT_TABLES } from '../../schemas/arrow.ts';
 import type { BatchItem, ColumnRegion, ProcessSnapshot } from '../event/batch.ts';
 import { processStartTicks } from '../segment/store.ts';
 import type { ProcessRow } from '../segment/writer.ts';
-import { argsOf, Cgroups, isZombie, linkOf } from './proc.ts';
+import { argsOf, Cgroups, isZombie, linkOf, parentOf } from './proc.ts';
 
 /** USER_HZ: what /proc counts starts in, whatever the kernel's own tick. */
 const NS_PER_TICK = 10_000_000n;
@@ -68,6 +68,7 @@ class ProcessColumns {
   readonly op: Uint16Array;
   readonly pid: Uint32Array;
   readonly pstart: BigUint64Array;
+  readonly tid: Uint32Array;
   readonly ppid: Uint32Array;
   readonly uid: Uint32Array;
   readonly cgroup: BigUint64Array;
@@ -97,6 +98,7 @@ class ProcessColumns {
     this.op = new Uint16Array(memory, at('op'), rows);
     this.pid = new Uint32Array(memory, at('pid'), rows);
     this.pstart = new BigUint64Array(memory, at('pstart'), rows);
+    this.tid = new Uint32Array(memory, at('tid'), rows);
     this.ppid = new Uint32Array(memory, at('ppid'), rows);
     this.uid = new Uint32Array(memory, at('uid'), rows);
     this.cgroup = new BigUint64Array(memory, at('cgroup_id'), rows);
@@ -172,7 +174,7 @@ export class ProcessTable {
         row.exe = columns.text('filename', i);
         row.cwd = columns.text('cwd', i);
         row.args = columns.args(i);
-        row.comm = this.#dictionary.get(columnOf('comm'), columns.comm[i] ?? 0);
+        row.comm = this.#commOf(columns, i);
         this.#note(row);
       } else if (op === 'exit') {
         row.last_seq = columns.seq[i] ?? 0n;
@@ -184,6 +186,7 @@ export class ProcessTable {
 
   /** Rows that are new or changed since the last call. */
   takeChanges(): ProcessRow[] {
+    this.#askAdopters();
     const out = [...this.#changed.values()].map((row) => ({ ...row }));
     this.#changed.clear();
     this.#forgetEnded();
@@ -208,6 +211,21 @@ export class ProcessTable {
     this.#ended = [];
   }
 
+  // Whose children those are now whose parent has ended only /proc knows. It is asked with two flushes, as
+  // the row of an end is there a moment before they are given away.
+  #askAdopters(): void {
+    const ended = [...this.#ended, ...this.#endedBefore];
+    if (ended.length === 0) return;
+    const gone = new Set(ended.map((name) => Number.parseInt(name, 10)));
+    for (const row of this.#alive.values()) {
+      if (!gone.has(Number(row.ppid)) || row.last_seq !== null || !isAlive(row)) continue;
+      const adopter = parentOf(row.pid);
+      if (adopter === null || adopter === row.ppid) continue;
+      row.ppid = adopter;
+      this.#note(row);
+    }
+  }
+
   // The process that a row is about, with what the row says of it.
   #subject(columns: ProcessColumns, i: number): Entry {
     const pid = columns.pid[i] ?? 0;
@@ -216,12 +234,13 @@ export class ProcessTable {
     const known = this.#alive.get(`${pid}:${pstart}`);
     const row = known ?? newRow(pid, pstart, columns.ppid[i] ?? 0);
     const uid = columns.uid[i] ?? 0;
-    if (row.uid !== uid) {
-      row.uid = uid;
-      if (known !== undefined) this.#note(row);
-    }
+    // Other threads have names of their own.
+    const isMain = known === undefined || columns.tid[i] === pid;
+    const comm = isMain ? this.#commOf(columns, i) : (row.comm ?? '');
+    if (known !== undefined && (row.uid !== uid || row.comm !== comm)) this.#note(row);
+    row.uid = uid;
+    row.comm = comm;
     if (known === undefined) {
-      row.comm = this.#dictionary.get(columnOf('comm'), columns.comm[i] ?? 0);
       row.cgroup_id = cgroup;
       this.#enrich(row);
       this.#add(row);
@@ -232,6 +251,11 @@ export class ProcessTable {
       this.#note(row);
     }
     return row;
+  }
+
+  /** The name of the thread whose row it is. */
+  #commOf(columns: ProcessColumns, i: number): string {
+    return this.#dictionary.get(columnOf('comm'), columns.comm[i] ?? 0);
   }
 
   #fork(parent: ProcessRow, columns: ProcessColumns, i: number): void {
@@ -248,6 +272,7 @@ export class ProcessTable {
       return;
     }
     for (const same of INHERITED) Object.assign(child, { [same]: parent[same] });
+    child.comm = this.#commOf(columns, i);
     child.first_seq = seq;
     this.#add(child);
   }
