@@ -24,8 +24,11 @@ export interface Repaired {
   readonly problems: readonly string[];
 }
 
-/** Rows by op name within a type, `type.op`. */
-type Counts = Map<string, number>;
+/** Rows by `type.op`. */
+export type Counts = Map<string, number>;
+
+/** Cause of a loss of rows that had been stored and cannot be read. */
+const DAMAGED = 'damaged';
 
 const total = (counts: Counts): number => [...counts.values()].reduce((a, b) => a + b, 0);
 
@@ -109,18 +112,38 @@ function countOps(type: EventType, ops: DictionaryVector, stored: Counts): void 
   });
 }
 
-/** Rows that the commit lines speak of and that were not salvaged, by op; null where nobody knows. */
+/**
+ * Rows that the commit lines speak of and that were not salvaged, by op; null where nobody knows. Not those
+ * that are known to be missing: of an earlier repair, or of an export.
+ */
 function missingRows(segment: Segment, stored: Counts): Counts | null {
   const { commits } = segment;
-  if (!commits || commits.lines.length === 0) return null;
+  const last = commits?.lines.at(-1);
+  // Without the first line it is not known where it begins.
+  if (!commits?.header || last === undefined) return null;
+  const known: Counts = new Map(stored);
+  const add = (key: string, count: number): unknown =>
+    known.set(key, (known.get(key) ?? 0) + count);
+  for (const { cause, type, op, count } of segment.losses()) {
+    if (cause === DAMAGED && type !== null) add(`${type}.${op}`, Number(count ?? 0n));
+  }
+  const { rows: leftOut = {}, losses = [] } = last.left_out ?? {};
+  for (const [id, count] of Object.entries(leftOut)) add(opKey(Number(id)), count);
+  for (const { cause, type, op, count } of losses) {
+    if (cause === DAMAGED && type !== null) add(`${type}.${op}`, count ?? 0);
+  }
   const missing: Counts = new Map();
   for (const [id, rows] of rowsBetween(turningPoints(commits))) {
-    const op = OP_NAMES.get(id);
-    const key = op === undefined ? '' : `${op.type}.${op.op}`;
-    const left = rows - (stored.get(key) ?? 0);
-    if (left > 0) missing.set(key, left);
+    const left = rows - (known.get(opKey(id)) ?? 0);
+    if (left > 0) missing.set(opKey(id), left);
   }
   return missing;
+}
+
+/** Name of an op, `type.op`. */
+function opKey(id: number): string {
+  const op = OP_NAMES.get(id);
+  return op === undefined ? '' : `${op.type}.${op.op}`;
 }
 
 function timesOf(batches: readonly BatchInfo[]): [first: bigint, last: bigint] {
@@ -142,11 +165,11 @@ function damagedRows(
   const from = ms(commits?.begin?.at) ?? firstTs;
   const to = ms(commits?.lines.at(-1)?.at) ?? lastTs;
   if (missing === null) {
-    return problems.length === 0 ? [] : [lossRow('store', 'damaged', null, from, to)];
+    return problems.length === 0 ? [] : [lossRow('store', DAMAGED, null, from, to)];
   }
   return [...missing].map(([key, rows]) => {
     const [type = null, op = null] = key.split('.');
-    return { ...lossRow('store', 'damaged', BigInt(rows), from, to), type, op };
+    return { ...lossRow('store', DAMAGED, BigInt(rows), from, to), type, op };
   });
 }
 

@@ -180,6 +180,29 @@ test('without commit lines the loss has no number', async () => {
   segment.close();
 });
 
+test('what an earlier repair left out is not counted again', async () => {
+  sealed();
+  flip('network.arrow', Math.floor(statSync(join(damaged, 'network.arrow')).size / 2));
+  const { result: first } = await repair(damaged);
+  const again = join(directory.path, 'again');
+  cpSync(first.sealed.directory, again, { recursive: true });
+  rmSync(join(again, 'process.arrow'));
+  const { result } = await repair(again);
+  expect(result).toMatchObject({ rows: 32, left: 8 });
+  const segment = new Segment(result.sealed.directory);
+  expect(accounts([segment])).toMatchObject([{ holds: true, reasons: [] }]);
+  segment.close();
+});
+
+test('where the first commit line is lost, nobody knows what is missing', async () => {
+  sealed();
+  const path = join(damaged, 'commits.ndjson');
+  writeFileSync(path, flipped(path, 10));
+  rmSync(join(damaged, 'network.arrow'));
+  const { result } = await repair(damaged);
+  expect(result).toMatchObject({ rows: 40, left: null });
+});
+
 const python = env.CI === undefined && !existsSync(PYTHON) ? test.skip : test;
 
 python('pyarrow, polars and DuckDB read the result', async () => {
