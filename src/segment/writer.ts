@@ -13,7 +13,7 @@ import {
   type TableSpec,
 } from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
-import type { BatchItem, ColumnRegion } from '../event/batch.ts';
+import type { BatchItem, ColumnRegion, NewValues } from '../event/batch.ts';
 import { ArrowFileWriter, type ColumnBuffers } from './arrow-file.ts';
 import { type BatchInfo, committedBatch } from './batch-info.ts';
 import { type SmallRow, slotColumns, smallColumns } from './columns.ts';
@@ -186,26 +186,22 @@ export class SegmentWriter {
     regions: readonly ColumnRegion[],
     memory: ArrayBuffer,
   ): void {
-    const file = this.#events.file(type);
-    const news = batch.newValues.map(({ column, values }) => {
-      const known = file.dictionaries.get(column);
-      const from = known?.length ?? 0;
-      if (known === undefined) file.dictionaries.set(column, [...values]);
-      else for (const value of values) known.push(value);
-      return { file: type, column: file.table.columns[column]?.name ?? '', from, values };
-    });
-    if (news.length > 0) {
-      this.#dictionaryLog.append([Buffer.from(news.map(dictionaryLine).join(''))]);
-    }
-    this.#events.append(type, batch.rows, slotColumns(batch, regions, memory), {
-      ...batch,
-      zones: zonesOf(
-        batch,
-        regions,
-        memory,
-        (column, index) => file.dictionaries.get(column)?.[index] ?? '',
-      ),
-    });
+    const dictionaries = this.#learn(type, batch.newValues);
+    const text = (column: number, index: number): string => dictionaries.get(column)?.[index] ?? '';
+    const zones = zonesOf(batch, regions, memory, text);
+    this.#events.append(type, batch.rows, slotColumns(batch, regions, memory), { ...batch, zones });
+    this.#changed = true;
+  }
+
+  /** Appends columns of today's table; `news` are the strings that no batch before had. */
+  appendColumns(
+    type: EventType,
+    columns: readonly ColumnBuffers[],
+    news: readonly NewValues[],
+    range: Pick<IndexRow, 'rows' | 'firstSeq' | 'lastSeq' | 'firstTs' | 'lastTs' | 'zones'>,
+  ): void {
+    this.#learn(type, news);
+    this.#events.append(type, range.rows, columns, range);
     this.#changed = true;
   }
 
@@ -283,6 +279,25 @@ export class SegmentWriter {
   /** Lets go of the files as they are: what was not committed is for the recovery to cut off. */
   abandon(): void {
     this.#opened.close();
+  }
+
+  /** Strings are in the log before the batch that uses them; gives all that a type has. */
+  #learn(type: EventType, newValues: readonly NewValues[]): ReadonlyMap<number, readonly string[]> {
+    const { dictionaries, table } = this.#events.file(type);
+    const lines = newValues.map(({ column, values }) => {
+      const known = dictionaries.get(column) ?? [];
+      const from = known.length;
+      for (const value of values) known.push(value);
+      dictionaries.set(column, known);
+      return dictionaryLine({
+        file: type,
+        column: table.columns[column]?.name ?? '',
+        from,
+        values,
+      });
+    });
+    if (lines.length > 0) this.#dictionaryLog.append([Buffer.from(lines.join(''))]);
+    return dictionaries;
   }
 
   #sealInPlace(point: CommitPoint): SealedSegment {

@@ -1,6 +1,7 @@
 // What a batch holds at a glance: readers skip it where that rules every row out.
 
 import type { BatchItem, ColumnRegion } from '../event/batch.ts';
+import { DictionaryVector, NumberVector, type Vector } from './vectors.ts';
 
 /** Per column: smallest and largest number, or the set of strings where it is small. */
 export type Zones = Readonly<
@@ -57,5 +58,20 @@ export function zonesOf(
       if (zone !== null) zones[region.name] = zone;
     }
   });
+  return zones;
+}
+
+/** The same of columns that were read. */
+export function zonesOfVectors(columns: ReadonlyMap<string, Vector>): Zones {
+  const zones: Record<string, Zones[string]> = {};
+  for (const [name, vector] of columns) {
+    if (name === 'pid' && vector instanceof NumberVector) {
+      zones.pid = numberZone(vector.values as Uint32Array);
+    } else if ((name === 'op' || name === 'comm') && vector instanceof DictionaryVector) {
+      const { indices, dictionary } = vector;
+      const zone = setZone(indices as Uint16Array, (index) => dictionary.at(index) ?? '');
+      if (zone !== null) zones[name] = zone;
+    }
+  }
   return zones;
 }
