@@ -39,8 +39,8 @@ const total = (counts: Counts): number => [...counts.values()].reduce((a, b) => 
 export function repairSegment(files: StoreFiles, directory: string, store: string): Repaired {
   const segment = new Segment(directory);
   try {
-    const { name, header, commits } = segment;
-    const begin = commits?.begin ?? null;
+    const { name, header } = segment;
+    const begin = beginOf(segment);
     const writer = SegmentWriter.create(files, segmentsOf(store), name, header, begin);
     const stored: Counts = new Map();
     const batches = segment.types().flatMap((type) => salvage(segment, type, writer, stored));
@@ -48,7 +48,7 @@ export function repairSegment(files: StoreFiles, directory: string, store: strin
     writer.addLosses(segment.losses().map(lossCells));
     const missing = missingRows(segment, stored);
     writer.addLosses(damagedRows(segment, missing, batches));
-    writer.commit(lastPoint(segment, batches));
+    writer.commit(endOf(segment, batches));
     return {
       sealed: writer.seal(),
       rows: total(stored),
@@ -100,7 +100,8 @@ function salvage(
   return whole;
 }
 
-function countOps(type: EventType, ops: DictionaryVector, stored: Counts): void {
+/** Adds the rows of a batch by their op. */
+export function countOps(type: EventType, ops: DictionaryVector, stored: Counts): void {
   const counts = new Uint32Array(ops.dictionary.length);
   for (let row = 0; row < ops.length; row++) {
     const index = Number(ops.indices[row]);
@@ -116,7 +117,7 @@ function countOps(type: EventType, ops: DictionaryVector, stored: Counts): void 
  * Rows that the commit lines speak of and that were not salvaged, by op; null where nobody knows. Not those
  * that are known to be missing: of an earlier repair, or of an export.
  */
-function missingRows(segment: Segment, stored: Counts): Counts | null {
+export function missingRows(segment: Segment, stored: Counts): Counts | null {
   const { commits } = segment;
   const last = commits?.lines.at(-1);
   // Without the first line it is not known where it begins.
@@ -154,7 +155,8 @@ function timesOf(batches: readonly BatchInfo[]): [first: bigint, last: bigint] {
   ];
 }
 
-function damagedRows(
+/** What is missing as rows of losses.arrow; `whole` are batches that are there. */
+export function damagedRows(
   { commits, problems }: Segment,
   missing: Counts | null,
   whole: readonly BatchInfo[],
@@ -173,7 +175,16 @@ function damagedRows(
   });
 }
 
-function lastPoint({ commits }: Segment, whole: readonly BatchInfo[]): CommitPoint {
+/** The point at which a segment begins; without its first commit line, what lies before its first row. */
+export function beginOf(segment: Segment): CommitPoint | null {
+  if (segment.commits?.header) return segment.commits.begin;
+  const firsts = segment.types().flatMap((type) => segment.batches(type).map((b) => b.firstSeq));
+  const first = firsts.reduce((a, b) => (b < a ? b : a), firsts[0] ?? 1n);
+  return { ...noPoint(), through_seq: Number(first) - 1 };
+}
+
+/** The point at which a segment ends; without commit lines, its last row of `whole`. */
+export function endOf({ commits }: Segment, whole: readonly BatchInfo[]): CommitPoint {
   const last = commits?.lines.at(-1);
   if (last !== undefined) return pointOf(last);
   const through = whole.reduce((max, { lastSeq }) => (lastSeq > max ? lastSeq : max), 0n);

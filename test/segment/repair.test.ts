@@ -40,6 +40,8 @@ let directory: ReturnType<typeof temporaryDirectory>;
 let made: MadeRecording;
 /** The damaged segment, which is not the first of its recording. */
 let damaged: string;
+/** Its name in its store. */
+let name: string;
 let repairs: number;
 beforeEach(() => {
   directory = temporaryDirectory();
@@ -54,7 +56,11 @@ beforeEach(() => {
 });
 afterEach(() => directory.remove());
 
-const sealed = (): void => cpSync(made.seal().directory, damaged, { recursive: true });
+const sealed = (): void => {
+  const { directory: path } = made.seal();
+  name = basename(path);
+  cpSync(path, damaged, { recursive: true });
+};
 const open = (): void => cpSync(made.kill(), damaged, { recursive: true });
 
 /** Of names and contents of all files of a directory. */
@@ -192,6 +198,17 @@ test('what an earlier repair left out is not counted again', async () => {
   const segment = new Segment(result.sealed.directory);
   expect(accounts([segment])).toMatchObject([{ holds: true, reasons: [] }]);
   segment.close();
+});
+
+test('without commit lines it stays where it was in its recording', async () => {
+  sealed();
+  rmSync(join(damaged, 'commits.ndjson'));
+  const store = join(directory.path, 'both');
+  cpSync(join(directory.path, 'segments'), join(store, 'segments'), { recursive: true });
+  rmSync(join(store, 'segments', name), { recursive: true });
+  repairSegment(diskFiles, damaged, store);
+  const seqs = (await ask(store, EVERYTHING)).rows.map(({ seq }) => seq);
+  expect(seqs).toEqual([...made.rows.keys()]);
 });
 
 test('where the first commit line is lost, nobody knows what is missing', async () => {
