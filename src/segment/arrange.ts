@@ -3,6 +3,7 @@
 
 import type { EventType } from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
+import { isExcerpt } from './commits.ts';
 import type { Problem, Segment } from './reader.ts';
 
 /** Segments that were opened, and what an answer from them lacks. */
@@ -77,17 +78,38 @@ function overlap(a: Placed, b: Placed): boolean {
 /** Of two segments that say they have the same rows, the one that has them; the other is closed. */
 function better(before: Placed, placed: Placed, problems: Problem[]): Placed {
   const isBetter =
-    isReadable(placed.segment) &&
-    (!isReadable(before.segment) || (placed.range?.through ?? 0) > (before.range?.through ?? 0));
+    isReadable(placed.segment) && (!isReadable(before.segment) || hasMore(placed, before));
   const [stays, left] = isBetter ? [placed, before] : [before, placed];
   const { name } = left.segment;
-  if (isReadable(left.segment)) {
+  if (isReadable(left.segment) && mayHaveOthers(left, stays)) {
+    problems.push(otherRows(left.segment, stays.segment.name));
+  } else if (isReadable(left.segment)) {
     stays.segment.notes.push(`${name} has rows of ${stays.segment.name} again: it is left out`);
   } else {
     problems.push(unreadable(name, `its commit lines are those of ${stays.segment.name}`));
   }
   left.segment.close();
   return stays;
+}
+
+/** An excerpt has fewer rows than what it was made from, whatever its lines say. */
+function hasMore(a: Placed, b: Placed): boolean {
+  const [excerpt, other] = [isExcerpt(a.segment.commits), isExcerpt(b.segment.commits)];
+  if (excerpt !== other) return other;
+  return (a.range?.through ?? 0) > (b.range?.through ?? 0);
+}
+
+/** True where rows of `left` may not be among those of `stays`: one of them is an excerpt. */
+function mayHaveOthers(left: Placed, stays: Placed): boolean {
+  if (isExcerpt(stays.segment.commits)) return true;
+  const beyond = (left.range?.through ?? 0) > (stays.range?.through ?? 0);
+  return beyond && isExcerpt(left.segment.commits);
+}
+
+function otherRows(segment: Segment, than: string): Problem {
+  const text = `may have other rows of the time of ${than}, which is read: export both at once`;
+  const rows = segment.types().reduce((sum, type) => sum + segment.rows(type), 0);
+  return { segment: segment.name, text, rows, type: null, firstTs: null, lastTs: null };
 }
 
 /** True where its files are those that the commit lines speak of, as far as their heads tell. */

@@ -252,6 +252,11 @@ export function rowsBetween(points: readonly CommitPoint[]): Map<number, number>
   return rows;
 }
 
+/** True of the lines of a segment that an export made, where it left something out. */
+export function isExcerpt(commits: Pick<Commits, 'lines'> | null): boolean {
+  return commits?.lines.at(-1)?.left_out !== undefined;
+}
+
 /** Pieces as a line has them. */
 export function fileState(from: number, pieces: readonly Piece[]): FileState {
   return [from, ...pieces.flatMap(({ to, crc }) => [to, crcText(crc)])];
