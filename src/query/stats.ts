@@ -102,7 +102,7 @@ function addGroups(
   const columns = own.map((field) => EVENT_TABLES[type].columns[columnOf(type, field)]);
   const names = columns.map((column) => column?.name ?? '');
   const strings = segment.strings(type, names);
-  const valueOf = (at: number, raw: bigint): KeyValue => {
+  const keyAt = (at: number, raw: bigint): KeyValue => {
     const column = columns[at];
     if (column?.type === 'name' || column?.type === 'text') {
       return strings.get(column.name)?.at(Number(raw)) ?? null;
@@ -113,7 +113,7 @@ function addGroups(
   for (let i = 0; i < groups.rows.length; i++) {
     const nulls = groups.nulls[i] ?? 0;
     const values = own.map((_, k) =>
-      (nulls >> k) & 1 ? null : valueOf(k, groups.keys[i * own.length + k] ?? 0n),
+      (nulls >> k) & 1 ? null : keyAt(k, groups.keys[i * own.length + k] ?? 0n),
     );
     const keys = by.map((field) => (field === 'type' ? type : (values.shift() ?? null)));
     const group = groupAt(found, keys, sums);

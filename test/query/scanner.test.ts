@@ -53,7 +53,9 @@ beforeAll(() => {
         );
         append(writer, batch);
         const known = rows.get(type) ?? [];
-        made.forEach((row, n) => known.push({ seq: batch.rows[n]?.[0] as bigint, row }));
+        made.forEach((row, n) => {
+          known.push({ seq: batch.rows[n]?.[0] as bigint, row });
+        });
         rows.set(type, known);
         seq = batch.item.lastSeq;
       }

@@ -176,9 +176,7 @@ test('native buckets are these', async () => {
     const weight = get('weight') as number;
     if (weight > 0) want.set(low, (want.get(low) ?? 0) + weight);
   }
-  const got = [...(group?.distribution.buckets ?? [])].map(
-    ([low, n]) => [low, n % 2 ** 32] as const,
-  );
+  const got = [...(group?.distribution.buckets ?? [])];
   const order = (a: readonly [bigint, number], b: readonly [bigint, number]): number =>
     a[0] < b[0] ? -1 : 1;
   expect(got.sort(order)).toEqual([...want].sort(order));
