@@ -91,8 +91,8 @@ const ZONES: KnownZones = {
   seq: { min: 2 ** 60, max: 2 ** 60 },
 };
 
-const can = async (text: string, zones = ZONES): Promise<boolean> =>
-  canMatch((await parseFilter(text)).for('network'), zones);
+const can = async (text: string, zones = ZONES, type: EventType = 'network'): Promise<boolean> =>
+  canMatch((await parseFilter(text)).for(type), zones);
 
 describe('batches that are left out', () => {
   test.each([
@@ -150,6 +150,9 @@ describe('batches that must be read', () => {
     'uid / 1000 == 2',
     'uid % 7 == 6',
     '-uid % 7 == -6',
+    'uid / (cpu - 1) == 1500',
+    'uid / (1 - cpu) == 1500',
+    '2 / (cpu - 3) == -2',
     'tid == 77',
     'comm == "curl"',
     'comm.startsWith("ng")',
@@ -172,4 +175,14 @@ test('without zones nothing but the impossible is left out', async () => {
   expect(await can('pid == 5', {})).toBe(true);
   expect(await can('pid == 5 && pid == 6', {})).toBe(false);
   expect(await can('pid == -1', {})).toBe(true);
+});
+
+test('lists may be empty, whatever their elements would be', async () => {
+  const args = (test: string): Promise<boolean> => can(test, ZONES, 'process');
+  expect(await args('!process.args.exists(a, size(a) >= 0)')).toBe(true);
+  expect(await args('!process.args.exists_one(a, size(a) >= 0)')).toBe(true);
+  expect(await args('process.args.all(a, size(a) < 0)')).toBe(true);
+  expect(await args('process.args.exists(a, size(a) < 0)')).toBe(false);
+  expect(await args('!process.args.all(a, size(a) >= 0)')).toBe(false);
+  expect(await args('process.args.exists(a, a == comm) && comm == "bash"')).toBe(false);
 });
