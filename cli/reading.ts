@@ -44,12 +44,15 @@ export function storesOf(flags: Flags): string[] {
 }
 
 /** Opens the stores of STORE_FLAG and says which; closes them when `read` is through. */
-export function reading(flags: Flags, read: (opened: OpenedStore) => void): void {
+export async function reading<T>(
+  flags: Flags,
+  read: (opened: OpenedStore) => T | Promise<T>,
+): Promise<T> {
   const stores = storesOf(flags);
   const opened = openStores(stores);
   try {
     stderr.write(`tapio-replay: reading ${stores.join(', ')}\n`);
-    read(opened);
+    return await read(opened);
   } finally {
     for (const segment of opened.segments) segment.close();
   }

@@ -11,6 +11,10 @@ await runProgram({
       about: 'rows of a window, by type, op and process',
       load: async () => (await import('./commands/query.ts')).query,
     },
+    play: {
+      about: 'rows again, in order, at the speed at which they came or another',
+      load: async () => (await import('./commands/play.ts')).play,
+    },
     ps: {
       about: 'the processes that were alive at a time',
       load: async () => (await import('./commands/ps.ts')).ps,

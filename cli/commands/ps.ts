@@ -76,7 +76,7 @@ async function run(flags: Flags): Promise<number> {
   if (Array.isArray(flags.at)) throw new TapioError('usage', '--at is given more than once');
   const at = flags.at === undefined ? null : parseTime(String(flags.at), now());
   const tree = flags.tree === true;
-  reading(flags, (opened) => {
+  await reading(flags, (opened) => {
     const found = processesAt(opened, at);
     if (at === null) say(`as of ${formatTs(found.at)}, the end of what is held`);
     const listed = tree

@@ -1,9 +1,9 @@
 // tapio-replay trace: a process and its descendants through their life.
 
-import { EVENT_TABLES, type EventType } from '../../schemas/arrow.ts';
+import type { EventType } from '../../schemas/arrow.ts';
 import { TapioError } from '../../src/errors.ts';
 import { formatTs } from '../../src/event/clock.ts';
-import { JsonEncoder, type RowColumns } from '../../src/event/json.ts';
+import { JsonEncoder } from '../../src/event/json.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
 import {
   descendantsOf,
@@ -13,46 +13,17 @@ import {
   missingForks,
   setsOf,
 } from '../../src/query/descendants.ts';
-import { mergeRecordings, recordingKey } from '../../src/query/merge.ts';
-import { plan } from '../../src/query/plan.ts';
 import { bootKey } from '../../src/query/process-rows.ts';
 import type { ProcessSets } from '../../src/query/process-set.ts';
-import { RowReader } from '../../src/query/rows.ts';
-import { type RowRef, scan } from '../../src/query/scan.ts';
-import { type Selection, select } from '../../src/query/select.ts';
+import { Reading } from '../../src/query/reading.ts';
+import type { Block } from '../../src/query/scanner.ts';
+import { select } from '../../src/query/select.ts';
 import { parseTime } from '../../src/query/time.ts';
 import type { Segment } from '../../src/segment/reader.ts';
-import { Output } from '../output.ts';
+import { allColumns, Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
 import { now, reading, STORE_FLAG, say, WINDOW_FLAGS, windowOf } from '../reading.ts';
 import { compactLine, indent } from '../rows.ts';
-
-interface TracedRow {
-  readonly ts: bigint;
-  readonly seq: bigint;
-  readonly key: string;
-  readonly ref: RowRef;
-  readonly columns: RowColumns;
-}
-
-const allColumns = (type: EventType): string[] => EVENT_TABLES[type].columns.map((c) => c.name);
-
-/** Matching rows of segments of one recording. */
-function* rowsOf(segments: readonly Segment[], selection: Selection): Generator<TracedRow> {
-  const reader = new RowReader(allColumns);
-  const key = recordingKey((segments[0] as Segment).header);
-  for (const ref of scan(plan(segments, selection))) {
-    const columns = reader.columnsOf(ref);
-    if (columns === null) continue;
-    yield { ts: columns.get('ts')?.get(ref.row) as bigint, seq: ref.seq, key, ref, columns };
-  }
-}
-
-/** Matching rows of all recordings, by time. */
-function timeline(segments: readonly Segment[], selection: Selection): Iterable<TracedRow> {
-  const recordings = Map.groupBy(segments, ({ header }) => recordingKey(header));
-  return mergeRecordings([...recordings.values()].map((own) => rowsOf(own, selection)));
-}
 
 function pidsOf({ _: words }: Flags): number[] {
   const texts = words.flatMap((word) => String(word).split(','));
@@ -86,23 +57,24 @@ function chosen(segments: readonly Segment[], pid: number, at: bigint | null): L
 
 const MANY = 4;
 
-function encodersOf(): (row: TracedRow) => string {
+type LineOf = (block: Block, row: number) => string;
+
+function jsonOf(): LineOf {
   const encoders = new Map<EventType, JsonEncoder>();
-  return ({ ref, columns }) => {
-    const { info, segment } = ref.source;
+  return ({ info, segment, columns }, row) => {
     const encoder = encoders.get(info.type) ?? new JsonEncoder(info.type, null);
     encoders.set(info.type, encoder);
-    return encoder.encode(columns, ref.row, segment.tsOffset);
+    return encoder.encode(columns, row, segment.tsOffset);
   };
 }
 
 /** Compact lines, indented by how far a process is below the one that is traced. */
-function compactOf(sets: ProcessSets): (row: TracedRow) => string {
-  return ({ ref, columns }) => {
-    const get = (name: string): unknown => columns.get(name)?.get(ref.row);
-    const set = sets.get(bootKey(ref.source.segment));
+function compactOf(sets: ProcessSets): LineOf {
+  return ({ info, segment, columns }, row) => {
+    const get = (name: string): unknown => columns.get(name)?.get(row);
+    const set = sets.get(bootKey(segment));
     const depth = set?.depthOf(get('pid') as number, get('pstart') as bigint) ?? 0;
-    return compactLine(ref.source.info.type, columns, ref.row, indent(depth));
+    return compactLine(info.type, columns, row, indent(depth));
   };
 }
 
@@ -111,7 +83,7 @@ async function run(flags: Flags): Promise<number> {
   if (Array.isArray(flags.at)) throw new TapioError('usage', '--at is given more than once');
   const at = flags.at === undefined ? null : parseTime(String(flags.at), now());
   const { since, until } = windowOf(flags);
-  reading(flags, (opened) => {
+  await reading(flags, async (opened) => {
     const { segments } = opened;
     const lives = pids.map((pid) => chosen(segments, pid, at));
     const children = flags.children !== false;
@@ -119,12 +91,13 @@ async function run(flags: Flags): Promise<number> {
     const own = segments.filter((segment) => processes.has(bootKey(segment)));
     const all = select({ since, until, types: [], ops: [], pids: [], comms: [] });
     const selection = { ...all, processes };
-    const text = flags.output === 'json' ? encodersOf() : compactOf(processes);
+    const text = flags.output === 'json' ? jsonOf() : compactOf(processes);
     const out = new Output();
     let written = 0;
-    for (const row of timeline(own, selection)) {
-      out.line(text(row));
-      written++;
+    const query = new Reading({ ...opened, segments: own }, selection);
+    for await (const { block, from, to } of query.rows({ first: null, last: null }, allColumns)) {
+      for (let row = from; row < to && !out.closed; row++) out.line(text(block, row));
+      written += to - from;
       if (out.closed) break;
     }
     out.flush();

@@ -21,7 +21,7 @@ export function recordingKey(of: {
 
 interface Head<T> {
   readonly value: T;
-  readonly rest: Iterator<T>;
+  readonly rest: AsyncIterator<T>;
 }
 
 function isBefore(a: Ordered, b: Ordered): boolean {
@@ -52,20 +52,20 @@ function siftDown<T extends Ordered>(heap: Head<T>[], at: number): void {
  * reordered: what stands behind a later ts waits for it. Streams are read no further than they must be, and
  * are closed when the reader goes.
  */
-export function* mergeRecordings<T extends Ordered>(
-  streams: readonly Iterable<T>[],
-): Generator<T, void, undefined> {
-  const iterators = streams.map((stream) => stream[Symbol.iterator]());
+export async function* mergeRecordings<T extends Ordered>(
+  streams: readonly AsyncIterable<T>[],
+): AsyncGenerator<T, void, undefined> {
+  const iterators = streams.map((stream) => stream[Symbol.asyncIterator]());
   try {
     const heap: Head<T>[] = [];
     for (const rest of iterators) {
-      const { done, value } = rest.next();
+      const { done, value } = await rest.next();
       if (done !== true) heap.push({ value, rest });
     }
     for (let at = heap.length >> 1; at-- > 0; ) siftDown(heap, at);
     for (let [top] = heap; top !== undefined; [top] = heap) {
       yield top.value;
-      const { done, value } = top.rest.next();
+      const { done, value } = await top.rest.next();
       if (done !== true) heap[0] = { value, rest: top.rest };
       else {
         const last = heap.pop() as Head<T>;
@@ -74,6 +74,6 @@ export function* mergeRecordings<T extends Ordered>(
       if (heap.length > 1) siftDown(heap, 0);
     }
   } finally {
-    for (const rest of iterators) rest.return?.();
+    for (const rest of iterators) await rest.return?.();
   }
 }

@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { TapioError } from '../errors.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../event/batch.ts';
+import type { ScanNative } from './scan.ts';
 
 /** What the kernel side rejects before it fills a record. */
 export interface Exclusions {
@@ -163,6 +164,15 @@ export interface PinnedSet {
   readonly mutedSince: bigint | null;
 }
 
+/** A thread that wakes JS at absolute times of CLOCK_MONOTONIC. It keeps the process alive until close(). */
+export interface NativePacer {
+  /** Calls `wake` at `at` ns, or at once where that is past; takes the place of what was set before. */
+  set(at: number): void;
+  /** Nothing is waited for any more; a wake that is on its way still comes. */
+  cancel(): void;
+  close(): void;
+}
+
 export interface Native {
   readonly fingerprint: string;
   readonly opsMax: number;
@@ -180,23 +190,29 @@ export interface Native {
   unpin(path: string): void;
   /** The clocks read together, ns: REALTIME, MONOTONIC (that of ktime), BOOTTIME (that of pstart). */
   clocks(): { realtime: bigint; monotonic: bigint; boottime: bigint };
+  readonly Pacer: new (wake: () => void) => NativePacer;
   /** `getsockopt(SO_PEERCRED)` of a connected Unix socket's descriptor. */
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
 }
 
-let loaded: Native | null = null;
+let loaded: (Native & ScanNative) | null = null;
 
-/** Loads the addon on first use; throws TapioError where it is not built. */
-export function native(): Native {
+function addon(): Native & ScanNative {
   if (loaded === null) {
     const path = addonPath();
     if (!existsSync(path)) {
       throw new TapioError('internal', 'the native addon is not built: run npm run build');
     }
-    loaded = createRequire(import.meta.url)(path) as Native;
+    loaded = createRequire(import.meta.url)(path) as Native & ScanNative;
   }
   return loaded;
 }
+
+/** Loads the addon on first use; throws TapioError where it is not built. */
+export const native = (): Native => addon();
+
+/** The addon for readers. */
+export const scanNative = (): ScanNative => addon();
 
 function addonPath(): string {
   // The bundle lies in dist/chunks/, this file in src/source/: both are two folders deep.

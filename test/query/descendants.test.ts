@@ -12,10 +12,8 @@ import {
   setsOf,
   withDescendants,
 } from '../../src/query/descendants.ts';
-import { plan } from '../../src/query/plan.ts';
 import { bootKey } from '../../src/query/process-rows.ts';
 import { ProcessSet } from '../../src/query/process-set.ts';
-import { scan } from '../../src/query/scan.ts';
 import { select } from '../../src/query/select.ts';
 import type { Segment } from '../../src/segment/reader.ts';
 import { openStores } from '../../src/segment/store.ts';
@@ -30,6 +28,7 @@ import {
   type Snapshot,
 } from '../support/people.ts';
 import { temporaryDirectory } from '../support/recording.ts';
+import { rowSeqs, rowsFound } from '../support/rows.ts';
 
 const SEED = Number(process.env.TAPIO_SEED ?? Date.now() % 1_000_000);
 
@@ -126,7 +125,7 @@ test('all descendants, and nobody else, also where the first segments are gone',
   expect(sizes, `seed ${SEED}`).toBeGreaterThan(5 * 3 * 8 * 1.5);
 });
 
-test('the rows of a process and its descendants are those of all rows that are theirs', () => {
+test('the rows of a process and its descendants are those of all rows that are theirs', async () => {
   const people = new People(SEED);
   const recorder = new PeopleRecorder(storeAt(), people, SEED);
   for (let i = 0; i < 3; i++) recorder.record(80);
@@ -137,14 +136,11 @@ test('the rows of a process and its descendants are those of all rows that are t
     const selection = withDescendants(segments, select({ ...none, pids: [`${pid}`] }));
     const [set] = selection.processes?.values() ?? [];
     const expected = people.rows.filter((row) => set?.has(row.pid, row.pstart));
-    const rows = [...scan(plan(segments, selection))];
+    const rows = await rowSeqs({ segments, problems: [] }, selection);
     expect(rows.length, seed).toBe(expected.length);
     expect(expected.length, seed).toBeGreaterThan(0);
-    const alone = [...scan(plan(segments, select({ ...none, pids: [`${pid}`] })))];
-    expect(
-      rows.map(({ seq }) => seq),
-      seed,
-    ).toEqual(expect.arrayContaining(alone.map(({ seq }) => seq)));
+    const alone = await rowSeqs({ segments, problems: [] }, select({ ...none, pids: [`${pid}`] }));
+    expect(rows, seed).toEqual(expect.arrayContaining(alone));
   }
   expect(() => withDescendants(segments, select({ ...none, pids: [] }))).toThrow(
     '--children are those of --pid',
@@ -194,7 +190,7 @@ test('a late row names a parent after its child has forked: nobody is missed', (
   expect(names.map(({ pid, pstart }) => set?.depthOf(pid, pstart))).toEqual([0, 1, 2, 3, 4]);
 });
 
-test('sets are of a boot: what has the same name on another host is another', () => {
+test('sets are of a boot: what has the same name on another host is another', async () => {
   const people = [new People(SEED), new People(SEED)];
   const stores = people.map((one, i) => {
     const own = { host: `host ${i}`, recording: `${i + 1}` };
@@ -209,9 +205,9 @@ test('sets are of a boot: what has the same name on another host is another', ()
   const sets = descendantsOf(segments, [mine]);
   expect([...sets.keys()]).toEqual([mine.boot]);
   const none = { since: null, until: null, types: [], ops: [], pids: [], comms: [] };
-  const rows = [...scan(plan(segments, { ...select(none), processes: sets }))];
+  const rows = await rowsFound({ segments, problems: [] }, { ...select(none), processes: sets });
   expect(rows.length).toBe(60);
-  expect(new Set(rows.map(({ source }) => bootKey(source.segment)))).toEqual(new Set([mine.boot]));
+  expect(new Set(rows.map(({ run }) => bootKey(run.block.segment)))).toEqual(new Set([mine.boot]));
   expect([...(setsOf([mine]).get(mine.boot) ?? [])]).toEqual([[INIT, mine.pstart]]);
 });
 

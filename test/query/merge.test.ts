@@ -3,12 +3,11 @@ import { basename, join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { mergeRecordings, type Ordered, recordingKey } from '../../src/query/merge.ts';
-import { plan } from '../../src/query/plan.ts';
-import { scan } from '../../src/query/scan.ts';
 import { select } from '../../src/query/select.ts';
 import { openStores } from '../../src/segment/store.ts';
 import { MadeRecording } from '../support/recorded.ts';
 import { temporaryDirectory } from '../support/recording.ts';
+import { rowSeqs } from '../support/rows.ts';
 
 const SEED = Number(process.env.TAPIO_SEED ?? Date.now() % 1_000_000);
 
@@ -25,6 +24,10 @@ const recordings = fc
     }),
   );
 
+async function* asStream(rows: readonly Ordered[]): AsyncGenerator<Ordered> {
+  yield* rows;
+}
+
 /** The plainest merge there is: again and again the least of what stands first. */
 function simpleMerge(streams: readonly (readonly Ordered[])[]): Ordered[] {
   const left = streams.map((stream) => [...stream]);
@@ -39,10 +42,10 @@ function simpleMerge(streams: readonly (readonly Ordered[])[]): Ordered[] {
   }
 }
 
-test('by ts, then key, and each recording in its own order', () => {
-  fc.assert(
-    fc.property(recordings, (streams) => {
-      const merged = [...mergeRecordings(streams)];
+test('by ts, then key, and each recording in its own order', async () => {
+  await fc.assert(
+    fc.asyncProperty(recordings, async (streams) => {
+      const merged = await Array.fromAsync(mergeRecordings(streams.map(asStream)));
       expect(merged).toEqual(simpleMerge(streams));
       for (const [i, stream] of streams.entries()) {
         expect(merged.filter(({ key }) => key === `recording ${i}`)).toEqual(stream);
@@ -52,23 +55,23 @@ test('by ts, then key, and each recording in its own order', () => {
   );
 });
 
-test('where every ts goes up, it is sorting', () => {
+test('where every ts goes up, it is sorting', async () => {
   const rising = recordings.map((streams) =>
     streams.map((stream) => stream.map((one, i) => ({ ...one, ts: BigInt(i) * 3n }))),
   );
-  fc.assert(
-    fc.property(rising, (streams) => {
+  await fc.assert(
+    fc.asyncProperty(rising, async (streams) => {
       const sorted = streams.flat().sort((a, b) => Number(a.ts - b.ts) || (a.key < b.key ? -1 : 1));
-      expect([...mergeRecordings(streams)]).toEqual(sorted);
+      expect(await Array.fromAsync(mergeRecordings(streams.map(asStream)))).toEqual(sorted);
     }),
     { seed: SEED },
   );
 });
 
-test('streams are read no further than they must be, and closed with the reader', () => {
+test('streams are read no further than they must be, and closed with the reader', async () => {
   const taken = [0, 0];
   const closed: number[] = [];
-  function* stream(of: 0 | 1, step: bigint): Generator<Ordered> {
+  async function* stream(of: 0 | 1, step: bigint): AsyncGenerator<Ordered> {
     try {
       for (let seq = 1n; ; seq++) {
         taken[of] = (taken[of] ?? 0) + 1;
@@ -79,7 +82,8 @@ test('streams are read no further than they must be, and closed with the reader'
     }
   }
   let count = 0;
-  for (const _ of mergeRecordings([stream(0, 1n), stream(1, 1000n)])) if (++count === 10) break;
+  for await (const _ of mergeRecordings([stream(0, 1n), stream(1, 1000n)]))
+    if (++count === 10) break;
   expect(taken).toEqual([10, 1]);
   expect(closed).toEqual([0, 1]);
 });
@@ -103,17 +107,17 @@ function segmentsDirectory(store: string): string {
   return path;
 }
 
-const seqs = (paths: readonly string[]): bigint[] => {
-  const { segments } = openStores(paths);
+const seqs = async (paths: readonly string[]): Promise<bigint[]> => {
+  const opened = openStores(paths);
   const none = { since: null, until: null, types: [], ops: [], pids: [], comms: [] };
   try {
-    return [...scan(plan(segments, select(none)))].map(({ seq }) => seq);
+    return await rowSeqs(opened, select(none));
   } finally {
-    for (const segment of segments) segment.close();
+    for (const segment of opened.segments) segment.close();
   }
 };
 
-test('a recording that lies in two stores and a copy is one, each row once', () => {
+test('a recording that lies in two stores and a copy is one, each row once', async () => {
   const [a, b] = [segmentsDirectory('a'), segmentsDirectory('b')];
   const made = new MadeRecording(a, 'one', SEED, 1);
   for (let i = 0; i < 4; i++) {
@@ -123,8 +127,8 @@ test('a recording that lies in two stores and a copy is one, each row once', () 
   }
   const all = [...made.rows.keys()];
   const [storeA, storeB] = [join(a, '..'), join(b, '..')];
-  expect(seqs([storeA, storeB]), `seed ${SEED}`).toEqual(all);
-  expect(seqs([storeB, storeA, storeB]), `seed ${SEED}`).toEqual(all);
+  expect(await seqs([storeA, storeB]), `seed ${SEED}`).toEqual(all);
+  expect(await seqs([storeB, storeA, storeB]), `seed ${SEED}`).toEqual(all);
   const alone = openStores([storeA]);
   expect(alone.problems.map(({ text }) => text)).toEqual([
     expect.stringContaining('and this one are gone'),

@@ -7,6 +7,7 @@ import type { Clocks } from '../../src/event/clock.ts';
 import { REFUSAL_CAUSES } from '../../src/recorder/point.ts';
 import type {
   Native,
+  NativePacer,
   NativeSource,
   PinnedSet,
   ResumePoint,
@@ -350,6 +351,11 @@ export class FakeNative implements Native {
   peerCredentials(): { pid: number; uid: number; gid: number } {
     return { pid: 0, uid: 0, gid: 0 };
   }
+  readonly Pacer = class implements NativePacer {
+    set(): void {}
+    cancel(): void {}
+    close(): void {}
+  };
 
   /** Time passes on all clocks. */
   pass(ns: bigint): void {

@@ -1,0 +1,37 @@
+// What a stream of events is, live or replayed: rows in one order, as many at a time as are there. Sinks
+// and servers take this and need not know where it comes from.
+
+import type { EventType } from '../../schemas/arrow.ts';
+import type { RowColumns } from './json.ts';
+
+/** Rows of one type that lie together: those of one batch that are wanted. */
+export interface EventBlock {
+  readonly type: EventType;
+  /** ts − ktime of its rows, ns. */
+  readonly tsOffset: bigint;
+  /** Numbers of its rows in `columns`, in their order. */
+  readonly rows: Uint32Array;
+  /** The columns that the reader of the stream asked for, seq and ts always among them. */
+  readonly columns: RowColumns;
+}
+
+/** Rows that follow one another and are of one block: `rows[from]` up to, but without, `rows[to]`. */
+export interface EventRun {
+  readonly block: EventBlock;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A stream of events. */
+export interface EventSource {
+  /**
+   * The rows to come, in order; the iteration ends where the stream does, and whoever leaves it early
+   * ends it. With `from` (ns since 1970) only rows with that ts or a later one.
+   */
+  events(from?: bigint | null): AsyncIterable<readonly EventRun[]>;
+}
+
+/** Rows of these runs. */
+export function rowsIn(runs: readonly EventRun[]): number {
+  return runs.reduce((sum, { from, to }) => sum + to - from, 0);
+}
