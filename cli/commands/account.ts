@@ -8,7 +8,7 @@ import type { Segment } from '../../src/segment/reader.ts';
 import { openStores } from '../../src/segment/store.ts';
 import { countText } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
-import { STORE_FLAG, storesOf, windowOf } from '../reading.ts';
+import { STORE_FLAG, say, storesOf, windowOf } from '../reading.ts';
 
 const COLUMNS = ['issued', 'stored', 'lost', 'sampled', 'filtered', 'waiting', 'late'] as const;
 const WIDTH = 13;
@@ -68,8 +68,10 @@ function inWindow(segment: Segment, since: bigint | null, until: bigint | null):
 
 async function run(flags: Flags): Promise<number> {
   const { since, until } = windowOf(flags);
-  const { segments, problems } = openStores(storesOf(flags));
+  const stores = storesOf(flags);
+  const { segments, problems } = openStores(stores);
   try {
+    say(`reading ${stores.join(', ')}`);
     const all = accounts(segments.filter((segment) => inWindow(segment, since, until)));
     for (const { segment, text: what } of problems) {
       stderr.write(`tapio-replay: incomplete: ${segment}: ${what}\n`);

@@ -196,6 +196,7 @@ test('several stores: one list with hosts, one timeline by time', () => {
   );
   const segments = jsonOf(replay('segments', ...stores, '-o', 'json'));
   expect(segments.length).toBe(2);
+  expect(replay('verify', ...stores).err).toContain('--store is given more than once');
   const pid = `${INIT},${INIT + 1}`;
   const traced = jsonOf(replay('trace', pid, ...stores, '-o', 'json')).map(({ ts }) => ts);
   expect(traced.length).toBeGreaterThan(10);
