@@ -28,7 +28,7 @@
       "cflags!": ["-O2"],
       "cflags": ["-O3"],
       # libelf is LGPL: it stays a shared library, and libbpf with it.
-      "libraries": ["-lbpf"],
+      "libraries": ["-lbpf", "-lzstd", "-lre2"],
       "actions": [
         {
           "action_name": "bpf_object",

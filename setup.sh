@@ -24,7 +24,7 @@ step() {
 }
 
 debian_packages() {
-  packages="clang-16 llvm-16 bpftool libbpf-dev libelf-dev zlib1g-dev g++ make pkg-config python3"
+  packages="clang-16 llvm-16 bpftool libbpf-dev libelf-dev libzstd-dev libre2-dev zlib1g-dev g++ make pkg-config python3"
   [ $tests = yes ] && packages="$packages python3-venv clang-format-16 libclang-rt-16-dev iproute2 libc6-dev"
   missing=
   for package in $packages; do

@@ -121,8 +121,23 @@ export function zoneText(): string {
   return `UTC${minutes < 0 ? '-' : '+'}${two(size / 60)}:${two(size % 60)}`;
 }
 
-/** One row in one line. */
-export function compactLine(type: string, columns: RowColumns, row: number): string {
+/** Local date and time of day in seconds. */
+export function localDateTime(ts: bigint): string {
+  const at = new Date(Number(ts / 1_000_000n));
+  const two = (n: number): string => n.toString().padStart(2, '0');
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${day} ${localTime(ts).slice(0, 8)}`;
+}
+
+const INDENT_MAX = 16;
+
+/** What stands before something that lies so deep; very deep is as deep as deep. */
+export function indent(depth: number): string {
+  return '  '.repeat(Math.min(depth, INDENT_MAX));
+}
+
+/** One row in one line; `before` stands before its process. */
+export function compactLine(type: string, columns: RowColumns, row: number, before = ''): string {
   const get: Get = (name) => columns.get(name)?.get(row) ?? null;
   const op = String(get('op'));
   const flags = Number(get('flags'));
@@ -131,7 +146,7 @@ export function compactLine(type: string, columns: RowColumns, row: number): str
   return escapeControls(
     [
       localTime(get('ts') as bigint),
-      `${get('comm')}[${get('pid')}]`,
+      `${before}${get('comm')}[${get('pid')}]`,
       `${type}.${op}`,
       own.join('  '),
       ...marks,

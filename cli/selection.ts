@@ -3,20 +3,21 @@
 import type { Options } from 'yargs';
 import { TapioError } from '../src/errors.ts';
 import { formatTs } from '../src/event/clock.ts';
+import type { Plan } from '../src/query/plan.ts';
 import { type Selection, select } from '../src/query/select.ts';
-import { parseTime } from '../src/query/time.ts';
 import type { Segment } from '../src/segment/reader.ts';
 import type { Flags } from './program.ts';
+import { STORE_FLAG, WINDOW_FLAGS, windowOf } from './reading.ts';
 
 /** Which store, and which of its rows. */
 export const SELECTION_FLAGS: Readonly<Record<string, Options>> = {
-  store: { type: 'string', describe: 'DIR — a store, or one segment directory' },
-  since: { type: 'string', describe: 'TIME — from then on: RFC 3339, 10m, today 14:00, 14:00' },
-  until: { type: 'string', describe: 'TIME — before then (exclusive); +30s counts from --since' },
+  ...STORE_FLAG,
+  ...WINDOW_FLAGS,
   type: { type: 'string', describe: 'TYPE,… — process, network, file, memory, syscall' },
   op: { type: 'string', describe: 'OP,… — such as network.connect, or exec' },
   pid: { type: 'string', describe: 'PID,…' },
   comm: { type: 'string', describe: 'NAME,… — thread names' },
+  not: { type: 'boolean', describe: 'what the expression and the flags above do not choose' },
 };
 
 /** The words of a flag that takes a list: with commas, or given several times. */
@@ -36,32 +37,44 @@ export function count(name: string, value: unknown): number | null {
   return number;
 }
 
-/** What the flags choose. Throws TapioError('usage') for what they do not know. */
-export function selectionOf(flags: Flags): Selection {
-  const now = BigInt(Date.now()) * 1_000_000n;
-  const since = flags.since === undefined ? null : parseTime(String(flags.since), now);
-  const until = flags.until === undefined ? null : parseTime(String(flags.until), now, since);
+/** What the flags and the expression choose. Throws TapioError('usage') for what they do not know. */
+export async function selectionOf(flags: Flags): Promise<Selection> {
+  const [expression, ...more] = flags._;
+  if (more.length > 0) {
+    throw new TapioError(
+      'usage',
+      `unexpected ${more[0]}: an expression is one word, quote it as in 'pid == 1 && op == "exec"'`,
+    );
+  }
+  const filter =
+    expression === undefined
+      ? null
+      : await (await import('../src/query/filter/filter.ts')).parseFilter(String(expression));
   return select({
-    since,
-    until,
+    ...windowOf(flags),
     types: words(flags.type),
     ops: words(flags.op),
     pids: words(flags.pid),
     comms: words(flags.comm),
+    filter,
+    not: flags.not === true,
   });
 }
 
-/** Why a selection matched nothing: what is held instead. */
-export function whyEmpty(segments: readonly Segment[], { since, until }: Selection): string {
-  const batches = segments.flatMap((s) => s.types().flatMap((type) => s.batches(type)));
-  const [one] = batches;
+/** Why a plan matched nothing: what is held instead. */
+export function whyEmpty(segments: readonly Segment[], { selection, batches }: Plan): string {
+  const held = segments.flatMap((s) => s.types().flatMap((type) => s.batches(type)));
+  const [one] = held;
   if (one === undefined) return 'nothing is recorded yet';
-  const first = batches.reduce((a, b) => (b.firstTs < a ? b.firstTs : a), one.firstTs);
-  const last = batches.reduce((a, b) => (b.lastTs > a ? b.lastTs : a), one.lastTs);
-  const held = `held is ${formatTs(first)} to ${formatTs(last)}`;
+  const first = held.reduce((a, b) => (b.firstTs < a ? b.firstTs : a), one.firstTs);
+  const last = held.reduce((a, b) => (b.lastTs > a ? b.lastTs : a), one.lastTs);
+  const window = `held is ${formatTs(first)} to ${formatTs(last)}`;
+  const { since, until, types } = selection;
   if (since !== null && since > last)
-    return `nothing matched: the window begins after what is held; ${held}`;
+    return `nothing matched: the window begins after what is held; ${window}`;
   if (until !== null && until <= first)
-    return `nothing matched: the window ends before what is held; ${held}`;
-  return `nothing matched; ${held}`;
+    return `nothing matched: the window ends before what is held; ${window}`;
+  if (types.length === 0) return 'nothing can match: no row of any type makes the expression true';
+  if (batches.length === 0) return `nothing matched: the index rules all of it out; ${window}`;
+  return `nothing matched; ${window}`;
 }

@@ -15,6 +15,14 @@ await runProgram({
       about: 'rows again, in order, at the speed at which they came or another',
       load: async () => (await import('./commands/play.ts')).play,
     },
+    ps: {
+      about: 'the processes that were alive at a time',
+      load: async () => (await import('./commands/ps.ts')).ps,
+    },
+    trace: {
+      about: 'a process and its descendants through their life',
+      load: async () => (await import('./commands/trace.ts')).trace,
+    },
     segments: {
       about: 'the segments of a store: what and when',
       load: async () => (await import('./commands/segments.ts')).segments,

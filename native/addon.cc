@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 
+#include "addon_scan.h"
 #include "drain.h"
 #include "live_source.h"
 #include "pace.h"
@@ -517,6 +518,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("unpin", Napi::Function::New(env, unpin_set));
   exports.Set("peerCredentials", Napi::Function::New(env, peer_credentials));
   exports.Set("clocks", Napi::Function::New(env, clocks));
+  exports.Set("patternError", Napi::Function::New(env, pattern_error));
+  exports.Set("Scan", define_scan(env));
   exports.Set("Pacer", define_pacer(env));
   exports.Set(
       "createSource", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {

@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'store_newer'
   | 'segment_missing'
   | 'segment_damaged'
+  | 'not_held'
   | 'not_running'
   | 'io'
   | 'internal';

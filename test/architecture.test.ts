@@ -30,6 +30,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'apache-arrow': ['schemas', 'src/segment'],
   flatbuffers: ['src/segment'],
   'better-sqlite3': ['src/catalog'],
+  '@marcbachmann/cel-js': ['src/query'],
   yaml: ['src/config.ts'],
   yargs: ['cli'],
 };

@@ -6,6 +6,7 @@ import { TapioError } from '../../src/errors.ts';
 import { JsonEncoder } from '../../src/event/json.ts';
 import type { EventRun } from '../../src/event/stream.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
+import { plan } from '../../src/query/plan.ts';
 import { pacedClock } from '../../src/replay/clock.ts';
 import { Player, type PlayStats } from '../../src/replay/player.ts';
 import {
@@ -131,13 +132,7 @@ function shiftText(shift: bigint): string {
 }
 
 async function run(flags: Flags): Promise<number> {
-  if (flags._.length > 0) {
-    throw new TapioError(
-      'usage',
-      `unexpected ${flags._[0]}: choose rows with --type, --op, --pid, --comm`,
-    );
-  }
-  const selection = selectionOf(flags);
+  const selection = await selectionOf(flags);
   const options = playOptions(flags);
   const form = formOf(String(flags.output));
   const store = (flags.store as string | undefined) ?? defaultStore();
@@ -168,7 +163,8 @@ async function run(flags: Flags): Promise<number> {
     if (options.rebase && stats.rows > 0) say(shiftText(player.shift));
     for (const note of segments.flatMap((s) => s.notes)) say(note);
     for (const text of missingFrom(opened, selection)) say(text);
-    if (stats.rows === 0 && !controls.interrupted) say(whyEmpty(segments, selection));
+    if (stats.rows === 0 && !controls.interrupted)
+      say(whyEmpty(segments, plan(segments, selection)));
     const text =
       flags.stats === 'json' ? summaryJson(stats) : `tapio-replay: ${summaryText(stats)}`;
     (form.line === null ? stdout : stderr).write(`${text}\n`);
@@ -180,7 +176,7 @@ async function run(flags: Flags): Promise<number> {
 }
 
 export const play: Command = {
-  usage: 'play [flags]',
+  usage: 'play [EXPR] [flags]',
   flags: {
     ...SELECTION_FLAGS,
     speed: { type: 'string', describe: '10x, 0.5x, 200% or max (default: 1x, as recorded)' },

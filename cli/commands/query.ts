@@ -5,12 +5,15 @@ import type { EventType } from '../../schemas/arrow.ts';
 import { nearestName, TapioError } from '../../src/errors.ts';
 import { fieldNames, JsonEncoder } from '../../src/event/json.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
-import { plan } from '../../src/query/plan.ts';
-import { RowReader } from '../../src/query/rows.ts';
-import { type RowRef, scan, scanLast } from '../../src/query/scan.ts';
-import { defaultStore, openStore } from '../../src/segment/store.ts';
+import { withDescendants } from '../../src/query/descendants.ts';
+import type { Run } from '../../src/query/order.ts';
+import { type Limit, Reading } from '../../src/query/reading.ts';
+import { explainPlan, explainRead } from '../explain.ts';
+import { onInterrupt } from '../interrupt.ts';
 import { allColumns, Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
+import { Progress } from '../progress.ts';
+import { reading, say } from '../reading.ts';
 import { cellText, compactLine, tableLines, zoneText } from '../rows.ts';
 import { count, SELECTION_FLAGS, selectionOf, whyEmpty, words } from '../selection.ts';
 
@@ -18,7 +21,7 @@ const LAST_DEFAULT = 20;
 const TABLE_FIELDS = ['seq', 'ts', 'type', 'op', 'cpu', 'pid', 'tid', 'uid', 'comm'];
 
 /** How many rows, from which end: --last 20 when nothing else is said. */
-function limitOf(flags: Flags): { last: number | null; first: number | null } {
+function limitOf(flags: Flags): Limit {
   const last = count('last', flags.last);
   const first = count('first', flags.first);
   const given = [
@@ -28,8 +31,11 @@ function limitOf(flags: Flags): { last: number | null; first: number | null } {
   ];
   const said = given.filter((one) => one !== false);
   if (said.length > 1) throw new TapioError('usage', `${said.join(' and ')} contradict each other`);
-  const open = said.length === 0 && flags.since === undefined && flags.until === undefined;
-  return { last: open ? LAST_DEFAULT : last, first };
+  if (flags.count === true && said.length > 0 && flags.all !== true) {
+    throw new TapioError('usage', `--count counts all that match: leave out ${said[0]}`);
+  }
+  const window = [flags.since, flags.until, flags.around].some((time) => time !== undefined);
+  return { last: said.length === 0 && !window ? LAST_DEFAULT : last, first };
 }
 
 function fieldsOf(flags: Flags): string[] | null {
@@ -43,107 +49,143 @@ function fieldsOf(flags: Flags): string[] | null {
       `unknown field ${field}${near === null ? '' : ` (did you mean ${near}?)`}: own fields are written type.field`,
     );
   }
+  if (fields.length > 0 && (flags.output === 'compact' || flags.count === true)) {
+    throw new TapioError(
+      'usage',
+      '--fields chooses columns of -o json or -o table: give one of them',
+    );
+  }
   return fields.length === 0 ? null : fields;
 }
 
-function writeJson(rows: Iterable<RowRef>, fields: string[] | null, out: Output): number {
+/** How rows are written. */
+interface Form {
+  readonly columns: (type: EventType) => readonly string[];
+  row(run: Run, row: number): void;
+  end(): void;
+}
+
+function jsonForm(fields: string[] | null, out: Output): Form {
   const encoders = new Map<EventType, JsonEncoder>();
   const encoderOf = (type: EventType): JsonEncoder => {
     const encoder = encoders.get(type) ?? new JsonEncoder(type, fields);
     encoders.set(type, encoder);
     return encoder;
   };
-  const reader = new RowReader((type) => encoderOf(type).columns);
-  let written = 0;
-  for (const ref of rows) {
-    const { info, segment } = ref.source;
-    const columns = reader.columnsOf(ref);
-    if (columns === null) continue;
-    out.line(encoderOf(info.type).encode(columns, ref.row, segment.tsOffset));
-    written++;
-    if (out.closed) break;
-  }
-  return written;
+  return {
+    columns: (type) => encoderOf(type).columns,
+    row: ({ block: { info, columns, segment } }, row) =>
+      out.line(encoderOf(info.type).encode(columns, row, segment.tsOffset)),
+    end: () => {},
+  };
 }
 
-function writeCompact(rows: Iterable<RowRef>, out: Output): number {
-  const reader = new RowReader(allColumns);
-  let written = 0;
-  for (const ref of rows) {
-    const columns = reader.columnsOf(ref);
-    if (columns === null) continue;
-    out.line(compactLine(ref.source.info.type, columns, ref.row));
-    written++;
-    if (out.closed) break;
-  }
-  return written;
+function compactForm(out: Output): Form {
+  return {
+    columns: allColumns,
+    row: ({ block: { info, columns } }, row) => out.line(compactLine(info.type, columns, row)),
+    end: () => {},
+  };
 }
 
-function writeTable(rows: Iterable<RowRef>, fields: string[] | null, out: Output): number {
+// A table is as wide as its widest cell: it is written when all of them are known.
+function tableForm(fields: string[] | null, out: Output): Form {
   const names = fields ?? TABLE_FIELDS;
-  const reader = new RowReader(allColumns);
-  const cells = [...rows].flatMap((ref) => {
-    const { info, segment } = ref.source;
-    const columns = reader.columnsOf(ref);
-    if (columns === null) return [];
-    return [names.map((name) => cellText(name, info.type, columns, ref.row, segment.tsOffset))];
-  });
-  const header = names.map((name) => (name === 'ts' ? `ts (${zoneText()})` : name));
-  for (const line of tableLines(header, cells)) out.line(line);
-  return cells.length;
+  const cells: string[][] = [];
+  return {
+    columns: allColumns,
+    row: ({ block: { info, columns, segment } }, row) => {
+      cells.push(names.map((name) => cellText(name, info.type, columns, row, segment.tsOffset)));
+    },
+    end: () => {
+      const header = names.map((name) => (name === 'ts' ? `ts (${zoneText()})` : name));
+      for (const line of tableLines(header, cells)) out.line(line);
+    },
+  };
+}
+
+function formOf(flags: Flags, out: Output): Form {
+  const fields = fieldsOf(flags);
+  if (flags.output === 'json') return jsonForm(fields, out);
+  return flags.output === 'table' ? tableForm(fields, out) : compactForm(out);
+}
+
+async function writeRows(query: Reading, limit: Limit, form: Form, out: Output): Promise<number> {
+  const interrupt = onInterrupt();
+  const progress = new Progress(query.plan.batches.length);
+  let written = 0;
+  try {
+    for await (const run of query.rows(limit, form.columns)) {
+      for (let row = run.from; row < run.to && !out.closed; row++) {
+        form.row(run, row);
+        written++;
+      }
+      progress.at(query.scanner.done);
+      if (out.closed || interrupt.asked) break;
+    }
+    progress.clear();
+    form.end();
+    out.flush();
+  } finally {
+    progress.clear();
+    interrupt.end();
+  }
+  if (interrupt.asked) stderr.write(`tapio-replay: interrupted after ${written} rows\n`);
+  return written;
+}
+
+async function writeCount(query: Reading, out: Output): Promise<number> {
+  const interrupt = onInterrupt();
+  const progress = new Progress(query.plan.batches.length);
+  try {
+    const total = await query.count((done) => {
+      progress.at(done);
+      return !interrupt.asked;
+    });
+    progress.clear();
+    out.line(String(total));
+    out.flush();
+    if (interrupt.asked)
+      stderr.write('tapio-replay: interrupted: this is what was counted so far\n');
+    return total;
+  } finally {
+    progress.clear();
+    interrupt.end();
+  }
 }
 
 async function run(flags: Flags): Promise<number> {
-  if (flags._.length > 0) {
-    throw new TapioError(
-      'usage',
-      `unexpected ${flags._[0]}: choose rows with --type, --op, --pid, --comm`,
-    );
-  }
-  const selection = selectionOf(flags);
+  const selection = await selectionOf(flags);
   const limit = limitOf(flags);
-  const fields = fieldsOf(flags);
-  const store = (flags.store as string | undefined) ?? defaultStore();
-  const opened = openStore(store);
-  const { segments } = opened;
-  try {
-    stderr.write(`tapio-replay: reading ${store}\n`);
-    const made = plan(segments, selection);
-    const rows = limit.last === null ? take(scan(made), limit.first) : scanLast(made, limit.last);
-    const out = new Output();
-    const form = String(flags.output);
+  const out = new Output();
+  const form = formOf(flags, out);
+  return reading(flags, async (opened) => {
+    const { segments } = opened;
+    const chosen = flags.children === true ? withDescendants(segments, selection) : selection;
+    const query = new Reading(opened, chosen);
+    if (flags.explain === true)
+      for (const line of explainPlan(query.plan)) stderr.write(`${line}\n`);
     const written =
-      form === 'json'
-        ? writeJson(rows, fields, out)
-        : form === 'table'
-          ? writeTable(rows, fields, out)
-          : writeCompact(rows, out);
-    out.flush();
-    for (const note of segments.flatMap((s) => s.notes)) stderr.write(`tapio-replay: ${note}\n`);
-    for (const text of missingFrom(opened, selection)) stderr.write(`tapio-replay: ${text}\n`);
-    if (written === 0) stderr.write(`tapio-replay: ${whyEmpty(segments, selection)}\n`);
-    return 0;
-  } finally {
-    for (const segment of segments) segment.close();
-  }
-}
-
-function* take(rows: Iterable<RowRef>, first: number | null): Generator<RowRef> {
-  let left = first ?? Number.POSITIVE_INFINITY;
-  if (left === 0) return;
-  for (const row of rows) {
-    yield row;
-    if (--left === 0) return;
-  }
+      flags.count === true
+        ? await writeCount(query, out)
+        : await writeRows(query, limit, form, out);
+    if (flags.explain === true) stderr.write(`${explainRead(query)}\n`);
+    const notes = segments.flatMap((segment) => segment.notes);
+    for (const text of [...notes, ...missingFrom(opened, chosen)]) say(text);
+    if (written === 0) say(whyEmpty(segments, query.plan));
+    return written === 0 && flags.exitCode === true ? 1 : 0;
+  });
 }
 
 export const query: Command = {
-  usage: 'query [flags]',
+  usage: 'query [EXPR] [flags]',
   flags: {
     ...SELECTION_FLAGS,
+    children: { type: 'boolean', describe: 'with all who descend from --pid' },
     last: { type: 'string', describe: 'N — the last N that match (20 when no range is given)' },
     first: { type: 'string', describe: 'N — the first N that match' },
     all: { type: 'boolean', describe: 'all that match' },
+    count: { type: 'boolean', describe: 'only how many match' },
     fields: {
       type: 'string',
       describe: 'FIELD,… — only these (json and table), e.g. ts,pid,file.path',
@@ -154,12 +196,15 @@ export const query: Command = {
       default: 'compact',
       describe: 'form',
     },
+    explain: { type: 'boolean', describe: 'what is read and what is not, and why (on stderr)' },
+    'exit-code': { type: 'boolean', describe: 'exit with 1 where nothing matched' },
   },
   examples: [
     ['tapio-replay query', 'the last 20 rows'],
-    ['tapio-replay query --since 10m --type network', 'connections of the last ten minutes'],
+    [`tapio-replay query 'network.dport in [443, 8443]' --since 10m`, 'connections of ten minutes'],
     ['tapio-replay query --op exec --all -o json', 'every program started, for jq'],
     ['tapio-replay query --since 14:00 --until +30s --comm nginx', 'half a minute of nginx'],
+    [`tapio-replay query 'file.path.startsWith("/etc/")' --count`, 'how often'],
   ],
   run,
 };

@@ -23,9 +23,13 @@ export function clockChange(before: Clocks, now: Clocks): 'clock_step' | 'suspen
   return step > CLOCK_STEP_NS || step < -CLOCK_STEP_NS ? 'clock_step' : null;
 }
 
+const NS_PER_S = 1_000_000_000n;
+
 /** RFC 3339 in UTC with all nine digits. */
 export function formatTs(ts: bigint): string {
-  const ms = ts / 1_000_000n;
-  const text = new Date(Number(ms)).toISOString();
-  return `${text.slice(0, 19)}.${(ts % 1_000_000_000n).toString().padStart(9, '0')}Z`;
+  // Also before 1970 the digits count up from a whole second.
+  const rest = ts % NS_PER_S;
+  const fraction = rest < 0n ? rest + NS_PER_S : rest;
+  const text = new Date(Number((ts - fraction) / 1_000_000n)).toISOString();
+  return `${text.slice(0, 19)}.${fraction.toString().padStart(9, '0')}Z`;
 }

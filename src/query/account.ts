@@ -176,7 +176,7 @@ function countBatch(type: EventType, ops: unknown, flags: unknown, stored: Sums,
     rows[op] = (rows[op] ?? 0) + 1;
     if ((Number(flags.values[row]) & bit) !== 0) lateRows[op] = (lateRows[op] ?? 0) + 1;
   }
-  ops.dictionary.forEach((op, i) => {
+  ops.dictionary.all().forEach((op, i) => {
     add(stored, `${type}.${op}`, rows[i] ?? 0);
     add(late, `${type}.${op}`, lateRows[i] ?? 0);
   });

@@ -1,11 +1,10 @@
 // Runs a plan: reads the columns that decide, keeps the rows that match, and gives them in order of seq.
 // Rows are references into a batch; what a row holds is read only when it is wanted.
 
-import type { EventType } from '../../schemas/arrow.ts';
 import type { BatchInfo, Segment } from '../segment/reader.ts';
-import { DictionaryVector, type Vector } from '../segment/vectors.ts';
-import type { Plan, PlannedBatch } from './plan.ts';
-import type { Selection } from './select.ts';
+import type { Value } from '../segment/vectors.ts';
+import type { Decision, Plan, PlannedBatch } from './plan.ts';
+import { fieldsIn, matches } from './predicate.ts';
 
 /** Rows of one batch that match, in file order. */
 export interface MatchedBatch {
@@ -24,66 +23,31 @@ export interface RowRef {
 
 const ORDER_COLUMNS = ['seq', 'ts'] as const;
 
-function deciding(selection: Selection, type: EventType): string[] {
-  const columns: string[] = [...ORDER_COLUMNS];
-  if (selection.ops?.get(type) !== undefined) columns.push('op');
-  if (selection.pids !== null) columns.push('pid');
-  if (selection.comms !== null) columns.push('comm');
-  return columns;
-}
-
-type Predicate = (row: number) => boolean;
-
-function inDictionary(vector: Vector | undefined, wanted: ReadonlySet<string>): Predicate {
-  if (!(vector instanceof DictionaryVector)) return () => false;
-  // Strings are compared once per dictionary entry, not once per row.
-  const hits = new Set<number>();
-  vector.dictionary.forEach((text, i) => {
-    if (wanted.has(text)) hits.add(i);
-  });
-  return (row) => hits.has(Number(vector.indices[row]));
-}
-
-function predicates(
-  columns: ReadonlyMap<string, Vector>,
-  selection: Selection,
-  type: EventType,
-): Predicate[] {
-  const out: Predicate[] = [];
-  const { since, until, pids, comms } = selection;
-  const ts = columns.get('ts');
-  if (since !== null) out.push((row) => (ts?.get(row) as bigint) >= since);
-  if (until !== null) out.push((row) => (ts?.get(row) as bigint) < until);
-  const ops = selection.ops?.get(type);
-  if (ops !== undefined) out.push(inDictionary(columns.get('op'), ops));
-  if (pids !== null) {
-    const pid = columns.get('pid');
-    out.push((row) => pids.has(pid?.get(row) as number));
-  }
-  if (comms !== null) out.push(inDictionary(columns.get('comm'), comms));
-  return out;
-}
-
 /** Reads what decides; a batch that is damaged is left out, and its segment says so. */
-export function scanBatch(planned: PlannedBatch, selection: Selection): MatchedBatch {
+export function scanBatch(planned: PlannedBatch, decision: Decision): MatchedBatch {
   const { segment, info } = planned;
   try {
-    return matchBatch(planned, selection);
+    return matchBatch(planned, decision);
   } catch (error) {
     segment.leaveOut(info, error);
     return { segment, info, rows: new Uint32Array(), seqs: new BigUint64Array() };
   }
 }
 
-function matchBatch({ segment, info }: PlannedBatch, selection: Selection): MatchedBatch {
-  const columns = segment.read(info, deciding(selection, info.type));
-  const tests = predicates(columns, selection, info.type);
+function matchBatch({ segment, info }: PlannedBatch, decision: Decision): MatchedBatch {
+  const { since, until } = decision.selection;
+  const predicate = decision.predicate(info.type, segment);
+  const columns = segment.read(info, [...ORDER_COLUMNS, ...fieldsIn(predicate)]);
   const rows = new Uint32Array(info.rows);
   const seqs = new BigUint64Array(info.rows);
-  const seq = columns.get('seq');
+  const [seq, ts] = [columns.get('seq'), columns.get('ts')];
   let count = 0;
   for (let row = 0; row < info.rows; row++) {
-    if (!tests.every((test) => test(row))) continue;
+    const at = ts?.get(row) as bigint;
+    if ((since !== null && at < since) || (until !== null && at >= until)) continue;
+    const get = (field: string): Value =>
+      field === 'ktime' ? at - segment.tsOffset : (columns.get(field)?.get(row) ?? null);
+    if (matches(predicate, get) !== true) continue;
     rows[count] = row;
     seqs[count] = seq?.get(row) as bigint;
     count++;
@@ -110,7 +74,7 @@ interface Cursor {
 }
 
 /** Rows of one segment in order of seq: batches are opened as their first seq comes up. */
-function* mergeSegment(batches: readonly PlannedBatch[], selection: Selection): Generator<RowRef> {
+function* mergeSegment(batches: readonly PlannedBatch[], decision: Decision): Generator<RowRef> {
   const waiting = [...batches].sort((a, b) => (a.info.firstSeq < b.info.firstSeq ? -1 : 1));
   const open: Cursor[] = [];
   for (;;) {
@@ -119,7 +83,7 @@ function* mergeSegment(batches: readonly PlannedBatch[], selection: Selection): 
     const seq = next === null ? null : (next.matched?.seqs[next.at] ?? 0n);
     if (coming !== undefined && (seq === null || coming.info.firstSeq <= seq)) {
       waiting.shift();
-      const matched = scanBatch(coming, selection);
+      const matched = scanBatch(coming, decision);
       if (matched.rows.length > 0) open.push({ planned: coming, matched, at: 0 });
       continue;
     }
@@ -141,7 +105,7 @@ function lowest(open: readonly Cursor[]): Cursor | null {
 
 /** Matching rows in order of seq (segments in time order). */
 export function* scan(plan: Plan): Generator<RowRef> {
-  for (const group of bySegment(plan.batches)) yield* mergeSegment(group, plan.selection);
+  for (const group of bySegment(plan.batches)) yield* mergeSegment(group, plan);
 }
 
 /** The last `count` matching rows, in order: reads backwards, and no further than it must. */
@@ -155,7 +119,7 @@ export function scanLast(plan: Plan, count: number): RowRef[] {
       const worst = tail.length >= wanted ? (tail[tail.length - wanted]?.seq ?? 0n) : 0n;
       // Later batches hold only older rows than those already found.
       if (tail.length >= wanted && planned.info.lastSeq < worst) break;
-      const matched = scanBatch(planned, plan.selection);
+      const matched = scanBatch(planned, plan);
       const refs = [...matched.rows.subarray(-wanted)].map((row, i) => ({
         source: matched,
         row,

@@ -46,6 +46,24 @@ export function argsOf(pid: number): string[] | null {
   return args;
 }
 
+/** What stands behind the name in /proc/PID/stat: the third field is the first; null when it is gone. */
+function statOf(pid: number): string[] | null {
+  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? null;
+}
+
+/** True of a process that has ended and waits for its parent to ask how; its threads may live on. */
+export function isZombie(pid: number): boolean {
+  const stat = statOf(pid);
+  return stat?.[0] === 'Z' && Number(stat[17]) <= 1;
+}
+
+/** Whose child a process is now; null when it is gone. */
+export function parentOf(pid: number): number | null {
+  const ppid = statOf(pid)?.[1];
+  return ppid === undefined ? null : Number(ppid);
+}
+
 export interface Cgroup {
   readonly path: string | null;
   /** 64 hex digits of the innermost container, where the path names one. */

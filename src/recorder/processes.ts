@@ -4,7 +4,7 @@ import { EVENT_TABLES } from '../../schemas/arrow.ts';
 import type { BatchItem, ColumnRegion, ProcessSnapshot } from '../event/batch.ts';
 import { processStartTicks } from '../segment/store.ts';
 import type { ProcessRow } from '../segment/writer.ts';
-import { argsOf, Cgroups, linkOf } from './proc.ts';
+import { argsOf, Cgroups, isZombie, linkOf, parentOf } from './proc.ts';
 
 /** USER_HZ: what /proc counts starts in, whatever the kernel's own tick. */
 const NS_PER_TICK = 10_000_000n;
@@ -56,17 +56,11 @@ const COLUMNS = EVENT_TABLES.process.columns.map((column) => column.name);
 const COLUMN = Object.fromEntries(COLUMNS.map((name, i) => [name, i]));
 const columnOf = (name: string): number => COLUMN[name] ?? 0;
 
+/** What a process runs. */
+const PROGRAM = ['exe', 'args', 'cwd'] as const;
+
 /** What a child has from its parent until it executes another program. */
-const INHERITED = [
-  'uid',
-  'comm',
-  'exe',
-  'args',
-  'cwd',
-  'cgroup_id',
-  'cgroup',
-  'container_id',
-] as const;
+const INHERITED = ['uid', 'comm', ...PROGRAM, 'cgroup_id', 'cgroup', 'container_id'] as const;
 
 /** The columns of a process batch that the table reads. */
 class ProcessColumns {
@@ -74,6 +68,7 @@ class ProcessColumns {
   readonly op: Uint16Array;
   readonly pid: Uint32Array;
   readonly pstart: BigUint64Array;
+  readonly tid: Uint32Array;
   readonly ppid: Uint32Array;
   readonly uid: Uint32Array;
   readonly cgroup: BigUint64Array;
@@ -103,6 +98,7 @@ class ProcessColumns {
     this.op = new Uint16Array(memory, at('op'), rows);
     this.pid = new Uint32Array(memory, at('pid'), rows);
     this.pstart = new BigUint64Array(memory, at('pstart'), rows);
+    this.tid = new Uint32Array(memory, at('tid'), rows);
     this.ppid = new Uint32Array(memory, at('ppid'), rows);
     this.uid = new Uint32Array(memory, at('uid'), rows);
     this.cgroup = new BigUint64Array(memory, at('cgroup_id'), rows);
@@ -153,6 +149,8 @@ export class ProcessTable {
   /** Begins with who is alive as the source starts. */
   start(snapshot: readonly ProcessSnapshot[]): void {
     for (const one of snapshot) {
+      // It has told of its end already: nothing more will be heard of it.
+      if (isZombie(one.pid)) continue;
       const row = newRow(one.pid, one.pstart, one.ppid);
       row.uid = one.uid;
       row.comm = one.comm;
@@ -176,7 +174,7 @@ export class ProcessTable {
         row.exe = columns.text('filename', i);
         row.cwd = columns.text('cwd', i);
         row.args = columns.args(i);
-        row.comm = this.#dictionary.get(columnOf('comm'), columns.comm[i] ?? 0);
+        row.comm = this.#commOf(columns, i);
         this.#note(row);
       } else if (op === 'exit') {
         row.last_seq = columns.seq[i] ?? 0n;
@@ -188,23 +186,44 @@ export class ProcessTable {
 
   /** Rows that are new or changed since the last call. */
   takeChanges(): ProcessRow[] {
+    this.#askAdopters();
     const out = [...this.#changed.values()].map((row) => ({ ...row }));
     this.#changed.clear();
-    for (const gone of this.#endedBefore) this.#alive.delete(gone);
-    this.#endedBefore = this.#ended;
-    this.#ended = [];
+    this.#forgetEnded();
     return out;
   }
 
-  /** A new segment begins: its dictionaries are empty, and who has ended is not carried over. */
+  /**
+   * A new segment begins: its dictionaries are empty, and who has ended is not carried over, though a late
+   * row finds it still.
+   */
   rotate(): void {
-    for (const gone of [...this.#endedBefore, ...this.#ended]) this.#alive.delete(gone);
-    this.#ended = [];
-    this.#endedBefore = [];
+    this.#forgetEnded();
     this.#dictionary.clear();
     this.#changed.clear();
-    for (const [name, row] of this.#alive) this.#changed.set(name, row);
-    this.#inSegment = this.#alive.size;
+    for (const [name, row] of this.#alive) if (row.last_seq === null) this.#changed.set(name, row);
+    this.#inSegment = this.#changed.size;
+  }
+
+  #forgetEnded(): void {
+    for (const gone of this.#endedBefore) this.#alive.delete(gone);
+    this.#endedBefore = this.#ended;
+    this.#ended = [];
+  }
+
+  // Whose children those are now whose parent has ended only /proc knows. It is asked with two flushes, as
+  // the row of an end is there a moment before they are given away.
+  #askAdopters(): void {
+    const ended = [...this.#ended, ...this.#endedBefore];
+    if (ended.length === 0) return;
+    const gone = new Set(ended.map((name) => Number.parseInt(name, 10)));
+    for (const row of this.#alive.values()) {
+      if (!gone.has(Number(row.ppid)) || row.last_seq !== null || !isAlive(row)) continue;
+      const adopter = parentOf(row.pid);
+      if (adopter === null || adopter === row.ppid) continue;
+      row.ppid = adopter;
+      this.#note(row);
+    }
   }
 
   // The process that a row is about, with what the row says of it.
@@ -214,9 +233,14 @@ export class ProcessTable {
     const cgroup = columns.cgroup[i] ?? 0n;
     const known = this.#alive.get(`${pid}:${pstart}`);
     const row = known ?? newRow(pid, pstart, columns.ppid[i] ?? 0);
-    row.uid = columns.uid[i] ?? 0;
+    const uid = columns.uid[i] ?? 0;
+    // Other threads have names of their own.
+    const isMain = known === undefined || columns.tid[i] === pid;
+    const comm = isMain ? this.#commOf(columns, i) : (row.comm ?? '');
+    if (known !== undefined && (row.uid !== uid || row.comm !== comm)) this.#note(row);
+    row.uid = uid;
+    row.comm = comm;
     if (known === undefined) {
-      row.comm = this.#dictionary.get(columnOf('comm'), columns.comm[i] ?? 0);
       row.cgroup_id = cgroup;
       this.#enrich(row);
       this.#add(row);
@@ -229,6 +253,11 @@ export class ProcessTable {
     return row;
   }
 
+  /** The name of the thread whose row it is. */
+  #commOf(columns: ProcessColumns, i: number): string {
+    return this.#dictionary.get(columnOf('comm'), columns.comm[i] ?? 0);
+  }
+
   #fork(parent: ProcessRow, columns: ProcessColumns, i: number): void {
     const seq = columns.seq[i] ?? 0n;
     const child = newRow(columns.childPid[i] ?? 0, columns.childStart[i] ?? 0n, parent.pid);
@@ -236,10 +265,14 @@ export class ProcessTable {
     if (known !== undefined) {
       // It was in the snapshot, or this row comes after the child's own.
       known.first_seq ??= seq;
+      if (known.exe === null) {
+        for (const same of PROGRAM) Object.assign(known, { [same]: known[same] ?? parent[same] });
+      }
       this.#note(known);
       return;
     }
     for (const same of INHERITED) Object.assign(child, { [same]: parent[same] });
+    child.comm = this.#commOf(columns, i);
     child.first_seq = seq;
     this.#add(child);
   }

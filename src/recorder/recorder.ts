@@ -169,7 +169,9 @@ export class Recorder {
     const { beginning, recovered } = this.#options;
     const { alive, how, resumed, notes } = this.#source.start();
     for (const note of notes) this.#options.onNote(note);
-    const survived = how !== 'new' && (beginning.point === null || resumed);
+    // Rings that had been read to their end may be gone: those that took their place are there from their start.
+    const { point } = beginning;
+    const survived = how !== 'new' && (point === null || resumed || point.ended === true);
     if (survived) {
       this.#options.onNote('the recorder had died: its rings went on, and so does the recording');
     }

@@ -3,7 +3,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { EventType } from '../../schemas/arrow.ts';
 import type { EventBlock, EventRun, EventSource } from '../event/stream.ts';
-import { type PlannedBatch, plan } from '../query/plan.ts';
+import { type Decision, type PlannedBatch, plan } from '../query/plan.ts';
 import { scanBatch } from '../query/scan.ts';
 import type { Selection } from '../query/select.ts';
 import type { Segment } from '../segment/reader.ts';
@@ -12,18 +12,6 @@ import { Merge } from './merge.ts';
 
 /** Rows given at a time: enough to cost little, few enough that nobody waits for them. */
 const ROWS_AT_A_TIME = 2048;
-
-/** Whether a planned batch matches as a whole, so that its rows need not be looked at. */
-function matchesAll({ info }: PlannedBatch, selection: Selection): boolean {
-  const { since, until, ops, pids, comms } = selection;
-  return (
-    (since === null || info.firstTs >= since) &&
-    (until === null || info.lastTs < until) &&
-    ops === null &&
-    pids === null &&
-    comms === null
-  );
-}
 
 function everyRow(count: number): Uint32Array {
   const rows = new Uint32Array(count);
@@ -63,20 +51,20 @@ export class StoredEvents implements EventSource {
       from === null || (since !== null && since > from)
         ? this.#selection
         : { ...this.#selection, since: from };
-    const { batches } = plan(this.#segments, selection);
-    const bySegment = Map.groupBy(batches, ({ segment }) => segment);
-    for (const group of bySegment.values()) yield* this.#eventsOf(group, selection);
+    const made = plan(this.#segments, selection);
+    const bySegment = Map.groupBy(made.batches, ({ segment }) => segment);
+    for (const group of bySegment.values()) yield* this.#eventsOf(group, made);
   }
 
   /** Rows of one segment: a batch is read when the next row may be its own. */
   async *#eventsOf(
     batches: PlannedBatch[],
-    selection: Selection,
+    decision: Decision,
   ): AsyncGenerator<readonly EventRun[]> {
     batches.sort((a, b) => (a.info.firstSeq < b.info.firstSeq ? -1 : 1));
     const merge = new Merge();
     for (const [i, planned] of batches.entries()) {
-      const rows = matchesAll(planned, selection) ? null : scanBatch(planned, selection).rows;
+      const rows = planned.certain ? null : scanBatch(planned, decision).rows;
       const block = rows?.length === 0 ? null : await this.#read(planned, rows);
       if (block !== null) merge.add(block, seqsOf(block));
       const before = batches[i + 1]?.info.firstSeq ?? null;

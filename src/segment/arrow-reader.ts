@@ -7,7 +7,7 @@ import { basename } from 'node:path';
 import { DataType, type Schema } from 'apache-arrow';
 import { Footer } from 'apache-arrow/ipc/metadata/file';
 import { type DictionaryBatch, Message, type RecordBatch } from 'apache-arrow/ipc/metadata/message';
-import { type ColumnSpec, type ColumnType, columnTypeOf } from '../../schemas/arrow.ts';
+import { type ColumnSpec, columnTypeOf } from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
 import type { BatchPlace, Checksums } from './arrow-file.ts';
 import { crc32c } from './crc32c.ts';
@@ -20,11 +20,14 @@ import {
 } from './damage.ts';
 import { FileHandle } from './file-handle.ts';
 import './flatbuffer-bounds.ts';
+import { checkedOffsets, type StringBuffers } from './strings.ts';
+import { partsOf } from './vectors.ts';
 import { decompress } from './zstd.ts';
 
 const MAGIC = 'ARROW1';
 const HEAD_BYTES = 8;
 const RAW = -1n;
+const NO_BYTES = new Uint8Array(0);
 
 /** Nodes and decompressed buffers of one column of one batch. */
 export interface RawColumn {
@@ -40,21 +43,6 @@ export interface FileColumn extends ColumnSpec {
   readonly buffers: { readonly first: number; readonly count: number };
 }
 
-/** How many nodes and buffers a column has in a record batch. */
-function shapeOf(type: ColumnType): { nodes: number; buffers: number } {
-  switch (type) {
-    case 'utf8':
-    case 'bytes':
-      return { nodes: 1, buffers: 3 };
-    case 'texts':
-      return { nodes: 2, buffers: 5 };
-    case 'u64s':
-      return { nodes: 2, buffers: 4 };
-    default:
-      return { nodes: 1, buffers: 2 };
-  }
-}
-
 function columnsOf(path: string, schema: Schema): Map<string, FileColumn> {
   const columns = new Map<string, FileColumn>();
   let node = 0;
@@ -62,7 +50,7 @@ function columnsOf(path: string, schema: Schema): Map<string, FileColumn> {
   for (const { name, type, nullable } of schema.fields) {
     const known = columnTypeOf(type);
     if (known === null) throw damagedError(path, `column ${name} is ${type}, which no table has`);
-    const shape = shapeOf(known);
+    const shape = partsOf(known);
     columns.set(name, {
       name,
       type: known,
@@ -106,6 +94,7 @@ export class ArrowFileReader {
   readonly #headers = new Map<number, RecordBatch>();
   readonly #size: number;
   #buffersPerBatch = 0;
+  #nodesPerBatch = 0;
 
   /**
    * Opens a file; one with `keep` holds its descriptor, so that it reads on when it is renamed or
@@ -127,7 +116,10 @@ export class ArrowFileReader {
       this.#size = committed?.length ?? size;
       this.schema = this.#guard('its schema', () => this.#readSchema() ?? this.#schemaOfFooter());
       this.columns = columnsOf(path, this.schema);
-      for (const { buffers } of this.columns.values()) this.#buffersPerBatch += buffers.count;
+      for (const { nodes, buffers } of this.columns.values()) {
+        this.#nodesPerBatch += nodes.count;
+        this.#buffersPerBatch += buffers.count;
+      }
     } catch (error) {
       this.#handle.close();
       throw error;
@@ -184,36 +176,59 @@ export class ArrowFileReader {
   }
 
   /**
-   * Values of the dictionaries that stand behind the record batches, by column. Throws TapioError where
-   * one is missing: an index without its string would be another answer.
+   * The dictionaries of the named columns, which stand behind the record batches. Throws TapioError where
+   * one is missing or damaged: an index without its string would be another answer.
    */
-  dictionaries(batches: readonly BatchPlace[]): Map<string, string[]> {
-    const byId = new Map<number, string[]>();
+  dictionaries(
+    batches: readonly BatchPlace[],
+    columns: Iterable<string>,
+  ): Map<string, StringBuffers> {
+    const wanted = new Map<number, string>();
+    for (const name of columns) {
+      const id = this.columns.get(name)?.dictionary ?? null;
+      if (id !== null) wanted.set(id, name);
+    }
+    const out = new Map<string, StringBuffers>();
     this.#guard('a dictionary', () => {
       const from = batches.reduce((end, batch) => Math.max(end, endOf(batch)), 8);
-      for (const place of this.#walk(from).dictionaries) {
-        this.#check(place.offset, endOf(place));
+      for (const place of wanted.size === 0 ? [] : this.#walk(from).dictionaries) {
         const { id, data: header } = this.#message(place).header() as DictionaryBatch;
-        const [, offsets, data] = header.buffers.map((region) =>
+        const name = wanted.get(id);
+        if (name === undefined) continue;
+        this.#check(place.offset, endOf(place));
+        const [, offsets = NO_BYTES, data = NO_BYTES] = header.buffers.map((region) =>
           this.#readBuffer({ ...place, rows: 0, checksums: null }, region, 0, null),
         );
-        if (offsets === undefined || data === undefined) continue;
-        byId.set(id, stringsOf(header.length, offsets, data));
+        out.set(name, {
+          offsets: checkedOffsets(offsets, header.length, data.byteLength),
+          data,
+        });
       }
     });
-    const out = new Map<string, string[]>();
-    for (const { name, dictionary } of this.columns.values()) {
-      if (dictionary === null) continue;
-      const values = byId.get(dictionary);
-      if (values === undefined) throw damagedError(this.path, `the strings of ${name} are lost`);
-      out.set(name, values);
+    for (const name of wanted.values()) {
+      if (!out.has(name)) throw damagedError(this.path, `the strings of ${name} are lost`);
     }
     return out;
+  }
+
+  /** Nodes and buffers of each of its record batches. */
+  get shape(): { readonly nodes: number; readonly buffers: number } {
+    return { nodes: this.#nodesPerBatch, buffers: this.#buffersPerBatch };
+  }
+
+  /** Its descriptor, valid until another file is read. Throws what the file system throws. */
+  get fd(): number {
+    return this.#handle.fd;
   }
 
   /** Throws TapioError where any committed byte is not as it was. */
   checkAll(): void {
     this.#check(0, this.#size);
+  }
+
+  /** Throws TapioError where a piece that a batch touches is not as it was committed. */
+  checkPlace(place: BatchPlace): void {
+    this.#check(place.offset, endOf(place));
   }
 
   close(): void {
@@ -422,12 +437,4 @@ function placeOf(block: {
     metadataLength: block.metaDataLength,
     bodyLength: block.bodyLength,
   };
-}
-
-/** Strings of a utf8 buffer pair. */
-export function stringsOf(length: number, offsets: Uint8Array, data: Uint8Array): string[] {
-  if (length === 0) return [];
-  const at = new Int32Array(offsets.buffer, offsets.byteOffset, length + 1);
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  return Array.from({ length }, (_, i) => bytes.toString('utf8', at[i], at[i + 1]));
 }

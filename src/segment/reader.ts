@@ -14,7 +14,7 @@ import {
 } from '../../schemas/arrow.ts';
 import { FORMAT_VERSION } from '../../schemas/events.ts';
 import { TapioError } from '../errors.ts';
-import { ArrowFileReader, type Committed } from './arrow-reader.ts';
+import { ArrowFileReader, type Committed, type FileColumn } from './arrow-reader.ts';
 import { type BatchInfo, batchesOfCommits, batchesOfIndex, batchesOfRows } from './batch-info.ts';
 import { type Commits, headerOf, lengthIn, readCommits, type SegmentHeader } from './commits.ts';
 import { committedRanges, damagedError, damageText } from './damage.ts';
@@ -29,6 +29,7 @@ import {
   PROCESSES_FILE,
 } from './file-names.ts';
 import { type LossRow, lossOf, type TableRow, tableRows } from './small-tables.ts';
+import { Strings } from './strings.ts';
 import { nullVector, type Vector, vectorOf } from './vectors.ts';
 
 export type { BatchInfo } from './batch-info.ts';
@@ -50,6 +51,19 @@ export interface Problem {
   readonly lastTs: bigint | null;
 }
 
+/** An event file as a scan reads it. */
+export interface ScanFile {
+  /** Valid until another file is read. */
+  readonly fd: number;
+  readonly size: number;
+  /** Of each record batch. */
+  readonly nodes: number;
+  readonly buffers: number;
+  /** Where the file's columns lie in a record batch. */
+  readonly places: ReadonlyMap<string, FileColumn>;
+  readonly strings: ReadonlyMap<string, Strings>;
+}
+
 /**
  * An open segment directory. What it holds is fixed as it is opened: rows that are committed later are
  * not seen, and an open segment that is sealed meanwhile reads on.
@@ -69,7 +83,9 @@ export class Segment {
   readonly #types: EventType[];
   readonly #readers = new Map<EventType, ArrowFileReader>();
   readonly #small = new Map<string, ArrowFileReader>();
-  readonly #dictionaries: Dictionaries = new Map();
+  /** From the dictionary log. */
+  readonly #logged: Dictionaries = new Map();
+  readonly #strings = new Map<EventType, Map<string, Strings>>();
   readonly #batches = new Map<EventType, readonly BatchInfo[]>();
   readonly #problems = new Map<string, Problem>();
   #index: Map<EventType, BatchInfo[]> | null | undefined;
@@ -147,7 +163,7 @@ export class Segment {
     const { type } = info;
     const reader = this.#reader(type);
     const raw = reader.read(info, columns);
-    const dictionaries = this.#dictionariesOf(type, reader);
+    const strings = this.#stringsOf(type, reader, columns);
     const out = new Map<string, Vector>();
     for (const { name } of EVENT_TABLES[type].columns) {
       if (!columns.includes(name)) continue;
@@ -156,7 +172,7 @@ export class Segment {
         const vector =
           spec === undefined || column === undefined
             ? nullVector(info.rows)
-            : vectorOf(spec, column, dictionaries.get(name));
+            : vectorOf(spec, column, strings.get(name));
         out.set(name, vector);
       } catch (error) {
         throw damagedError(reader.path, `${name}: ${(error as Error).message}`, error);
@@ -186,11 +202,15 @@ export class Segment {
     return this.#smallRows(LOSSES, LOSSES_FILE).map(lossOf);
   }
 
-  /** Every process alive during the segment, one row each. */
-  processes(): TableRow[] {
-    if (this.sealed) return this.#smallRows(PROCESSES, PROCESSES_FILE);
+  /** Every process alive during the segment, one row each; of `columns` pid and pstart must be two. */
+  processes(columns: readonly string[] | null = null): TableRow[] {
+    const table = {
+      ...PROCESSES,
+      columns: PROCESSES.columns.filter(({ name }) => columns?.includes(name) ?? true),
+    };
+    if (this.sealed) return this.#smallRows(table, PROCESSES_FILE);
     const latest = new Map<string, TableRow>();
-    for (const row of this.#smallRows(PROCESSES, PROCESS_LOG)) {
+    for (const row of this.#smallRows(table, PROCESS_LOG)) {
       latest.set(`${row.pid}:${row.pstart}`, row);
     }
     return [...latest.values()];
@@ -210,9 +230,26 @@ export class Segment {
     return this.#reader(type);
   }
 
-  /** Strings of a type's dictionary columns, in index order. Throws TapioError where they are lost. */
-  dictionaries(type: EventType): ReadonlyMap<string, readonly string[]> {
-    return this.#dictionariesOf(type, this.#reader(type));
+  /**
+   * What a scan on other threads needs of a type's file, to read the named columns. Throws TapioError
+   * where it, or a dictionary of these columns, is damaged.
+   */
+  scanFile(type: EventType, columns: readonly string[]): ScanFile {
+    const reader = this.#reader(type);
+    const strings = this.#stringsOf(type, reader, columns);
+    const { nodes, buffers } = reader.shape;
+    const { bytes, columns: places } = reader;
+    return { fd: reader.fd, size: bytes, nodes, buffers, places, strings };
+  }
+
+  /** Throws TapioError where a batch whose buffers have no checksums of their own is damaged. */
+  checkUnindexed(info: BatchInfo): void {
+    if (info.checksums === null) this.#reader(info.type).checkPlace(info);
+  }
+
+  /** Strings of the named dictionary columns of a type. Throws TapioError where they are lost. */
+  strings(type: EventType, columns: readonly string[]): ReadonlyMap<string, Strings> {
+    return this.#stringsOf(type, this.#reader(type), columns);
   }
 
   close(): void {
@@ -399,18 +436,31 @@ export class Segment {
   }
 
   #takeLog({ values, damage }: ReturnType<typeof readDictionaryLog>): void {
-    for (const [type, columns] of values) this.#dictionaries.set(type, columns);
+    for (const [type, columns] of values) this.#logged.set(type, columns);
     if (damage !== null) this.#addProblem(DICTIONARY_LOG, damage, null, null);
   }
 
-  #dictionariesOf(type: EventType, reader: ArrowFileReader): ReadonlyMap<string, string[]> {
-    let dictionaries = this.#dictionaries.get(type);
-    if (dictionaries === undefined) {
-      const inFile = this.sealed && (this.commits !== null || reader.complete);
-      dictionaries = inFile ? reader.dictionaries(this.batches(type)) : new Map();
-      this.#dictionaries.set(type, dictionaries);
+  /** Strings of the named dictionary columns; of an open segment from its log. */
+  #stringsOf(
+    type: EventType,
+    reader: ArrowFileReader,
+    columns: readonly string[],
+  ): ReadonlyMap<string, Strings> {
+    const known = this.#strings.get(type) ?? new Map<string, Strings>();
+    this.#strings.set(type, known);
+    if (this.sealed && (this.commits !== null || reader.complete)) {
+      const unknown = columns.filter((name) => !known.has(name));
+      for (const [name, buffers] of reader.dictionaries(this.batches(type), unknown)) {
+        known.set(name, new Strings(buffers));
+      }
+    } else {
+      const logged = this.#logged.get(type);
+      for (const name of columns) {
+        const values = logged?.get(name);
+        if (values !== undefined && !known.has(name)) known.set(name, Strings.of(values));
+      }
     }
-    return dictionaries;
+    return known;
   }
 
   #findBatches(type: EventType): readonly BatchInfo[] {

@@ -81,7 +81,10 @@ function salvage(
       const ops = segment.read(info, names).get('op');
       const raw = file.read(info, names);
       const strings = new Map(
-        [...segment.dictionaries(type)].map(([column, values]) => [names.indexOf(column), values]),
+        [...segment.strings(type, names)].map(([column, values]) => [
+          names.indexOf(column),
+          values.all(),
+        ]),
       );
       const columns = names.map((name) => buffersOf(raw.get(name) as RawColumn));
       writer.appendRead(type, shape, strings, info, columns);
@@ -100,7 +103,7 @@ function countOps(type: EventType, ops: DictionaryVector, stored: Counts): void 
     const index = Number(ops.indices[row]);
     counts[index] = (counts[index] ?? 0) + 1;
   }
-  ops.dictionary.forEach((op, i) => {
+  ops.dictionary.all().forEach((op, i) => {
     const key = `${type}.${op}`;
     if (counts[i]) stored.set(key, (stored.get(key) ?? 0) + (counts[i] ?? 0));
   });

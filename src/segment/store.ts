@@ -125,6 +125,32 @@ const TRY_AGAIN_MS = 5;
  * there is no store, or it is of a newer format.
  */
 export function openStore(path: string): OpenedStore {
+  return openStores([path]);
+}
+
+/**
+ * Opens several stores or segments as one: each recording's segments in order, each row once, whatever
+ * store they lie in. See openStore().
+ */
+export function openStores(paths: readonly string[]): OpenedStore {
+  const segments: Segment[] = [];
+  const problems: Problem[] = [];
+  try {
+    for (const path of new Map(paths.map((one) => [resolve(one), one])).values()) {
+      const opened = openListing(path);
+      segments.push(...opened.segments);
+      problems.push(...opened.problems);
+    }
+    const arranged = arrange(segments);
+    return { ...arranged, problems: [...problems, ...arranged.problems] };
+  } catch (error) {
+    for (const segment of segments) segment.close();
+    throw error;
+  }
+}
+
+/** The segments under a path, as they are listed. */
+function openListing(path: string): OpenedStore {
   if (!existsSync(path)) {
     throw new TapioError(
       'store_missing',
@@ -140,8 +166,7 @@ export function openStore(path: string): OpenedStore {
         const segment = openListed(directory, problems);
         if (segment !== null) segments.push(segment);
       }
-      const arranged = arrange(segments);
-      return { ...arranged, problems: [...problems, ...arranged.problems] };
+      return { segments, problems };
     } catch (error) {
       for (const segment of segments) segment.close();
       if (!(error instanceof Moved) || attempt === TRIES) {

@@ -3,6 +3,7 @@
 import type { ColumnSpec } from '../../schemas/arrow.ts';
 import type { RowValue } from '../event/json.ts';
 import type { RawColumn } from './arrow-reader.ts';
+import { atLeast, checkedOffsets, Strings } from './strings.ts';
 
 /** u64, i64 and timestamps are bigint (ns); lists are arrays; bytes are Uint8Array. */
 export type Value = RowValue;
@@ -16,24 +17,6 @@ type TypedArray = Uint16Array | Uint32Array | Int32Array | BigUint64Array | BigI
 
 function isPresent(validity: Uint8Array, row: number): boolean {
   return validity.length === 0 || ((validity[row >> 3] ?? 0) & (1 << (row & 7))) !== 0;
-}
-
-/** Bytes of a column must be there for all of its rows: what is cut is damage, never null. */
-function atLeast(bytes: Uint8Array, length: number): void {
-  if (bytes.byteLength < length) throw new RangeError('a buffer is too short for its rows');
-}
-
-/** Offsets of `count` values must go up, and end within what they point into. */
-function checkedOffsets(bytes: Uint8Array, count: number, limit: number): Int32Array {
-  if (count > 0) atLeast(bytes, (count + 1) * 4);
-  const offsets = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
-  let before = 0;
-  for (let i = 0; i <= count && i < offsets.length; i++) {
-    const offset = offsets[i] ?? 0;
-    if (offset < before || offset > limit) throw new RangeError('a value lies outside its buffer');
-    before = offset;
-  }
-  return offsets;
 }
 
 const WIDTHS: Readonly<Partial<Record<ColumnSpec['type'], number>>> = {
@@ -84,15 +67,10 @@ export class NumberVector implements Vector {
 export class DictionaryVector implements Vector {
   readonly length: number;
   readonly indices: TypedArray;
-  readonly dictionary: readonly string[];
+  readonly dictionary: Strings;
   readonly #validity: Uint8Array;
 
-  constructor(
-    length: number,
-    validity: Uint8Array,
-    indices: TypedArray,
-    dictionary: readonly string[],
-  ) {
+  constructor(length: number, validity: Uint8Array, indices: TypedArray, dictionary: Strings) {
     this.length = length;
     this.indices = indices;
     this.dictionary = dictionary;
@@ -101,7 +79,7 @@ export class DictionaryVector implements Vector {
 
   get(row: number): Value {
     if (!isPresent(this.#validity, row)) return null;
-    return this.dictionary[Number(this.indices[row])] ?? null;
+    return this.dictionary.at(Number(this.indices[row])) ?? null;
   }
 
   /** Throws RangeError where a row names a string that is not there. */
@@ -153,8 +131,11 @@ export function nullVector(length: number): Vector {
  */
 export function vectorOf(
   spec: ColumnSpec,
-  raw: RawColumn,
-  dictionary: readonly string[] | undefined,
+  raw: {
+    readonly nodes: readonly { readonly length: number }[];
+    readonly buffers: RawColumn['buffers'];
+  },
+  dictionary: Strings | undefined,
 ): Vector {
   const length = raw.nodes[0]?.length ?? 0;
   const [validity = NONE, data = NONE, third = NONE, fourth = NONE, fifth = NONE] = raw.buffers;
@@ -163,7 +144,7 @@ export function vectorOf(
     case 'name':
     case 'text': {
       const indices = view(spec.type, data, length);
-      const vector = new DictionaryVector(length, validity, indices, dictionary ?? []);
+      const vector = new DictionaryVector(length, validity, indices, dictionary ?? Strings.of([]));
       vector.check();
       return vector;
     }
@@ -199,4 +180,48 @@ export function vectorOf(
     default:
       return new NumberVector(length, validity, view(spec.type, data, length));
   }
+}
+
+/** How many nodes and buffers a column has in a record batch. */
+export function partsOf(type: ColumnSpec['type']): { nodes: number; buffers: number } {
+  switch (type) {
+    case 'utf8':
+    case 'bytes':
+      return { nodes: 1, buffers: 3 };
+    case 'texts':
+      return { nodes: 2, buffers: 5 };
+    case 'u64s':
+      return { nodes: 2, buffers: 4 };
+    default:
+      return { nodes: 1, buffers: 2 };
+  }
+}
+
+/** Vectors of columns whose buffers lie one after another in `memory`: offset and length of each. */
+export function vectorsOf(
+  specs: readonly ColumnSpec[],
+  rows: number,
+  regions: Uint32Array,
+  memory: ArrayBuffer,
+  strings: ReadonlyMap<string, Strings>,
+): Map<string, Vector> {
+  const out = new Map<string, Vector>();
+  let at = 0;
+  for (const spec of specs) {
+    const buffers = Array.from({ length: partsOf(spec.type).buffers }, () => {
+      const [offset = 0, length = 0] = [regions[at], regions[at + 1]];
+      at += 2;
+      return new Uint8Array(memory, offset, length);
+    });
+    // Elements of a list: what its last offset says.
+    const elements = buffers.length > 3 ? lastOffset(buffers[1], rows) : 0;
+    const nodes = [{ length: rows }, { length: elements }];
+    out.set(spec.name, vectorOf(spec, { nodes, buffers }, strings.get(spec.name)));
+  }
+  return out;
+}
+
+function lastOffset(bytes: Uint8Array | undefined, rows: number): number {
+  if (bytes === undefined || bytes.byteLength < (rows + 1) * 4) return 0;
+  return new Int32Array(bytes.buffer, bytes.byteOffset, rows + 1)[rows] ?? 0;
 }

@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { TapioError } from '../errors.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../event/batch.ts';
+import type { ScanNative } from './scan.ts';
 
 /** What the kernel side rejects before it fills a record. */
 export interface Exclusions {
@@ -194,19 +195,24 @@ export interface Native {
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
 }
 
-let loaded: Native | null = null;
+let loaded: (Native & ScanNative) | null = null;
 
-/** Loads the addon on first use; throws TapioError where it is not built. */
-export function native(): Native {
+function addon(): Native & ScanNative {
   if (loaded === null) {
     const path = addonPath();
     if (!existsSync(path)) {
       throw new TapioError('internal', 'the native addon is not built: run npm run build');
     }
-    loaded = createRequire(import.meta.url)(path) as Native;
+    loaded = createRequire(import.meta.url)(path) as Native & ScanNative;
   }
   return loaded;
 }
+
+/** Loads the addon on first use; throws TapioError where it is not built. */
+export const native = (): Native => addon();
+
+/** The addon for readers. */
+export const scanNative = (): ScanNative => addon();
 
 function addonPath(): string {
   // The bundle lies in dist/chunks/, this file in src/source/: both are two folders deep.

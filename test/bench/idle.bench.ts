@@ -5,7 +5,11 @@ import { readFileSync } from 'node:fs';
 import { startRecorder, sum } from './recorder.ts';
 import { report } from './report.ts';
 
-const SECONDS = 60;
+const SECONDS = 100;
+/** A second, shorter recording tells what a segment costs however little it holds. */
+const SHORT_SECONDS = 20;
+/** How long a segment of so few events is written to (ROTATION in the daemon). */
+const SEGMENT_SECONDS = 3600;
 const SECONDS_A_DAY = 86_400;
 
 /** Anonymous memory of the process, bytes (the rings are file-backed). */
@@ -49,11 +53,14 @@ export async function bench(): Promise<void> {
     values: [((writtenBytes(after.pid) - writtenBefore) * aDay) / 1e9],
     unit: 'GB/day',
   });
-  // While it is open, a segment is larger than when it is sealed: the summary has the sealed size.
-  const { bytes, duration_s: duration } = await recorder.stop();
-  report({
-    name: 'idle store, sealed',
-    values: [(bytes * (SECONDS_A_DAY / duration)) / 1e6],
-    unit: 'MB/day',
-  });
+  const long = await recorder.stop();
+  const short = await startRecorder([]);
+  execFileSync('sleep', [String(SHORT_SECONDS)]);
+  const brief = await short.stop();
+  // What grows with time, and what each segment has at least: its schemas and the processes alive.
+  const perSecond = (long.bytes - brief.bytes) / (long.duration_s - brief.duration_s);
+  const perSegment = brief.bytes - perSecond * brief.duration_s;
+  const aDayStored = perSecond * SECONDS_A_DAY + (perSegment * SECONDS_A_DAY) / SEGMENT_SECONDS;
+  report({ name: 'idle store, a sealed segment at least', values: [perSegment / 1e3], unit: 'kB' });
+  report({ name: 'idle store, sealed', values: [aDayStored / 1e6], unit: 'MB/day' });
 }

@@ -145,9 +145,9 @@ class ReadLimit {
   }
 
   /** Throws where `work` reads more than it may. */
-  during(work: () => void): void {
+  async during(work: () => Promise<void>): Promise<void> {
     this.#left = READS_MAX;
-    work();
+    await work();
     if (this.#left < 0) throw new Error(`more than ${READS_MAX} reads`);
     this.#left = Number.POSITIVE_INFINITY;
   }
@@ -179,10 +179,10 @@ function mutantOf(seed: number): {
   return { subject, selection, mutant, said };
 }
 
-test('whole stores give what was recorded, with nothing to say but the losses', () => {
+test('whole stores give what was recorded, with nothing to say but the losses', async () => {
   const workspace = new Workspace(join(directory.path, 'whole'));
   for (const subject of subjects) {
-    const { rows, problems } = ask(workspace.write(subject.kind, subject.files), EVERYTHING);
+    const { rows, problems } = await ask(workspace.write(subject.kind, subject.files), EVERYTHING);
     expect(problems, subject.name).toEqual([]);
     const recorded = [...subject.rows.values()].reduce((sum, one) => sum + one.size, 0);
     expect(rows.length, subject.name).toBe(recorded);
@@ -194,7 +194,7 @@ test('whole stores give what was recorded, with nothing to say but the losses', 
 
 test(`${COUNT} changed stores: no other row, no silent gap, no crash`, {
   timeout: 60_000 + COUNT * 500,
-}, () => {
+}, async () => {
   const workspace = new Workspace(join(directory.path, 'work'));
   const limit = new ReadLimit();
   const failures: string[] = [];
@@ -204,8 +204,8 @@ test(`${COUNT} changed stores: no other row, no silent gap, no crash`, {
     const path = workspace.write(subject.kind, mutant.files);
     try {
       const check = new MutantCheck(subject, mutant, workspace);
-      limit.during(() => {
-        const answer = check.query(path, selection);
+      await limit.during(async () => {
+        const answer = await check.query(path, selection);
         if (answer === null || answer.problems.length > 0) incomplete++;
         check.verify();
       });
@@ -247,7 +247,7 @@ async function checkCommand(seed: number, workspace: Workspace): Promise<string[
   const { subject, mutant, said } = mutantOf(seed);
   const path = workspace.write(subject.kind, mutant.files);
   const check = new MutantCheck(subject, mutant, workspace);
-  const answer = check.query(path, EVERYTHING);
+  const answer = await check.query(path, EVERYTHING);
   const ran = await replay('query', '--store', path, '--all', '-o', 'json');
   const found = differences(answer, ran);
   // Verification was checked in full above: here it is for the exit code, of some.

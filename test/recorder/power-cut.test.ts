@@ -5,11 +5,13 @@
 import { env } from 'node:process';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import {
+  type Death,
   livesRuns,
   type MakeWorld,
   mutateLives,
   operationsOfLife,
   type Reach,
+  replayLives,
   surveyLives,
 } from '../support/lives.ts';
 import { codeAt, type Mutation } from '../support/mutate.ts';
@@ -48,6 +50,13 @@ test('acknowledged rows are there once, the rest is told, nothing is left half d
   timeout: TIMEOUT_MS,
 }, async () => {
   await surveyed();
+});
+
+test('dying when rings were let go of and the next have no commit yet is no loss', async () => {
+  // Found among 6,000 runs: of the two rings the first is gone, and the last commit is its.
+  const killed = (at: number): Death => ({ ending: 'killed', at });
+  const deaths = [killed(186), killed(38), { ending: 'power', at: 111 } as const];
+  await replayLives(make, { deaths, seed: 2276235083 });
 });
 
 /** Breaks the chosen sites; gives those that no run noticed. */

@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import type { BatchItem, ProcessSnapshot } from '../../src/event/batch.ts';
 import { argsOf, Cgroups, containerOf } from '../../src/recorder/proc.ts';
@@ -65,6 +66,29 @@ test('who has ended stays for late rows, is not carried over, and is not another
   expect(table.takeChanges()[0]).toMatchObject({ pid: FAR, pstart: 6n, exe: null, comm: 'new' });
 });
 
+test('a late row of one that ended in the segment before does not bring it back to life', () => {
+  const [table, source] = fresh();
+  apply(table, source, [
+    { op: 'exec', ...parent, result: 0, filename: '/bin/sh' },
+    { op: 'exit', ...parent },
+  ]);
+  table.rotate();
+  source.cutNow('rotated');
+  source.take();
+  expect(table.inSegment).toBe(0);
+  apply(table, source, [
+    { op: 'fork', ...parent, flags: 1, child_pid: FAR + 1, child_pstart: 9n },
+    { op: 'exec', ...parent, uid: 8, flags: 1, result: -2, filename: '/none' },
+  ]);
+  expect(table.takeChanges()).toMatchObject([
+    { pid: FAR + 1, exe: '/bin/sh', last_seq: null },
+    { pid: FAR, uid: 8, last_seq: 2n },
+  ]);
+  table.takeChanges();
+  table.rotate();
+  expect(table.takeChanges()).toMatchObject([{ pid: FAR + 1 }]);
+});
+
 test('the table does not grow with those who came and went', () => {
   const [table, source] = fresh();
   for (let round = 0; round < 50; round++) {
@@ -91,6 +115,98 @@ test('a fork row that comes after the child’s own, or for one of the snapshot,
   ]);
   const child = table.takeChanges().find((row) => row.pid === FAR + 1);
   expect(child).toMatchObject({ exe: '/bin/ls', comm: 'ls', first_seq: 2n });
+});
+
+test('a fork row that comes late still says what the child runs', () => {
+  const [table, source] = fresh();
+  apply(table, source, [
+    { op: 'exec', ...parent, result: 0, filename: '/bin/sh', cwd: '/', args: ['sh'] },
+    { op: 'fork', pid: FAR + 1, pstart: 9n, comm: 'sh', child_pid: FAR + 2, child_pstart: 10n },
+    { op: 'fork', ...parent, child_pid: FAR + 1, child_pstart: 9n },
+  ]);
+  const child = table.takeChanges().find((row) => row.pid === FAR + 1);
+  expect(child).toMatchObject({ exe: '/bin/sh', args: ['sh'], cwd: '/', first_seq: 3n });
+});
+
+test('names are those of the main thread, and a child has that of the thread which made it', () => {
+  const [table, source] = fresh();
+  const thread = { ...parent, tid: FAR + 7, comm: 'worker' };
+  apply(table, source, [
+    { op: 'exec', ...parent, tid: FAR, result: 0, filename: '/bin/sh' },
+    { op: 'exec', ...parent, tid: FAR, comm: 'renamed', result: -2, filename: '/none' },
+    { op: 'fork', ...thread, child_pid: FAR + 1, child_pstart: 9n },
+  ]);
+  expect(table.takeChanges()).toMatchObject([
+    { pid: FAR, comm: 'renamed' },
+    { pid: FAR + 1, comm: 'worker', exe: '/bin/sh' },
+  ]);
+});
+
+test('a new user is told with the next row, whatever it tells of', () => {
+  const [table, source] = fresh();
+  apply(table, source, [{ op: 'exec', ...parent, result: 0, filename: '/bin/sh' }]);
+  table.takeChanges();
+  apply(table, source, [{ op: 'exec', ...parent, uid: 8, result: -2, filename: '/none' }]);
+  expect(table.takeChanges()).toMatchObject([{ pid: FAR, uid: 8, exe: '/bin/sh' }]);
+  apply(table, source, [{ op: 'exec', ...parent, uid: 8, result: -2, filename: '/none' }]);
+  expect(table.takeChanges()).toEqual([]);
+});
+
+test('whose child an orphan is then is asked of /proc', async () => {
+  // The shell's child is given to somebody else as the shell ends.
+  const shell = spawn('/bin/sh', ['-c', 'sleep 60 & echo $!; read line'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  const pid = await new Promise<number>((resolve) =>
+    shell.stdout.once('data', (text) => resolve(Number(text))),
+  );
+  try {
+    const startOf = (of: number): bigint => BigInt(processStartTicks(of) ?? 0) * 10_000_000n;
+    const [made, maker] = [
+      snapshotOf(pid, startOf(pid)),
+      snapshotOf(shell.pid ?? 0, startOf(shell.pid ?? 0)),
+    ];
+    const [table, source] = fresh();
+    table.start([maker, { ...made, ppid: maker.pid }, { ...snapshotOf(FAR, 1n), ppid: maker.pid }]);
+    table.takeChanges();
+    const ended = new Promise((resolve) => shell.once('exit', resolve));
+    shell.stdin.end();
+    await ended;
+    apply(table, source, [{ op: 'exit', pid: maker.pid, pstart: maker.pstart }]);
+    const changed = table.takeChanges();
+    const adopter = Number(
+      /^\d+ \(.*\) \S+ (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1],
+    );
+    expect(adopter).not.toBe(maker.pid);
+    expect(changed.map((row) => [row.pid, row.ppid])).toEqual([
+      [maker.pid, 1],
+      [pid, adopter],
+    ]);
+  } finally {
+    process.kill(pid, 'SIGKILL');
+  }
+});
+
+test('zombies are not alive', async () => {
+  // The shell becomes a program that asks for no child's end, and only then its child ends.
+  const program = spawn('/bin/sh', ['-c', 'read line <&3 & echo $!; exec sleep 60'], {
+    stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+  });
+  const nap = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
+  try {
+    const pid = await new Promise<number>((resolve) =>
+      program.stdout?.once('data', (text) => resolve(Number(text))),
+    );
+    const statOf = (of: number): string => readFileSync(`/proc/${of}/stat`, 'latin1');
+    while (!statOf(program.pid ?? 0).includes('(sleep)')) await nap();
+    (program.stdio[3] as Writable).end();
+    while (!statOf(pid).includes(') Z ')) await nap();
+    const table = new ProcessTable();
+    table.start([snapshotOf(pid, 1n), snapshotOf(program.pid ?? 0, 1n), snapshotOf(FAR, 1n)]);
+    expect(table.takeChanges().map((row) => row.pid)).toEqual([program.pid, FAR]);
+  } finally {
+    program.kill();
+  }
 });
 
 test('/proc is believed only where the start is the same', async () => {

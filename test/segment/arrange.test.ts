@@ -35,30 +35,31 @@ beforeEach(() => {
 afterEach(() => directory.remove());
 
 const at = (i: number): string => join(segments, names[i] ?? '');
-const seqs = (): bigint[] => ask(directory.path, EVERYTHING).rows.map(({ seq }) => seq);
+const seqs = async (): Promise<bigint[]> =>
+  (await ask(directory.path, EVERYTHING)).rows.map(({ seq }) => seq);
 const all = (): bigint[] => [...made.rows.keys()];
-const problems = (): unknown => ask(directory.path, EVERYTHING).problems;
+const problems = async (): Promise<unknown> => (await ask(directory.path, EVERYTHING)).problems;
 
-test('one with another number stays where its rows belong', () => {
+test('one with another number stays where its rows belong', async () => {
   renameSync(at(0), join(segments, '20300101T000000.000Z-0000099'));
-  expect(seqs()).toEqual(all());
-  expect(problems()).toEqual([]);
+  expect(await seqs()).toEqual(all());
+  expect(await problems()).toEqual([]);
 });
 
-test('a copy is left out, and named', () => {
+test('a copy is left out, and named', async () => {
   cpSync(at(1), join(segments, 'a-copy'), { recursive: true });
-  expect(seqs()).toEqual(all());
-  const { problems, notes } = ask(directory.path, EVERYTHING);
+  expect(await seqs()).toEqual(all());
+  const { problems, notes } = await ask(directory.path, EVERYTHING);
   expect(problems).toEqual([]);
   expect(notes.join()).toMatch(/has rows of .* again: it is left out/);
 });
 
-test('of an older copy and the whole, the whole is read', () => {
+test('of an older copy and the whole, the whole is read', async () => {
   made.write(['file', 8]);
   const open = readdirSync(segments).find((name) => name.startsWith('.open-')) ?? '';
   cpSync(join(segments, open), join(segments, '.open-copy'), { recursive: true });
   made.write(['file', 4]).seal();
-  expect(seqs()).toEqual(all());
+  expect(await seqs()).toEqual(all());
 });
 
 test('a gap says how many rows it has, in the times in which they can lie', () => {
@@ -74,35 +75,35 @@ test('a gap says how many rows it has, in the times in which they can lie', () =
   }
 });
 
-test('commit lines of another segment take nothing from that one', () => {
+test('commit lines of another segment take nothing from that one', async () => {
   writeFileSync(join(at(0), 'commits.ndjson'), readFileSync(join(at(1), 'commits.ndjson')));
-  const { rows, problems } = ask(directory.path, EVERYTHING);
+  const { rows, problems } = await ask(directory.path, EVERYTHING);
   expect(rows.map(({ seq }) => seq)).toEqual(all().slice(15));
   expect(problems.length).toBeGreaterThan(0);
 });
 
-test('an open segment without commits.ndjson is named', () => {
+test('an open segment without commits.ndjson is named', async () => {
   made.write(['file', 8]);
   const open = readdirSync(segments).find((name) => name.startsWith('.open-')) ?? '';
   rmSync(join(segments, open, 'commits.ndjson'));
-  expect(seqs()).toEqual(all().slice(0, -8));
-  expect(problems()).toMatchObject([{ text: expect.stringContaining('no commits.ndjson') }]);
+  expect(await seqs()).toEqual(all().slice(0, -8));
+  expect(await problems()).toMatchObject([{ text: expect.stringContaining('no commits.ndjson') }]);
 });
 
-test('an open segment with a damaged line says how many rows that costs', () => {
+test('an open segment with a damaged line says how many rows that costs', async () => {
   made.write(['file', 8], ['file', 9]);
   const open = readdirSync(segments).find((name) => name.startsWith('.open-')) ?? '';
   const path = join(segments, open, 'commits.ndjson');
   const text = readFileSync(path, 'utf8');
   writeFileSync(path, text.replace('"through_seq":53', '"through_seq":54'));
-  expect(seqs()).toEqual(all().slice(0, -17));
-  expect(problems()).toMatchObject([{ rows: 17 }]);
+  expect(await seqs()).toEqual(all().slice(0, -17));
+  expect(await problems()).toMatchObject([{ rows: 17 }]);
   writeFileSync(path, text.replace('"host"', '"hoist"'));
-  expect(seqs()).toEqual(all().slice(0, -17));
-  expect(problems()).toMatchObject([{ rows: null }]);
+  expect(await seqs()).toEqual(all().slice(0, -17));
+  expect(await problems()).toMatchObject([{ rows: null }]);
 });
 
-test('a recovery counts the rows behind a damaged line, which it has to cut off', () => {
+test('a recovery counts the rows behind a damaged line, which it has to cut off', async () => {
   made.write(['file', 8], ['file', 9], ['file', 4]);
   const directoryOfOpen = made.kill();
   const path = join(directoryOfOpen, 'commits.ndjson');
@@ -111,5 +112,5 @@ test('a recovery counts the rows behind a damaged line, which it has to cut off'
   const recovered = recoverSegments(diskFiles, segments);
   const cut = [...(recovered[0]?.cutRows.values() ?? [])].reduce((a, b) => a + b, 0);
   expect(cut).toBe(13);
-  expect(seqs()).toEqual(all().slice(0, -13));
+  expect(await seqs()).toEqual(all().slice(0, -13));
 });

@@ -78,9 +78,9 @@ interface Outcome {
 }
 
 /** Repairs a segment into a store of its own, and checks what holds of every repair. */
-function repair(path: string): Outcome {
+async function repair(path: string): Promise<Outcome> {
   const hash = hashOf(path);
-  const before = ask(path, EVERYTHING);
+  const before = await ask(path, EVERYTHING);
   const store = join(directory.path, `repaired-${repairs++}`);
   ensureStore(store);
   const result = repairSegment(diskFiles, path, store);
@@ -88,7 +88,7 @@ function repair(path: string): Outcome {
   const { directory: repaired } = result.sealed;
   expect(basename(repaired)).toBe(basename(path).replace('.open-', ''));
   expect(verifySegment(repaired).damage).toEqual([]);
-  const after = ask(repaired, EVERYTHING);
+  const after = await ask(repaired, EVERYTHING);
   expect(after.problems).toEqual([]);
   const plain = ({ rows }: Answer): unknown =>
     rows.map(({ seq, type, cells }) => [seq, type, cells]);
@@ -131,27 +131,27 @@ function checkCounts(outcome: Outcome): void {
   segment.close();
 }
 
-test('what is whole is repaired into the same rows, with nothing lost', () => {
+test('what is whole is repaired into the same rows, with nothing lost', async () => {
   sealed();
-  const outcome = repair(damaged);
+  const outcome = await repair(damaged);
   expect(outcome.result).toMatchObject({ rows: 76, left: 0, problems: [] });
   checkCounts(outcome);
 });
 
-test('of an open segment the batches that verify are kept', () => {
+test('of an open segment the batches that verify are kept', async () => {
   open();
   const places = readCommits(damaged)?.lines.flatMap((line) => line.batches?.['file.arrow'] ?? []);
   flip('file.arrow', (places?.[1]?.[6] ?? 0) + 400);
-  const outcome = repair(damaged);
+  const outcome = await repair(damaged);
   expect(outcome.result).toMatchObject({ rows: 56, left: 20 });
   expect(outcome.result.problems).toEqual([expect.stringContaining('file.arrow batch 1')]);
   checkCounts(outcome);
 });
 
-test('of a sealed one the types that verify; processes are kept', () => {
+test('of a sealed one the types that verify; processes are kept', async () => {
   sealed();
   flip('network.arrow', Math.floor(statSync(join(damaged, 'network.arrow')).size / 2));
-  const outcome = repair(damaged);
+  const outcome = await repair(damaged);
   expect(outcome.result).toMatchObject({ rows: 40, left: 36 });
   checkCounts(outcome);
   const segment = new Segment(outcome.result.sealed.directory);
@@ -159,19 +159,19 @@ test('of a sealed one the types that verify; processes are kept', () => {
   segment.close();
 });
 
-test('nothing may be left: then there are only the losses', () => {
+test('nothing may be left: then there are only the losses', async () => {
   sealed();
   for (const name of ['file', 'network', 'process']) rmSync(join(damaged, `${name}.arrow`));
-  const outcome = repair(damaged);
+  const outcome = await repair(damaged);
   expect(outcome.result).toMatchObject({ rows: 0, left: 76 });
   checkCounts(outcome);
 });
 
-test('without commit lines the loss has no number', () => {
+test('without commit lines the loss has no number', async () => {
   sealed();
   rmSync(join(damaged, 'commits.ndjson'));
   rmSync(join(damaged, 'network.arrow'));
-  const outcome = repair(damaged);
+  const outcome = await repair(damaged);
   expect(outcome.result).toMatchObject({ rows: 40, left: null });
   const segment = new Segment(outcome.result.sealed.directory);
   expect(segment.losses()).toContainEqual(
@@ -182,10 +182,10 @@ test('without commit lines the loss has no number', () => {
 
 const python = env.CI === undefined && !existsSync(PYTHON) ? test.skip : test;
 
-python('pyarrow, polars and DuckDB read the result', () => {
+python('pyarrow, polars and DuckDB read the result', async () => {
   open();
   flip('network.arrow', -200);
-  const { result } = repair(damaged);
+  const { result } = await repair(damaged);
   expect(result.left).toBeGreaterThan(0);
   const checked = execFileSync(PYTHON, ['test/interop/check.py', result.sealed.directory], {
     cwd: ROOT,
@@ -197,7 +197,7 @@ python('pyarrow, polars and DuckDB read the result', () => {
 
 test(`${COUNT} segments changed at random: salvaged is what is read, and it verifies`, {
   timeout: 60_000 + COUNT * 1_000,
-}, () => {
+}, async () => {
   const copies = join(directory.path, 'copies');
   cpSync(made.kill(), join(copies, 'open'), { recursive: true });
   made.write(['file', 12], ['network', 30], ['memory', 8]);
@@ -218,7 +218,7 @@ test(`${COUNT} segments changed at random: salvaged is what is read, and it veri
     // One directory: what made a second of it is another test's.
     if (origins.size !== 1 || !origins.has(subject.name)) continue;
     try {
-      repair(workspace.write('segment', mutant.files));
+      await repair(workspace.write('segment', mutant.files));
     } catch (error) {
       if (!(error instanceof TapioError))
         throw new Error(`seed ${SEED + i}: ${said}`, { cause: error });

@@ -6,9 +6,7 @@ import { EVENT_TABLES, EVENT_TYPES, type EventType } from '../../schemas/arrow.t
 import { TapioError } from '../../src/errors.ts';
 import { accounts } from '../../src/query/account.ts';
 import { missingFrom, whatIsMissing } from '../../src/query/completeness.ts';
-import { plan } from '../../src/query/plan.ts';
-import { RowReader } from '../../src/query/rows.ts';
-import { scan } from '../../src/query/scan.ts';
+import { Reading } from '../../src/query/reading.ts';
 import type { Selection } from '../../src/query/select.ts';
 import { type Commits, lengthIn } from '../../src/segment/commits.ts';
 import {
@@ -61,18 +59,18 @@ export interface Answer {
 const columnsOf = (type: EventType): string[] => EVENT_TABLES[type].columns.map((c) => c.name);
 
 /** Asks as `tapio-replay query --all` does. */
-export function ask(path: string, selection: Selection): Answer {
+export async function ask(path: string, selection: Selection): Promise<Answer> {
   const opened = openStore(path);
   const { segments } = opened;
   try {
-    const reader = new RowReader(columnsOf);
     const rows: AnsweredRow[] = [];
-    for (const ref of scan(plan(segments, selection))) {
-      const { segment, info } = ref.source;
-      const columns = reader.columnsOf(ref);
-      if (columns === null) continue;
-      const cells = [...columns.values()].map((column) => column.get(ref.row));
-      rows.push({ segment, seq: ref.seq, type: info.type, cells });
+    const reading = new Reading(opened, selection);
+    for await (const { block, from, to } of reading.rows({ first: null, last: null }, columnsOf)) {
+      const { segment, info, columns } = block;
+      for (let row = from; row < to; row++) {
+        const cells = [...columns.values()].map((column) => column.get(row));
+        rows.push({ segment, seq: columns.get('seq')?.get(row) as bigint, type: info.type, cells });
+      }
     }
     const texts = missingFrom(opened, selection);
     const problems = [...opened.problems, ...segments.flatMap((one) => one.problems)];
@@ -217,10 +215,10 @@ export class MutantCheck {
   }
 
   /** The answer, or null where it was refused. */
-  query(path: string, selection: Selection): Answer | null {
+  async query(path: string, selection: Selection): Promise<Answer | null> {
     let answer: Answer;
     try {
-      answer = ask(path, selection);
+      answer = await ask(path, selection);
     } catch (error) {
       this.#refused(error);
       return null;

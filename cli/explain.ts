@@ -1,0 +1,39 @@
+// A plan in words: what is read, what is not and why, and what was really read.
+
+import type { Plan } from '../src/query/plan.ts';
+import type { Reading } from '../src/query/reading.ts';
+import { bytesText, countText } from './format.ts';
+
+const REASONS = {
+  type: 'no row of their type can match',
+  window: 'outside the window',
+  zone: 'their index rules every row out',
+} as const;
+
+const plural = (n: number, word: string, more = `${word}s`): string =>
+  `${countText(n)} ${n === 1 ? word : more}`;
+const batchesText = (n: number): string => plural(n, 'batch', 'batches');
+
+/** The plan, before anything is read. */
+export function explainPlan({ batches, skipped }: Plan): string[] {
+  const segments = new Set(batches.map(({ segment }) => segment)).size;
+  const rows = batches.reduce((sum, { info }) => sum + info.rows, 0);
+  const bytes = batches.reduce((sum, { info }) => sum + info.metadataLength + info.bodyLength, 0);
+  const certain = batches.filter((planned) => planned.certain).length;
+  const lines = [
+    `plan: ${batchesText(batches.length)} of ${plural(segments, 'segment')} (${plural(rows, 'row')}, ${bytesText(bytes)} with all columns)`,
+  ];
+  if (certain > 0)
+    lines.push(`  in ${countText(certain)} of them every row matches: counting reads none`);
+  for (const [reason, { batches: n, rows: of, bytes: size }] of Object.entries(skipped)) {
+    if (n === 0) continue;
+    const why = REASONS[reason as keyof typeof REASONS];
+    lines.push(`  not read: ${batchesText(n)} (${plural(of, 'row')}, ${bytesText(size)}): ${why}`);
+  }
+  return lines;
+}
+
+/** What was really read. */
+export function explainRead({ scanner: { counts } }: Reading): string {
+  return `read: ${batchesText(counts.batches)}, ${plural(counts.buffers, 'buffer')}, ${bytesText(counts.bytes)} of files (${bytesText(counts.unpacked)} unpacked)`;
+}

@@ -1,0 +1,234 @@
+// Rows in order: batches of several types become one stream by seq, and recordings one by time.
+
+import type { EventType } from '../../schemas/arrow.ts';
+import { NumberVector } from '../segment/vectors.ts';
+import { mergeRecordings, type Ordered, recordingKey } from './merge.ts';
+import type { Plan, PlannedBatch } from './plan.ts';
+import type { Block, Scanner } from './scanner.ts';
+
+/** Rows `from` to `to` (exclusive) of a block, which follow one another. */
+export interface Run {
+  readonly block: Block;
+  readonly from: number;
+  readonly to: number;
+}
+
+interface Cursor {
+  readonly block: Block;
+  readonly seqs: BigUint64Array;
+  at: number;
+}
+
+type Columns = (type: EventType) => readonly string[];
+
+const withOrder =
+  (columns: Columns): Columns =>
+  (type) => [...new Set(['seq', 'ts', ...columns(type)])];
+
+function seqsOf({ columns }: Block): BigUint64Array {
+  const seq = columns.get('seq');
+  return seq instanceof NumberVector ? (seq.values as BigUint64Array) : new BigUint64Array();
+}
+
+/** How many of a cursor's rows come before `limit`. */
+function countBefore({ seqs, at }: Cursor, limit: bigint): number {
+  let [low, high] = [at, seqs.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((seqs[middle] as bigint) < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low - at;
+}
+
+const END = 2n ** 64n;
+
+/** Rows of one recording in order of seq: what comes from a batch without a break is one run. */
+async function* recordingInOrder(
+  scanner: Scanner,
+  batches: readonly PlannedBatch[],
+  columns: Columns,
+): AsyncGenerator<Run> {
+  const open: Cursor[] = [];
+  let position = 0;
+  for await (const block of scanner.blocks(batches, { columns })) {
+    while (batches[position]?.info !== block.info) position++;
+    position++;
+    if (block.rows > 0) open.push({ block, seqs: seqsOf(block), at: 0 });
+    yield* flush(open, boundOf(block, batches[position]));
+  }
+  yield* flush(open, END);
+}
+
+interface Recording {
+  readonly key: string;
+  readonly batches: PlannedBatch[];
+}
+
+function recordingsOf({ batches }: Plan): Recording[] {
+  const byKey = Map.groupBy(batches, ({ segment }) => recordingKey(segment.header));
+  return [...byKey].map(([key, own]) => ({ key, batches: own }));
+}
+
+/** Recordings one after another where they do not overlap in time; null where they do. */
+function inSequence(recordings: readonly Recording[]): Recording[] | null {
+  const spans = recordings.map((recording) => ({
+    recording,
+    first: recording.batches.reduce((a, { info }) => (info.firstTs < a ? info.firstTs : a), END),
+    last: recording.batches.reduce((a, { info }) => (info.lastTs > a ? info.lastTs : a), -END),
+  }));
+  spans.sort((a, b) => (a.first < b.first ? -1 : 1));
+  const overlap = spans.some(({ first }, i) => i > 0 && first <= (spans[i - 1]?.last ?? -END));
+  return overlap ? null : spans.map(({ recording }) => recording);
+}
+
+interface MergedRow extends Ordered {
+  readonly run: Run;
+}
+
+async function* singleRows(key: string, runs: AsyncIterable<Run>): AsyncGenerator<MergedRow> {
+  for await (const { block, from, to } of runs) {
+    const [seqs, ts] = [seqsOf(block), block.columns.get('ts')];
+    for (let row = from; row < to; row++) {
+      const run = { block, from: row, to: row + 1 };
+      yield { ts: ts?.get(row) as bigint, seq: seqs[row] as bigint, key, run };
+    }
+  }
+}
+
+async function* merged(streams: readonly AsyncIterable<MergedRow>[]): AsyncGenerator<Run> {
+  for await (const { run } of mergeRecordings(streams)) yield run;
+}
+
+/**
+ * The rows of a plan: each recording in order of seq, recordings by time (see mergeRecordings()). `seq` and
+ * `ts` are always among the columns.
+ */
+export async function* inOrder(
+  scanner: Scanner,
+  plan: Plan,
+  columns: Columns,
+): AsyncGenerator<Run> {
+  const recordings = recordingsOf(plan);
+  const sequence = inSequence(recordings);
+  const wanted = withOrder(columns);
+  const rowsOf = ({ batches }: Recording): AsyncGenerator<Run> =>
+    recordingInOrder(scanner, batches, wanted);
+  if (sequence === null) {
+    yield* merged(recordings.map((one) => singleRows(one.key, rowsOf(one))));
+  } else for (const recording of sequence) yield* rowsOf(recording);
+}
+
+// The next batch of the same segment begins at its first seq; one of another segment comes after all.
+function boundOf({ segment }: Block, next: PlannedBatch | undefined): bigint {
+  return next === undefined || next.segment !== segment ? END : next.info.firstSeq;
+}
+
+/** Gives what stands before `limit`, and forgets blocks that are through. */
+function* flush(open: Cursor[], limit: bigint): Generator<Run> {
+  for (;;) {
+    let first: Cursor | null = null;
+    let second = limit;
+    for (const cursor of open) {
+      const seq = cursor.seqs[cursor.at] as bigint;
+      const best = first === null ? END : (first.seqs[first.at] as bigint);
+      if (seq < best) {
+        if (first !== null && best < second) second = best;
+        first = cursor;
+      } else if (seq < second) second = seq;
+    }
+    if (first === null || (first.seqs[first.at] as bigint) >= limit) return;
+    const { block, at } = first;
+    first.at += countBefore(first, second);
+    yield { block, from: at, to: first.at };
+    if (first.at === first.seqs.length) open.splice(open.indexOf(first), 1);
+  }
+}
+
+/** The last `count` rows of a plan, in order: reads backwards, and no further than it must. */
+export async function lastInOrder(
+  scanner: Scanner,
+  plan: Plan,
+  count: number,
+  columns: Columns,
+): Promise<Run[]> {
+  const recordings = recordingsOf(plan);
+  const sequence = inSequence(recordings);
+  const wanted = withOrder(columns);
+  if (sequence === null) {
+    const tails = await Promise.all(
+      recordings.map(async ({ key, batches }) =>
+        singleRows(key, asStream(await lastOfRecording(scanner, batches, count, wanted))),
+      ),
+    );
+    return (await Array.fromAsync(merged(tails))).slice(-count);
+  }
+  let found: Run[] = [];
+  let left = count;
+  for (const { batches } of sequence.reverse()) {
+    if (left <= 0) break;
+    const tail = await lastOfRecording(scanner, batches, left, wanted);
+    found = [...tail, ...found];
+    left -= rowsIn(tail);
+  }
+  return found;
+}
+
+async function* asStream(runs: readonly Run[]): AsyncGenerator<Run> {
+  yield* runs;
+}
+
+const rowsIn = (runs: readonly Run[]): number =>
+  runs.reduce((sum, { from, to }) => sum + to - from, 0);
+
+async function lastOfRecording(
+  scanner: Scanner,
+  batches: readonly PlannedBatch[],
+  count: number,
+  columns: Columns,
+): Promise<Run[]> {
+  const bySegment = Map.groupBy(batches, ({ segment }) => segment);
+  let found: Run[] = [];
+  let left = count;
+  for (const own of [...bySegment.values()].reverse()) {
+    if (left <= 0) break;
+    const tail = await lastOfSegment(scanner, own, left, columns);
+    found = [...tail, ...found];
+    left -= rowsIn(tail);
+  }
+  return found;
+}
+
+async function lastOfSegment(
+  scanner: Scanner,
+  own: readonly PlannedBatch[],
+  wanted: number,
+  columns: Columns,
+): Promise<Run[]> {
+  const latest = [...own].sort((a, b) => (a.info.lastSeq > b.info.lastSeq ? -1 : 1));
+  const open: Cursor[] = [];
+  /** Seqs of the last `wanted` rows so far, unordered until there are too many. */
+  let seqs: bigint[] = [];
+  let position = 0;
+  for await (const block of scanner.blocks(latest, { columns })) {
+    while (latest[position]?.info !== block.info) position++;
+    position++;
+    if (block.rows > 0) {
+      const all = seqsOf(block);
+      const at = Math.max(0, all.length - wanted);
+      open.push({ block, seqs: all, at });
+      seqs = [...seqs, ...all.subarray(at)].sort((a, b) => (a < b ? -1 : 1)).slice(-wanted);
+    }
+    // Batches that follow hold only older rows than those already found.
+    const next = latest[position]?.info.lastSeq ?? 0n;
+    if (seqs.length >= wanted && next < (seqs[0] as bigint)) break;
+  }
+  const oldest = seqs[0] ?? 0n;
+  for (const cursor of open) cursor.at += countBefore(cursor, oldest);
+  return [
+    ...flush(
+      open.filter(({ at, seqs: all }) => at < all.length),
+      END,
+    ),
+  ];
+}

@@ -1,0 +1,54 @@
+// A query from its plan to its rows: which of them, from which end, and what was read for it.
+
+import type { EventType } from '../../schemas/arrow.ts';
+import type { OpenedStore } from '../segment/store.ts';
+import { inOrder, lastInOrder, type Run } from './order.ts';
+import { type Plan, plan } from './plan.ts';
+import { Scanner } from './scanner.ts';
+import type { Selection } from './select.ts';
+
+/** Which of the rows that match: the first so many, the last so many, or all. */
+export interface Limit {
+  readonly first: number | null;
+  readonly last: number | null;
+}
+
+/** A query over an opened store. */
+export class Reading {
+  readonly plan: Plan;
+  readonly scanner: Scanner;
+
+  constructor(opened: OpenedStore, selection: Selection) {
+    this.plan = plan(opened.segments, selection);
+    this.scanner = new Scanner(this.plan);
+  }
+
+  /** Rows in order of seq, with the columns that are wanted of each type. */
+  async *rows(limit: Limit, columns: (type: EventType) => readonly string[]): AsyncGenerator<Run> {
+    if (limit.last !== null) {
+      if (limit.last > 0) yield* await lastInOrder(this.scanner, this.plan, limit.last, columns);
+      return;
+    }
+    let left = limit.first ?? Number.POSITIVE_INFINITY;
+    if (left === 0) return;
+    for await (const run of inOrder(this.scanner, this.plan, columns)) {
+      const count = Math.min(left, run.to - run.from);
+      yield { ...run, to: run.from + count };
+      left -= count;
+      if (left === 0) return;
+    }
+  }
+
+  /** How many rows match. `onBatch` is told of the batches that are through. */
+  async count(onBatch: (done: number) => boolean = () => true): Promise<number> {
+    const { batches } = this.plan;
+    let total = 0;
+    for (const { certain, info } of batches) if (certain) total += info.rows;
+    const uncertain = batches.filter(({ certain }) => !certain);
+    for await (const { rows } of this.scanner.blocks(uncertain, { columns: () => [] })) {
+      total += rows;
+      if (!onBatch(this.scanner.done)) break;
+    }
+    return total;
+  }
+}
