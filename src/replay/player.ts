@@ -37,7 +37,7 @@ export interface PlayStats {
 }
 
 const LATE_NS = 1_000_000;
-/** Rows read before they are due: seconds of a busy host, some 20 MB. */
+/** Rows read before they are due: some tenths of a second of a very busy host. */
 const ROWS_AHEAD = 65_536;
 /** Rows given at a time: the first of them waits for the last to be taken. */
 const ROWS_AT_ONCE = 256;
