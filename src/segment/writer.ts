@@ -200,9 +200,15 @@ export class SegmentWriter {
     this.#events.append(type, batch.rows, slotColumns(batch, regions, memory), {
       ...batch,
       zones: zonesOf(
-        batch,
-        regions,
-        memory,
+        file.table.columns.map(({ name, type: stored, nullable }, i) => ({
+          name,
+          type: stored,
+          // What is all zero is all null where it can be.
+          allNull: nullable && batch.nulls[i] === batch.rows,
+          memory,
+          offset: regions[i]?.data ?? 0,
+        })),
+        batch.rows,
         (column, index) => file.dictionaries.get(column)?.[index] ?? '',
       ),
     });

@@ -13,6 +13,7 @@ const SUITES: Readonly<Record<string, () => Promise<{ bench: () => Promise<void>
   idle: () => import('./idle.bench.ts'),
   endure: () => import('./endure.bench.ts'),
   play: () => import('./play.bench.ts'),
+  query: () => import('./query.bench.ts'),
 };
 
 async function main(): Promise<void> {
