@@ -254,8 +254,8 @@ export class Player implements EventSource {
     return piece;
   }
 
-  #tsAt({ block }: EventRun, at: number): bigint {
-    return block.columns.get('ts')?.get(block.rows[at] as number) as bigint;
+  #tsAt({ block }: EventRun, row: number): bigint {
+    return block.columns.get('ts')?.get(row) as bigint;
   }
 
   #nextDue(piece: Piece): number {
