@@ -50,7 +50,8 @@ async function questions(): Promise<Questions> {
     const batches = opened.segments.flatMap((s) => s.types().flatMap((type) => s.batches(type)));
     const first = batches.reduce((a, b) => (b.firstTs < a ? b.firstTs : a), 2n ** 63n);
     const last = batches.reduce((a, b) => (b.lastTs > a ? b.lastTs : a), 0n);
-    const since = first + (last - first) / 2n;
+    const times = batches.map(({ firstTs }) => firstTs).sort((a, b) => (a < b ? -1 : 1));
+    const since = times[times.length >> 1] ?? 0n;
     const until = since + (last - first) / 100n;
     const common = async (by: string, window: Partial<Selection>): Promise<unknown> => {
       const reading = new Reading(opened, { ...select(NONE), ...window });
