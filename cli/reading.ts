@@ -2,17 +2,28 @@
 
 import { stderr } from 'node:process';
 import type { Options } from 'yargs';
+import { TapioError } from '../src/errors.ts';
 import type { Window } from '../src/query/time.ts';
 import { parseWindow, SPAN_DEFAULT } from '../src/query/time.ts';
 import { defaultStore, type OpenedStore, openStores } from '../src/segment/store.ts';
 import type { Flags } from './program.ts';
 
+const STORE_DEFAULT =
+  '[default: $TAPIO_STORE, else /var/lib/tapio/ebpf where that exists, else ./recording]';
+
+/** --store of commands that look at one. */
+export const ONE_STORE_FLAG = {
+  store: {
+    type: 'string',
+    describe: `DIR — a store, or one segment directory ${STORE_DEFAULT}`,
+  },
+} as const satisfies Readonly<Record<string, Options>>;
+
 /** --store, which may be given more than once. */
 export const STORE_FLAG = {
   store: {
     type: 'string',
-    describe:
-      'DIR — a store, or one segment directory; give it again for another, and they are read as one [default: $TAPIO_STORE, else /var/lib/tapio/ebpf where that exists, else ./recording]',
+    describe: `DIR — a store, or one segment directory; give it again for another, and they are read as one ${STORE_DEFAULT}`,
   },
 } as const satisfies Readonly<Record<string, Options>>;
 
@@ -41,6 +52,13 @@ export function windowOf({ since, until, around, span }: Flags): Window {
 export function storesOf(flags: Flags): string[] {
   if (flags.store === undefined) return [defaultStore()];
   return [flags.store].flat().map(String);
+}
+
+/** The store of ONE_STORE_FLAG. */
+export function storeOf(flags: Flags): string {
+  const [store = '', ...more] = storesOf(flags);
+  if (more.length === 0) return store;
+  throw new TapioError('usage', '--store is given more than once: this command looks at one');
 }
 
 /** Opens the stores of STORE_FLAG and says which; closes them when `read` is through. */

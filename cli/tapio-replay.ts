@@ -15,6 +15,10 @@ await runProgram({
       about: 'rows again, in order, at the speed at which they came or another',
       load: async () => (await import('./commands/play.ts')).play,
     },
+    stats: {
+      about: 'sums, rates and percentiles, by any field',
+      load: async () => (await import('./commands/stats.ts')).stats,
+    },
     ps: {
       about: 'the processes that were alive at a time',
       load: async () => (await import('./commands/ps.ts')).ps,

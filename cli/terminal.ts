@@ -5,6 +5,7 @@ import type { ReadStream, WriteStream } from 'node:tty';
 
 const CTRL_C = '\x03';
 const CTRL_Z = '\x1a';
+const NOT_STOPPED_MS = 100;
 // An arrow is one key, however the terminal spells it.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: keys are what is looked for.
 const KEY = /\x1b(?:\[|O)[A-D]|[\s\S]/gu;
@@ -33,6 +34,7 @@ const ARROWS: Readonly<Record<string, string>> = { A: 'up', B: 'down', C: 'right
 /** Takes single keys, unechoed; gives back what ends that. The terminal is then as it was. */
 export function takeKeys(input: ReadStream, keys: Keys): () => void {
   let suspended = false;
+  let ended = false;
   const onData = (text: string): void => {
     for (const [key] of text.matchAll(KEY)) {
       if (key === CTRL_C) keys.onInterrupt();
@@ -40,12 +42,15 @@ export function takeKeys(input: ReadStream, keys: Keys): () => void {
         suspended = true;
         keys.onSuspend();
         input.setRawMode(false);
-        // The whole job, as the terminal would have done it.
+        // The whole job, as the terminal would have done it. Without a shell that could let it go on
+        // it does not stop.
         process.kill(0, 'SIGTSTP');
+        setTimeout(onContinue, NOT_STOPPED_MS);
       } else keys.onKey(key.length > 1 ? (ARROWS[key.slice(-1)] ?? key) : key);
     }
   };
   const onContinue = (): void => {
+    if (ended) return;
     // The shell has set the terminal for itself meanwhile.
     input.setRawMode(true);
     if (suspended) keys.onContinue();
@@ -61,6 +66,7 @@ export function takeKeys(input: ReadStream, keys: Keys): () => void {
   // However it ends: Node does the same where a signal ends it.
   process.on('exit', restore);
   return () => {
+    ended = true;
     restore();
     input.off('data', onData);
     input.pause();

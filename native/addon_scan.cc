@@ -78,7 +78,8 @@ class ScanObject : public Napi::ObjectWrap<ScanObject> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(
         env, "Scan",
-        {InstanceMethod<&ScanObject::take>("take"), InstanceMethod<&ScanObject::groups>("groups"),
+        {InstanceMethod<&ScanObject::take>("take"), InstanceMethod<&ScanObject::cancel>("cancel"),
+         InstanceMethod<&ScanObject::groups>("groups"),
          InstanceMethod<&ScanObject::counts>("counts"),
          InstanceMethod<&ScanObject::close>("close")});
   }
@@ -235,7 +236,7 @@ class ScanObject : public Napi::ObjectWrap<ScanObject> {
       for (unsigned b = 0; b < group.buckets.size(); b++) {
         if (group.buckets[b] == 0) continue;
         list.Set(next++, Napi::BigInt::New(env, bucket_low(b)));
-        list.Set(next++, Napi::Number::New(env, group.buckets[b]));
+        list.Set(next++, Napi::Number::New(env, static_cast<double>(group.buckets[b])));
       }
       buckets.Set(at, list);
     }
@@ -266,6 +267,10 @@ class ScanObject : public Napi::ObjectWrap<ScanObject> {
     out.Set("bytes", static_cast<double>(counts.bytes));
     out.Set("unpacked", static_cast<double>(counts.unpacked));
     return out;
+  }
+
+  void cancel(const Napi::CallbackInfo&) {
+    if (scan_) scan_->cancel();
   }
 
   void close(const Napi::CallbackInfo&) {

@@ -41,7 +41,7 @@ class Groups {
 
   struct Group {
     uint64_t rows = 0, weight = 0;
-    std::vector<uint32_t> buckets;  // rows per bucket, up to the largest that was met
+    std::vector<uint64_t> buckets;  // rows per bucket, up to the largest that was met
     uint64_t largest = 0;
     bool measured = false;
   };

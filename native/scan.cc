@@ -222,7 +222,7 @@ void Scan::merge_groups(std::vector<std::unique_ptr<Groups>>& own) {
 
 Scan::Take Scan::take(ScanResult* out) {
   const std::lock_guard lock(mutex_);
-  if (taken_ == results_.size()) return working_ == 0 ? Take::kEnd : Take::kNotYet;
+  if (cancelled_ || taken_ == results_.size()) return working_ == 0 ? Take::kEnd : Take::kNotYet;
   if (results_[taken_] == nullptr) return Take::kNotYet;
   *out = std::move(*results_[taken_]);
   results_[taken_++].reset();

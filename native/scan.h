@@ -57,7 +57,7 @@ class Scan {
   enum class Take { kResult, kNotYet, kEnd };
   // Results come in the order of the batches.
   Take take(ScanResult* out);
-  // Ends early; what is not taken is forgotten.
+  // Ends early: what is not taken is forgotten, and groups are of what was read so far.
   void cancel();
   // After the end: groups by file, null for those without.
   const Groups* groups(size_t file) const { return merged_[file].get(); }

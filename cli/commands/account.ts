@@ -4,11 +4,11 @@ import { stderr, stdout } from 'node:process';
 import { LOSS_CAUSES } from '../../schemas/losses.ts';
 import { formatTs } from '../../src/event/clock.ts';
 import { type Account, accounts, type OpAccount } from '../../src/query/account.ts';
-import { parseTime } from '../../src/query/time.ts';
 import type { Segment } from '../../src/segment/reader.ts';
-import { defaultStore, openStore } from '../../src/segment/store.ts';
+import { openStores } from '../../src/segment/store.ts';
 import { countText } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
+import { STORE_FLAG, say, storesOf, windowOf } from '../reading.ts';
 
 const COLUMNS = ['issued', 'stored', 'lost', 'sampled', 'filtered', 'waiting', 'late'] as const;
 const WIDTH = 13;
@@ -72,12 +72,11 @@ function inWindow(segment: Segment, since: bigint | null, until: bigint | null):
 }
 
 async function run(flags: Flags): Promise<number> {
-  const now = BigInt(Date.now()) * 1_000_000n;
-  const since = flags.since === undefined ? null : parseTime(String(flags.since), now);
-  const until = flags.until === undefined ? null : parseTime(String(flags.until), now, since);
-  const store = (flags.store as string | undefined) ?? defaultStore();
-  const { segments, problems } = openStore(store);
+  const { since, until } = windowOf(flags);
+  const stores = storesOf(flags);
+  const { segments, problems } = openStores(stores);
   try {
+    say(`reading ${stores.join(', ')}`);
     const all = accounts(segments.filter((segment) => inWindow(segment, since, until)));
     for (const { segment, text: what } of problems) {
       stderr.write(`tapio-replay: incomplete: ${segment}: ${what}\n`);
@@ -98,7 +97,7 @@ async function run(flags: Flags): Promise<number> {
 export const account: Command = {
   usage: 'account [flags]',
   flags: {
-    store: { type: 'string', describe: 'DIR — a store, or one segment directory' },
+    ...STORE_FLAG,
     since: { type: 'string', describe: 'TIME — from the segment in which it lies' },
     until: { type: 'string', describe: 'TIME — to the segment in which it lies' },
     output: { alias: 'o', choices: ['text', 'json'], default: 'text', describe: 'form' },

@@ -17,11 +17,11 @@ import {
   parseSpeed,
 } from '../../src/replay/schedule.ts';
 import { StoredEvents } from '../../src/replay/stored.ts';
-import { defaultStore, openStore } from '../../src/segment/store.ts';
 import { countText, durationText, spanText } from '../format.ts';
 import { allColumns, Output } from '../output.ts';
 import { PlayControls } from '../play-controls.ts';
 import type { Command, Flags } from '../program.ts';
+import { reading, say } from '../reading.ts';
 import { compactLine } from '../rows.ts';
 import { SELECTION_FLAGS, selectionOf, whyEmpty } from '../selection.ts';
 
@@ -91,7 +91,7 @@ function formOf(name: string): Form {
 
 function addLines(runs: readonly EventRun[], line: NonNullable<Form['line']>, out: Output): void {
   for (const run of runs) {
-    for (let i = run.from; i < run.to; i++) out.add(line(run, run.block.rows[i] as number));
+    for (let row = run.from; row < run.to; row++) out.add(line(run, row));
   }
 }
 
@@ -131,48 +131,48 @@ function shiftText(shift: bigint): string {
   return `ts is shifted ${way} by ${spanText(Math.abs(seconds))} (${shift} ns), so that the first row of each loop is now; ktime and durations are as recorded`;
 }
 
+async function write(player: Player, { line }: Form, controls: PlayControls): Promise<void> {
+  const out = new Output();
+  for await (const runs of player.events()) {
+    if (line !== null) {
+      addLines(runs, line, out);
+      controls.clearFor(stdout);
+      await out.drain();
+    }
+    if (out.closed) break;
+    controls.show();
+  }
+}
+
 async function run(flags: Flags): Promise<number> {
   const selection = await selectionOf(flags);
   const options = playOptions(flags);
   const form = formOf(String(flags.output));
-  const store = (flags.store as string | undefined) ?? defaultStore();
-  const opened = openStore(store);
-  const { segments } = opened;
-  const say = (text: string): void => void stderr.write(`tapio-replay: ${text}\n`);
-  const clock = pacedClock();
-  try {
-    say(`reading ${store}`);
-    const events = new StoredEvents(segments, selection, form.columns);
-    const player = new Player(events, { ...options, clock });
+  return reading(flags, async (opened) => {
+    const { segments } = opened;
+    const clock = pacedClock();
+    const player = new Player(new StoredEvents(segments, selection, form.columns), {
+      ...options,
+      clock,
+    });
     const controls = new PlayControls(player, options, flags.keys !== false);
-    const out = new Output();
     try {
-      for await (const runs of player.events()) {
-        if (form.line !== null) {
-          addLines(runs, form.line, out);
-          controls.clearFor(stdout);
-          await out.drain();
-        }
-        if (out.closed) break;
-        controls.show();
-      }
+      await write(player, form, controls);
     } finally {
       controls.end();
+      clock.close();
     }
     const stats = player.stats();
     if (options.rebase && stats.rows > 0) say(shiftText(player.shift));
-    for (const note of segments.flatMap((s) => s.notes)) say(note);
-    for (const text of missingFrom(opened, selection)) say(text);
+    const notes = segments.flatMap((segment) => segment.notes);
+    for (const text of [...notes, ...missingFrom(opened, selection)]) say(text);
     if (stats.rows === 0 && !controls.interrupted)
       say(whyEmpty(segments, plan(segments, selection)));
     const text =
       flags.stats === 'json' ? summaryJson(stats) : `tapio-replay: ${summaryText(stats)}`;
     (form.line === null ? stdout : stderr).write(`${text}\n`);
     return 0;
-  } finally {
-    clock.close();
-    for (const segment of segments) segment.close();
-  }
+  });
 }
 
 export const play: Command = {
@@ -217,6 +217,10 @@ export const play: Command = {
       'without an end, as if it happened now',
     ],
     ['tapio-replay play --op exec --step', 'each program started, one by one'],
+    [
+      `tapio-replay play 'file.path.startsWith("/etc/")' --speed max`,
+      'the filter language of query',
+    ],
     ['tapio-replay play --speed max -o none --stats json', 'how fast it can go'],
     [
       'tapio-replay play --no-keys | less',

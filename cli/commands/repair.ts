@@ -6,15 +6,11 @@ import { stdout } from 'node:process';
 import { nearestName, TapioError } from '../../src/errors.ts';
 import { diskFiles } from '../../src/segment/files.ts';
 import { type Repaired, repairSegment } from '../../src/segment/repair.ts';
-import {
-  defaultStore,
-  ensureStore,
-  segmentDirectories,
-  segmentsOf,
-} from '../../src/segment/store.ts';
+import { ensureStore, segmentDirectories, segmentsOf } from '../../src/segment/store.ts';
 import { verifySegment } from '../../src/segment/verify.ts';
 import { countText } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
+import { ONE_STORE_FLAG, storeOf } from '../reading.ts';
 
 /** The segments that are to be repaired: those named, else all that are damaged. */
 function chosen(store: string, names: readonly string[]): string[] {
@@ -45,7 +41,7 @@ function report(name: string, { rows, left, problems }: Repaired): string {
 }
 
 async function run(flags: Flags): Promise<number> {
-  const store = (flags.store as string | undefined) ?? defaultStore();
+  const store = storeOf(flags);
   const to = resolve(String(flags.to ?? './repaired'));
   if (to === resolve(store)) {
     throw new TapioError('usage', '--to is the damaged store itself: name another directory');
@@ -78,7 +74,7 @@ async function run(flags: Flags): Promise<number> {
 export const repair: Command = {
   usage: 'repair [SEGMENT…] [flags]',
   flags: {
-    store: { type: 'string', describe: 'DIR — the damaged store, or one segment directory' },
+    ...ONE_STORE_FLAG,
     to: { type: 'string', describe: 'DIR — the store to write to (./repaired)' },
     output: { alias: 'o', choices: ['text', 'json'], default: 'text', describe: 'form' },
   },

@@ -3,9 +3,10 @@
 import { stderr, stdout } from 'node:process';
 import { formatTs } from '../../src/event/clock.ts';
 import type { Segment } from '../../src/segment/reader.ts';
-import { defaultStore, openStore } from '../../src/segment/store.ts';
+import { openStores } from '../../src/segment/store.ts';
 import { bytesText, countText } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
+import { STORE_FLAG, storesOf } from '../reading.ts';
 
 interface SegmentRow {
   readonly name: string;
@@ -34,8 +35,8 @@ function describe(segment: Segment): SegmentRow {
 }
 
 async function run(flags: Flags): Promise<number> {
-  const store = (flags.store as string | undefined) ?? defaultStore();
-  const { segments: opened, problems } = openStore(store);
+  const stores = storesOf(flags);
+  const { segments: opened, problems } = openStores(stores);
   try {
     const rows = opened.map(describe);
     for (const note of opened.flatMap((segment) => segment.notes))
@@ -46,7 +47,7 @@ async function run(flags: Flags): Promise<number> {
       for (const row of rows) stdout.write(`${JSON.stringify(row)}\n`);
       return 0;
     }
-    stderr.write(`tapio-replay: reading ${store}\n`);
+    stderr.write(`tapio-replay: reading ${stores.join(', ')}\n`);
     if (rows.length === 0) stdout.write('no segments yet\n');
     for (const row of rows) {
       const counts = Object.entries(row.rows).map(([type, n]) => `${type} ${countText(n)}`);
@@ -64,7 +65,7 @@ async function run(flags: Flags): Promise<number> {
 export const segments: Command = {
   usage: 'segments [flags]',
   flags: {
-    store: { type: 'string', describe: 'DIR — a store, or one segment directory' },
+    ...STORE_FLAG,
     output: { alias: 'o', choices: ['text', 'json'], default: 'text', describe: 'form' },
   },
   examples: [['tapio-replay segments --store ./recording', 'what was recorded when']],

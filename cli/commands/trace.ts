@@ -102,9 +102,10 @@ async function run(flags: Flags): Promise<number> {
     }
     out.flush();
     for (const note of segments.flatMap((segment) => segment.notes)) say(note);
+    const forks = children ? missingForks(own, until) : [];
     const missing = missingFrom(opened, selection);
-    if (children) missing.push(...missingForks(own, until));
-    for (const sentence of missing) say(sentence);
+    const other = missing.filter((sentence) => !forks.some((one) => one.startsWith(sentence)));
+    for (const sentence of [...other, ...forks]) say(sentence);
     if (written === 0) say('nothing of it is held in that window');
   });
   return 0;

@@ -4,15 +4,11 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { stderr, stdout } from 'node:process';
 import { TapioError } from '../../src/errors.ts';
-import {
-  defaultStore,
-  openStore,
-  segmentDirectories,
-  segmentsOf,
-} from '../../src/segment/store.ts';
+import { openStore, segmentDirectories, segmentsOf } from '../../src/segment/store.ts';
 import { damageSentence, type Verified, verifySegment } from '../../src/segment/verify.ts';
 import { bytesText, countText } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
+import { ONE_STORE_FLAG, storeOf } from '../reading.ts';
 
 /** Time between lines of progress on a terminal, ms. */
 const PROGRESS_MS = 200;
@@ -66,7 +62,7 @@ function storeProblems(store: string): string[] {
 }
 
 async function run(flags: Flags): Promise<number> {
-  const store = (flags.store as string | undefined) ?? defaultStore();
+  const store = storeOf(flags);
   if (!existsSync(store)) {
     throw new TapioError('store_missing', `there is no store at ${store}: name one with --store`);
   }
@@ -118,7 +114,7 @@ function hasCommits(directory: string): boolean {
 export const verify: Command = {
   usage: 'verify [flags]',
   flags: {
-    store: { type: 'string', describe: 'DIR — a store, or one segment directory' },
+    ...ONE_STORE_FLAG,
     output: { alias: 'o', choices: ['text', 'json'], default: 'text', describe: 'form' },
   },
   examples: [['tapio-replay verify --store ./recording', 'exit 1 where anything is damaged']],

@@ -9,13 +9,11 @@ export interface EventBlock {
   readonly type: EventType;
   /** ts − ktime of its rows, ns. */
   readonly tsOffset: bigint;
-  /** Numbers of its rows in `columns`, in their order. */
-  readonly rows: Uint32Array;
-  /** The columns that the reader of the stream asked for, seq and ts always among them. */
+  /** The columns that the reader of the stream asked for, seq and ts always among them; rows in order. */
   readonly columns: RowColumns;
 }
 
-/** Rows that follow one another and are of one block: `rows[from]` up to, but without, `rows[to]`. */
+/** Rows of a block that follow one another in the stream: `from` up to, but without, `to`. */
 export interface EventRun {
   readonly block: EventBlock;
   readonly from: number;

@@ -15,7 +15,6 @@ import type { Segment } from '../segment/reader.ts';
 import { beginOf, type Counts, countOps, endOf } from '../segment/repair.ts';
 import { DictionaryVector, NumberVector } from '../segment/vectors.ts';
 import { type ProcessRow, SegmentWriter } from '../segment/writer.ts';
-import { zonesOfVectors } from '../segment/zones.ts';
 import { Interner } from './interner.ts';
 
 /** What an excerpt holds beside its rows. */
@@ -105,7 +104,6 @@ export class Excerpt {
       firstSeq: seqs[0] as bigint,
       lastSeq: seqs[rows - 1] as bigint,
       ...rangeOf(block),
-      zones: zonesOfVectors(columns),
     });
     const ops = columns.get('op');
     if (ops instanceof DictionaryVector) countOps(info.type, ops, this.kept);

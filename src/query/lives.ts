@@ -2,7 +2,7 @@
 
 import type { Segment } from '../segment/reader.ts';
 import { processBatches, processKey } from './process-rows.ts';
-import type { MatchedBatch } from './scan.ts';
+import type { SegmentBatch } from './rows.ts';
 
 /** What a row says of the process that it is about. */
 export interface Said {
@@ -19,7 +19,7 @@ export interface Exec {
   readonly ts: bigint;
   readonly seq: bigint;
   readonly comm: string;
-  readonly batch: MatchedBatch;
+  readonly batch: SegmentBatch;
   readonly row: number;
 }
 
@@ -53,7 +53,7 @@ export class Lives {
   constructor(segment: Segment, at: bigint) {
     this.#at = at;
     for (const { info, columns } of processBatches(segment, ROW_COLUMNS)) {
-      const batch = { segment, info, seqs: new BigUint64Array(), rows: new Uint32Array() };
+      const batch = { segment, info };
       const get = (name: string, row: number): unknown => columns.get(name)?.get(row) ?? null;
       for (let row = 0; row < info.rows; row++) this.#take((name) => get(name, row), batch, row);
     }
@@ -86,7 +86,7 @@ export class Lives {
     return life;
   }
 
-  #take(get: (name: string) => unknown, batch: MatchedBatch, row: number): void {
+  #take(get: (name: string) => unknown, batch: SegmentBatch, row: number): void {
     const [op, pid, pstart] = [get('op'), get('pid') as number, get('pstart') as bigint];
     const [ts, seq, comm] = [get('ts') as bigint, get('seq') as bigint, get('comm') as string];
     const life = this.#life(pid, pstart);

@@ -175,8 +175,8 @@ class Moment {
   #programOf(exec: Exec): ProgramState {
     let program = this.#programs.get(exec);
     if (program === undefined) {
-      const { batch, row, seq, comm } = exec;
-      const columns = this.#details.columnsOf({ source: batch, row, seq });
+      const { batch, row, comm } = exec;
+      const columns = this.#details.columnsOf(batch);
       const get = (name: string): unknown => columns?.get(name)?.get(row) ?? null;
       program = {
         comm,

@@ -3,6 +3,7 @@
 // out a batch whose pid is always 5. Nothing becomes true by an error, which is why none is noted.
 
 import { COMMON } from '../../schemas/events.ts';
+import { hashNumber, hashText, mayHave } from '../segment/bloom.ts';
 import {
   type Bool,
   comparePoints,
@@ -25,8 +26,14 @@ import {
 export type KnownZones = Readonly<
   Record<
     string,
-    | { readonly min: number | bigint; readonly max: number | bigint }
+    | {
+        readonly min: number | bigint;
+        readonly max: number | bigint;
+        /** What it does not have, no row has: see src/segment/bloom.ts. */
+        readonly bloom?: string;
+      }
     | { readonly in: readonly string[] }
+    | { readonly bloom: string }
   >
 >;
 
@@ -43,6 +50,8 @@ interface Ints {
 
 const NONE: Ints = { low: 1n, high: 0n };
 const LENGTH_MAX = 2n ** 32n;
+/** Numbers that are worth looking for one by one. */
+const SINGLES_MAX = 64;
 /** Pairs of strings that are worth looking at. */
 const PAIRS_MAX = 4096;
 
@@ -170,6 +179,24 @@ class Outcomes {
     return zone !== undefined && 'in' in zone ? zone.in : null;
   }
 
+  /** False where a filter says that no row has one of these strings. */
+  #mayBe(of: Text, values: readonly string[]): boolean {
+    const zone = of.kind === 'field' ? this.#zone(of.field) : undefined;
+    const bloom = zone === undefined || 'in' in zone ? undefined : zone.bloom;
+    if (bloom === undefined) return values.length > 0;
+    return values.some((value) => mayHave(bloom, hashText(value)));
+  }
+
+  /** Without TRUE where a filter says that no row has one of these numbers. */
+  #met(of: Int, ranges: readonly Range[]): number {
+    const zone = of.kind === 'field' ? this.#zone(of.field) : undefined;
+    const bloom = zone === undefined || !('bloom' in zone) ? undefined : zone.bloom;
+    const single = ranges.length <= SINGLES_MAX && ranges.every(([from, to]) => from === to);
+    if (bloom === undefined || !single) return EITHER;
+    const met = ranges.some(([value]) => mayHave(bloom, hashNumber(Number(value))));
+    return met ? EITHER : FALSE;
+  }
+
   #each(of: Text, test: (value: string) => boolean | null): number {
     const values = this.#text(of);
     if (values === null) return EITHER;
@@ -212,7 +239,7 @@ class Outcomes {
         return (test & TRUE ? this.of(node.then) : 0) | (test & FALSE ? this.of(node.else) : 0);
       }
       case 'within':
-        return within(this.#int(node.of), node.ranges);
+        return within(this.#int(node.of), node.ranges) & this.#met(node.of, node.ranges);
       case 'compare':
         return compare(node.op, this.#int(node.left), this.#int(node.right));
       case 'compareText':
@@ -223,7 +250,7 @@ class Outcomes {
         return this.#pairs(node.of, node.text, (of, text) => relates(node.kind, of, text));
       case 'oneOf': {
         const outcomes = this.#each(node.of, (value) => node.values.includes(value));
-        return node.values.length === 0 ? outcomes & FALSE : outcomes;
+        return this.#mayBe(node.of, node.values) ? outcomes : outcomes & FALSE;
       }
       case 'inNetworks':
         return this.#each(node.of, (value) => isInNetworks(node.networks, value));

@@ -201,6 +201,10 @@ class Run {
     return this.#scan.groups();
   }
 
+  cancel(): void {
+    this.#scan.cancel();
+  }
+
   /** Ends it, and adds what it read. */
   close(counts: ReadCounts): void {
     const read = this.#scan.counts();
@@ -260,13 +264,18 @@ export class Scanner {
     }
   }
 
-  /** Groups of the rows that match, by file. `onBatch` is told as each batch is through. */
+  /**
+   * Groups of the rows that match, by file. `onBatch` is told as each batch is through; false ends the
+   * reading with what there is so far.
+   */
   async *groups(
     batches: readonly PlannedBatch[],
     question: Question,
-    onBatch: () => void = () => {},
+    onBatch: () => boolean = () => true,
   ): AsyncGenerator<FileGroups> {
+    let ended = false;
     for (const chunk of chunks(batches)) {
+      if (ended) return;
       const request = this.#request(chunk, question);
       const run = this.#run(request, true);
       try {
@@ -274,7 +283,10 @@ export class Scanner {
           this.done++;
           const { segment, info } = request.planned[result.batch] as PlannedBatch;
           leftOut(segment, info, result);
-          onBatch();
+          if (!onBatch()) {
+            ended = true;
+            run.cancel();
+          }
         }
         for (const groups of run.groups()) {
           const source = request.sources[groups.file];

@@ -37,7 +37,7 @@ export interface PlayStats {
 }
 
 const LATE_NS = 1_000_000;
-/** Rows read before they are due: seconds of a busy host, some 20 MB. */
+/** Rows read before they are due: some tenths of a second of a very busy host. */
 const ROWS_AHEAD = 65_536;
 /** Rows given at a time: the first of them waits for the last to be taken. */
 const ROWS_AT_ONCE = 256;
@@ -254,8 +254,8 @@ export class Player implements EventSource {
     return piece;
   }
 
-  #tsAt({ block }: EventRun, at: number): bigint {
-    return block.columns.get('ts')?.get(block.rows[at] as number) as bigint;
+  #tsAt({ block }: EventRun, row: number): bigint {
+    return block.columns.get('ts')?.get(row) as bigint;
   }
 
   #nextDue(piece: Piece): number {

@@ -1,34 +1,18 @@
-// What a store holds as a stream of events.
+// What stores hold as a stream of events.
 
 import { setImmediate } from 'node:timers/promises';
 import type { EventType } from '../../schemas/arrow.ts';
 import type { EventBlock, EventRun, EventSource } from '../event/stream.ts';
-import { type Decision, type PlannedBatch, plan } from '../query/plan.ts';
-import { scanBatch } from '../query/scan.ts';
+import { inOrder } from '../query/order.ts';
+import { plan } from '../query/plan.ts';
+import { type Block, Scanner } from '../query/scanner.ts';
 import type { Selection } from '../query/select.ts';
 import type { Segment } from '../segment/reader.ts';
-import { NumberVector, type Vector } from '../segment/vectors.ts';
-import { Merge } from './merge.ts';
 
 /** Rows given at a time: enough to cost little, few enough that nobody waits for them. */
 const ROWS_AT_A_TIME = 2048;
 
-function everyRow(count: number): Uint32Array {
-  const rows = new Uint32Array(count);
-  for (let row = 0; row < count; row++) rows[row] = row;
-  return rows;
-}
-
-function seqsOf({ rows, columns }: EventBlock): BigUint64Array {
-  const seq = columns.get('seq');
-  // Where all rows match, the column is the answer: 65,536 calls would hold up rows that are due.
-  if (seq instanceof NumberVector && seq.values instanceof BigUint64Array) {
-    if (rows.length === seq.length) return seq.values.subarray(0, seq.length);
-  }
-  return BigUint64Array.from(rows, (row) => seq?.get(row) as bigint);
-}
-
-/** Matching rows of segments, which are in time order. What is damaged is left out, and its segment says so. */
+/** Matching rows of segments, in the order of a query. What is damaged is left out, and its segment says so. */
 export class StoredEvents implements EventSource {
   readonly #segments: readonly Segment[];
   readonly #selection: Selection;
@@ -52,50 +36,25 @@ export class StoredEvents implements EventSource {
         ? this.#selection
         : { ...this.#selection, since: from };
     const made = plan(this.#segments, selection);
-    const bySegment = Map.groupBy(made.batches, ({ segment }) => segment);
-    for (const group of bySegment.values()) yield* this.#eventsOf(group, made);
-  }
-
-  /** Rows of one segment: a batch is read when the next row may be its own. */
-  async *#eventsOf(
-    batches: PlannedBatch[],
-    decision: Decision,
-  ): AsyncGenerator<readonly EventRun[]> {
-    batches.sort((a, b) => (a.info.firstSeq < b.info.firstSeq ? -1 : 1));
-    const merge = new Merge();
-    for (const [i, planned] of batches.entries()) {
-      const rows = planned.certain ? null : scanBatch(planned, decision).rows;
-      const block = rows?.length === 0 ? null : await this.#read(planned, rows);
-      if (block !== null) merge.add(block, seqsOf(block));
-      const before = batches[i + 1]?.info.firstSeq ?? null;
-      for (;;) {
-        const runs = merge.take(before, ROWS_AT_A_TIME);
-        if (runs.length === 0) break;
-        yield runs;
-      }
+    const blocks = new WeakMap<Block, EventBlock>();
+    let runs: EventRun[] = [];
+    let rows = 0;
+    for await (const run of inOrder(new Scanner(made), made, this.#columns)) {
+      const block = blocks.get(run.block) ?? eventBlock(run.block);
+      blocks.set(run.block, block);
+      runs.push({ ...run, block });
+      rows += run.to - run.from;
+      if (rows < ROWS_AT_A_TIME) continue;
+      yield runs;
+      runs = [];
+      rows = 0;
+      // What has been read comes without a pause: others on this thread have rows that are due.
+      await setImmediate();
     }
+    if (runs.length > 0) yield runs;
   }
+}
 
-  /**
-   * Reads rows of a batch (null: all), a column at a time, and lets others run between them: rows may
-   * be due meanwhile.
-   */
-  async #read(
-    { segment, info }: PlannedBatch,
-    matched: Uint32Array | null,
-  ): Promise<EventBlock | null> {
-    const { type } = info;
-    const rows = matched ?? everyRow(info.rows);
-    const columns = new Map<string, Vector>();
-    try {
-      for (const name of new Set(['seq', 'ts', ...this.#columns(type)])) {
-        for (const [column, vector] of segment.read(info, [name])) columns.set(column, vector);
-        await setImmediate();
-      }
-    } catch (error) {
-      segment.leaveOut(info, error);
-      return null;
-    }
-    return { type, tsOffset: segment.tsOffset, rows, columns };
-  }
+function eventBlock({ segment, info, columns }: Block): EventBlock {
+  return { type: info.type, tsOffset: segment.tsOffset, columns };
 }

@@ -115,7 +115,7 @@ export class ArrowFileReader {
       }
       this.#size = committed?.length ?? size;
       this.schema = this.#guard('its schema', () => this.#readSchema() ?? this.#schemaOfFooter());
-      this.columns = columnsOf(path, this.schema);
+      this.columns = this.#guard('its schema', () => columnsOf(path, this.schema));
       for (const { nodes, buffers } of this.columns.values()) {
         this.#nodesPerBatch += nodes.count;
         this.#buffersPerBatch += buffers.count;

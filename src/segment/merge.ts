@@ -6,7 +6,7 @@ import type { ColumnSpec, EventType } from '../../schemas/arrow.ts';
 import { type Body, type ColumnBuffers, EMPTY } from './arrow-file.ts';
 import { ArrowFileReader, type RawColumn } from './arrow-reader.ts';
 import type { EventFiles, IndexRow } from './event-files.ts';
-import type { Zones } from './zones.ts';
+import { zonesOfBuffers } from './zones.ts';
 
 const BATCH_ROWS = 65_536;
 
@@ -84,24 +84,6 @@ function joinColumn(spec: ColumnSpec, parts: readonly RawColumn[]): ColumnBuffer
   }
 }
 
-function joinZones(all: readonly Zones[]): Zones {
-  const out: Record<string, Zones[string]> = {};
-  for (const name of Object.keys(all[0] ?? {})) {
-    const parts = all.map((zones) => zones[name]);
-    const ranges = parts.filter((part) => part !== undefined && 'min' in part);
-    const sets = parts.filter((part) => part !== undefined && 'in' in part);
-    if (ranges.length === all.length) {
-      out[name] = {
-        min: Math.min(...ranges.map((r) => r.min)),
-        max: Math.max(...ranges.map((r) => r.max)),
-      };
-    } else if (sets.length === all.length) {
-      out[name] = { in: [...new Set(sets.flatMap((set) => set.in))] };
-    }
-  }
-  return out;
-}
-
 const minBig = (values: readonly bigint[]): bigint => values.reduce((a, b) => (a < b ? a : b));
 const maxBig = (values: readonly bigint[]): bigint => values.reduce((a, b) => (a > b ? a : b));
 
@@ -112,7 +94,7 @@ function joinBatches(
   to: EventFiles,
   read: (row: IndexRow) => Map<string, RawColumn>,
 ): void {
-  const { table } = to.file(type);
+  const { table, dictionaries } = to.file(type);
   for (let first = 0; first < index.length; ) {
     let last = first;
     let rows = index[first]?.rows ?? 0;
@@ -133,7 +115,7 @@ function joinBatches(
       lastSeq: maxBig(group.map((row) => row.lastSeq)),
       firstTs: minBig(group.map((row) => row.firstTs)),
       lastTs: maxBig(group.map((row) => row.lastTs)),
-      zones: joinZones(group.map((row) => row.zones)),
+      zones: zonesOfBuffers(table.columns, columns, rows, dictionaries),
     });
     first = last + 1;
   }

@@ -41,7 +41,7 @@ import {
 } from './file-names.ts';
 import { type AppendFile, OpenedFiles, type StoreFiles } from './files.ts';
 import { mergeSmallBatches } from './merge.ts';
-import { zonesOf } from './zones.ts';
+import { zonesOf, zonesOfBuffers } from './zones.ts';
 
 /** Below this average, sealing merges a segment's batches. */
 export const MERGE_BELOW_ROWS = 16_384;
@@ -186,10 +186,23 @@ export class SegmentWriter {
     regions: readonly ColumnRegion[],
     memory: ArrayBuffer,
   ): void {
+    const { table } = this.#events.file(type);
     const dictionaries = this.#learn(type, batch.newValues);
-    const text = (column: number, index: number): string => dictionaries.get(column)?.[index] ?? '';
-    const zones = zonesOf(batch, regions, memory, text);
-    this.#events.append(type, batch.rows, slotColumns(batch, regions, memory), { ...batch, zones });
+    this.#events.append(type, batch.rows, slotColumns(batch, regions, memory), {
+      ...batch,
+      zones: zonesOf(
+        table.columns.map(({ name, type: stored, nullable }, i) => ({
+          name,
+          type: stored,
+          // What is all zero is all null where it can be.
+          allNull: nullable && batch.nulls[i] === batch.rows,
+          memory,
+          offset: regions[i]?.data ?? 0,
+        })),
+        batch.rows,
+        (column, index) => dictionaries.get(column)?.[index] ?? '',
+      ),
+    });
     this.#changed = true;
   }
 
@@ -198,10 +211,11 @@ export class SegmentWriter {
     type: EventType,
     columns: readonly ColumnBuffers[],
     news: readonly NewValues[],
-    range: Pick<IndexRow, 'rows' | 'firstSeq' | 'lastSeq' | 'firstTs' | 'lastTs' | 'zones'>,
+    range: Pick<IndexRow, 'rows' | 'firstSeq' | 'lastSeq' | 'firstTs' | 'lastTs'>,
   ): void {
-    this.#learn(type, news);
-    this.#events.append(type, range.rows, columns, range);
+    const { table } = this.#events.file(type);
+    const zones = zonesOfBuffers(table.columns, columns, range.rows, this.#learn(type, news));
+    this.#events.append(type, range.rows, columns, { ...range, zones });
     this.#changed = true;
   }
 

@@ -106,6 +106,8 @@ export interface ScanGroupsResult {
 export interface NativeScan {
   /** The next result; undefined where there is none yet (`ready` is called when there is), null at the end. */
   take(): ScanResult | null | undefined;
+  /** Begins nothing more: the end comes soon, and groups are of what was read by then. */
+  cancel(): void;
   /** After the end. */
   groups(): ScanGroupsResult[];
   /** What was really read: bytes of files, and what they became. */

@@ -12,6 +12,8 @@ const SUITES: Readonly<Record<string, () => Promise<{ bench: () => Promise<void>
   overhead: () => import('./overhead.bench.ts'),
   idle: () => import('./idle.bench.ts'),
   endure: () => import('./endure.bench.ts'),
+  play: () => import('./play.bench.ts'),
+  query: () => import('./query.bench.ts'),
 };
 
 async function main(): Promise<void> {

@@ -16,7 +16,7 @@ const why = whyNoKernel();
 if (why !== null && process.env.CI !== undefined) throw new Error(`kernel tests must run: ${why}`);
 
 const NS_PER_TICK = 10_000_000n;
-const ROUNDS = 12;
+const ROUNDS = 8;
 const seed = Number(process.env.TAPIO_SEED ?? Date.now() % 1_000_000);
 
 let directory: ReturnType<typeof temporaryDirectory>;

@@ -5,14 +5,13 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EVENT_TYPES } from '../../schemas/arrow.ts';
-import type { EventBlock, EventRun } from '../../src/event/stream.ts';
+import type { EventRun } from '../../src/event/stream.ts';
 import { plan } from '../../src/query/plan.ts';
-import { scan } from '../../src/query/scan.ts';
 import { type Selection, select } from '../../src/query/select.ts';
-import { Merge } from '../../src/replay/merge.ts';
 import { Player } from '../../src/replay/player.ts';
 import { StoredEvents } from '../../src/replay/stored.ts';
 import { ensureStore, openStore, segmentsOf } from '../../src/segment/store.ts';
+import { scan } from '../support/plain-scan.ts';
 import { MadeRecording } from '../support/recorded.ts';
 import { temporaryDirectory } from '../support/recording.ts';
 import { flipped } from '../support/segments.ts';
@@ -31,49 +30,6 @@ const ALL: Selection = select({
   ops: [],
   pids: [],
   comms: [],
-});
-
-function blockOf(seqs: readonly bigint[]): EventBlock {
-  return {
-    type: 'file',
-    tsOffset: 0n,
-    rows: Uint32Array.from(seqs, (_, i) => i),
-    columns: new Map([['seq', { get: (row: number) => seqs[row] ?? null }]]),
-  };
-}
-
-const seqsIn = (runs: readonly EventRun[]): unknown[] =>
-  runs.flatMap(({ block, from, to }) =>
-    [...block.rows.subarray(from, to)].map((row) => block.columns.get('seq')?.get(row)),
-  );
-
-test('blocks that overlap come out in order, as far as it is known, and in as few runs as may be', () => {
-  // Which block each row of a recording lies in.
-  const lots = fc.array(fc.nat(4), { minLength: 1, maxLength: 120 });
-  fc.assert(
-    fc.property(lots, fc.integer({ min: 1, max: 40 }), (places, limit) => {
-      const blocks = [0, 1, 2, 3, 4]
-        .map((lot) => places.flatMap((place, i) => (place === lot ? [BigInt(i + 1)] : [])))
-        .filter((seqs) => seqs.length > 0)
-        .sort((a, b) => Number((a[0] ?? 0n) - (b[0] ?? 0n)));
-      const merge = new Merge();
-      const taken: EventRun[] = [];
-      for (const [i, seqs] of blocks.entries()) {
-        merge.add(blockOf(seqs), BigUint64Array.from(seqs));
-        const before = blocks[i + 1]?.[0] ?? null;
-        for (;;) {
-          const runs = merge.take(before, limit);
-          if (runs.length === 0) break;
-          taken.push(...runs);
-        }
-        const last = seqsIn(taken).at(-1) as bigint;
-        expect(last).toBe(before === null ? BigInt(places.length) : before - 1n);
-      }
-      expect(seqsIn(taken)).toEqual(places.map((_, i) => BigInt(i + 1)));
-      const changes = places.filter((place, i) => place !== places[i - 1]).length;
-      expect(taken.length).toBeLessThanOrEqual(changes + Math.ceil(places.length / limit) + 5);
-    }),
-  );
 });
 
 /** A store of several segments of two recordings, the last segment open; and its rows as they were made. */
@@ -101,7 +57,7 @@ async function streamed(events: AsyncIterable<readonly EventRun[]>): Promise<unk
   const out: unknown[] = [];
   for await (const runs of events) {
     for (const { block, from, to } of runs) {
-      for (const row of block.rows.subarray(from, to)) {
+      for (let row = from; row < to; row++) {
         out.push([block.type, ...['seq', 'ts'].map((name) => block.columns.get(name)?.get(row))]);
       }
     }

@@ -79,6 +79,15 @@ export class BatchMaker {
     return this.#lay(type, count, cells);
   }
 
+  /** A batch of rows that are given, by column name; seq goes on. */
+  of(type: EventType, rows: readonly Readonly<Record<string, Value>>[]): MadeBatch {
+    const seqs = rows.map(() => this.#seq++);
+    const cells = EVENT_TABLES[type].columns.map(({ name }) =>
+      rows.map((row, i) => (name === 'seq' ? (seqs[i] as bigint) : (row[name] ?? null))),
+    );
+    return this.#lay(type, rows.length, cells);
+  }
+
   #below(limit: number): number {
     return Math.floor(this.#random() * limit);
   }

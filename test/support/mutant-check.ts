@@ -116,7 +116,10 @@ function isTornLine(bytes: Buffer): boolean {
   return end < 0 || (end === bytes.length - 1 && bytes.includes(0));
 }
 
-/** How many commit lines are left of an open segment where all but a torn one is as it was. */
+/**
+ * How many commit lines are left of an open segment where all but a torn one is as it was; one that stands
+ * there again is none of its own.
+ */
 function linesKept(
   { commits, open }: SubjectSegment,
   base: Buffer,
@@ -124,10 +127,20 @@ function linesKept(
 ): number {
   const { length } = commits.lines;
   if (!open || now === undefined) return length;
-  const first = commits.ends[0] === undefined ? 0 : base.indexOf('\n') + 1;
-  const ends = [0, first, ...commits.ends];
-  const kept = ends.findLastIndex((end) => sameBytes(base, now, end));
-  return isTornLine(now.subarray(ends[kept])) ? Math.max(0, kept - 1) : length;
+  const was = lineTexts(base);
+  let kept = 0;
+  for (let at = 0; ; ) {
+    const end = now.indexOf('\n', at) + 1;
+    const text = now.toString('latin1', at, end - 1);
+    const isNext = end > 0 && text === was[kept];
+    const isAgain = end > 0 && was.slice(0, kept).includes(text);
+    if (!isNext && !isAgain) {
+      // The first line is that of the segment.
+      return isTornLine(now.subarray(at)) ? Math.max(0, Math.min(length, kept - 1)) : length;
+    }
+    if (isNext) kept++;
+    at = end;
+  }
 }
 
 const inRanges = (ranges: readonly Range[], at: number): boolean =>
@@ -160,7 +173,8 @@ function expectedOf(subject: Subject, mutant: Mutant, directory: string): Expect
       const end = commits.ends[kept - 1] ?? 0;
       return !sameBytes(is(file), was(file), base.open ? end : was(file).length);
     }
-    return !sameBytes(is(file), was(file), lengthIn(line?.files[file]));
+    const committed = lengthIn(line?.files[file]);
+    return committed > 0 && !sameBytes(is(file), was(file), committed);
   };
   const foreign = lineTexts(is(COMMITS_FILE)).some(
     (text) =>

@@ -80,7 +80,7 @@ export class MadeEvents implements EventSource {
       let runs: EventRun[] = [];
       for (let at = 0; at < rows.length; ) {
         const count = Math.min(1 + (at % 3), rows.length - at);
-        // One row too many on either side: a run is a part of its block.
+        // One row more than that in front: a run is a part of its block.
         const slice = rows.slice(at, at + count);
         runs.push({ block: blockOf([...slice.slice(0, 1), ...slice], at), from: 1, to: count + 1 });
         at += count;
@@ -97,13 +97,11 @@ export class MadeEvents implements EventSource {
 
 function blockOf(rows: readonly MadeRow[], at: number): EventBlock {
   const column = (value: (row: MadeRow) => RowValue): { get(row: number): RowValue } => ({
-    get: (row) => value(rows[row / 2] as MadeRow),
+    get: (row) => value(rows[row] as MadeRow),
   });
   return {
     type: EVENT_TYPES[at % EVENT_TYPES.length] ?? 'file',
     tsOffset: OFFSET,
-    // Row numbers are not places: only even ones match.
-    rows: Uint32Array.from(rows, (_, i) => i * 2),
     columns: new Map([
       ['seq', column((row) => BigInt(row.seq))],
       ['ts', column((row) => row.ts)],
@@ -114,7 +112,8 @@ function blockOf(rows: readonly MadeRow[], at: number): EventBlock {
 /** The rows of runs, as they say themselves. */
 export function rowsOfRuns(runs: readonly EventRun[]): (MadeRow & { ktime: bigint })[] {
   return runs.flatMap(({ block, from, to }) =>
-    [...block.rows.subarray(from, to)].map((row) => {
+    Array.from({ length: to - from }, (_, i) => {
+      const row = from + i;
       const ts = block.columns.get('ts')?.get(row) as bigint;
       return {
         seq: Number(block.columns.get('seq')?.get(row)),

@@ -37,9 +37,9 @@ const caseOf = fc.constantFrom(...TYPES).chain((type): fc.Arbitrary<Case> => {
   });
 });
 
-/** What is refused although the grammar is well typed: constants that are errors wherever they stand. */
+/** What is refused although it is well typed: limits, and constants that are errors wherever they stand. */
 const REFUSED =
-  /divides by zero|beyond 64 bits|too many cases|no address|nested more|grows too large/;
+  /divides by zero|beyond 64 bits|no address|too many cases|nested more|grows too large|longer than/;
 
 async function predicateOf(text: string): Promise<Bool | null> {
   const source = new Source(text);

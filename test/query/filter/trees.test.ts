@@ -120,7 +120,9 @@ describe('network rows', () => {
       'pid in [network.sport, 1]',
       'choose(within(sport, ..), or(pid == sport, within(pid, 1)), false)',
     ],
-    ['pid in []', 'false'],
+    ['pid in [] || uid == 1', 'within(uid, 1)'],
+    ['network.dport in [] || uid == 1', 'or(within(dport, ), within(uid, 1))'],
+    ['type.matches("^net")', 'matches("network", ^net)'],
     ['network.dport in []', 'false'],
     ['// a comment\npid == 1\n', 'within(pid, 1)'],
   ])('%s', async (text, tree) => {

@@ -1,10 +1,10 @@
-// Runs a plan: reads the columns that decide, keeps the rows that match, and gives them in order of seq.
-// Rows are references into a batch; what a row holds is read only when it is wanted.
+// Runs a plan the plain way, row by row, to hold the native scanner against: matching rows in order of seq, as
+// references into their batches.
 
-import type { BatchInfo, Segment } from '../segment/reader.ts';
-import type { Value } from '../segment/vectors.ts';
-import type { Decision, Plan, PlannedBatch } from './plan.ts';
-import { fieldsIn, matches } from './predicate.ts';
+import type { Decision, Plan, PlannedBatch } from '../../src/query/plan.ts';
+import { fieldsIn, matches } from '../../src/query/predicate.ts';
+import type { BatchInfo, Segment } from '../../src/segment/reader.ts';
+import type { Value } from '../../src/segment/vectors.ts';
 
 /** Rows of one batch that match, in file order. */
 export interface MatchedBatch {
@@ -24,7 +24,7 @@ export interface RowRef {
 const ORDER_COLUMNS = ['seq', 'ts'] as const;
 
 /** Reads what decides; a batch that is damaged is left out, and its segment says so. */
-export function scanBatch(planned: PlannedBatch, decision: Decision): MatchedBatch {
+function scanBatch(planned: PlannedBatch, decision: Decision): MatchedBatch {
   const { segment, info } = planned;
   try {
     return matchBatch(planned, decision);
@@ -106,29 +106,4 @@ function lowest(open: readonly Cursor[]): Cursor | null {
 /** Matching rows in order of seq (segments in time order). */
 export function* scan(plan: Plan): Generator<RowRef> {
   for (const group of bySegment(plan.batches)) yield* mergeSegment(group, plan);
-}
-
-/** The last `count` matching rows, in order: reads backwards, and no further than it must. */
-export function scanLast(plan: Plan, count: number): RowRef[] {
-  let found: RowRef[] = [];
-  for (const group of bySegment(plan.batches).reverse()) {
-    const latest = [...group].sort((a, b) => (a.info.lastSeq > b.info.lastSeq ? -1 : 1));
-    let tail: RowRef[] = [];
-    for (const planned of latest) {
-      const wanted = count - found.length;
-      const worst = tail.length >= wanted ? (tail[tail.length - wanted]?.seq ?? 0n) : 0n;
-      // Later batches hold only older rows than those already found.
-      if (tail.length >= wanted && planned.info.lastSeq < worst) break;
-      const matched = scanBatch(planned, plan);
-      const refs = [...matched.rows.subarray(-wanted)].map((row, i) => ({
-        source: matched,
-        row,
-        seq: matched.seqs[matched.seqs.length - Math.min(wanted, matched.rows.length) + i] ?? 0n,
-      }));
-      tail = [...tail, ...refs].sort((a, b) => (a.seq < b.seq ? -1 : 1)).slice(-wanted);
-    }
-    found = [...tail, ...found];
-    if (found.length >= count) break;
-  }
-  return found.slice(-count);
 }
