@@ -90,6 +90,8 @@ class ScanObject : public Napi::ObjectWrap<ScanObject> {
     request->threads = number(options, "threads");
     request->window = number(options, "window");
     request->grouped = options.Get("grouped").ToBoolean();
+    request->first = number(options, "first");
+    request->last = number(options, "last");
     for_each(options.Get("tables"), [&](const Napi::Value& value) {
       request->tables.push_back(table_of(value.As<Napi::Object>(), request->grouped));
     });

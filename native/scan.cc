@@ -179,9 +179,15 @@ void Scan::work() {
       }
     } else if (result->rows > 0 && !table.output.empty()) {
       rows.clear();
-      for (uint32_t row = 0; row < batch.rows; row++) {
-        if (matched[row]) rows.push_back(row);
+      const uint32_t skipped =
+          request_->last > 0 && result->rows > request_->last ? result->rows - request_->last : 0;
+      const uint32_t wanted =
+          request_->first > 0 ? std::min(request_->first, result->rows) : result->rows;
+      uint32_t met = 0;
+      for (uint32_t row = 0; row < batch.rows && met < wanted; row++) {
+        if (matched[row] && met++ >= skipped) rows.push_back(row);
       }
+      result->rows = static_cast<uint32_t>(rows.size());
       for (const unsigned column : table.output) reader.column(column);
       result->memory.reserve(rows.size() * 8 * table.output.size());
       Gatherer gatherer(*result, rows);

@@ -31,6 +31,8 @@ struct ScanRequest {
   // Batches whose rows may wait to be taken.
   unsigned window = 4;
   bool grouped = false;
+  // Of each batch only so many matching rows are gathered: the first, or the last; 0: all.
+  uint32_t first = 0, last = 0;
   std::vector<ScanTable> tables;
   std::vector<std::unique_ptr<StoredFile>> files;
   std::vector<StoredBatch> batches;
@@ -39,6 +41,7 @@ struct ScanRequest {
 // What came of a batch. Its columns hold the matching rows alone, laid out as Arrow has them.
 struct ScanResult {
   uint32_t batch = 0;
+  // That were gathered, or counted.
   uint32_t rows = 0;
   Damage damage;
   std::vector<uint8_t> memory;

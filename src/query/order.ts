@@ -48,10 +48,11 @@ async function* recordingInOrder(
   scanner: Scanner,
   batches: readonly PlannedBatch[],
   columns: Columns,
+  first: number | null,
 ): AsyncGenerator<Run> {
   const open: Cursor[] = [];
   let position = 0;
-  for await (const block of scanner.blocks(batches, { columns })) {
+  for await (const block of scanner.blocks(batches, { columns, ...(first && { first }) })) {
     while (batches[position]?.info !== block.info) position++;
     position++;
     if (block.rows > 0) open.push({ block, seqs: seqsOf(block), at: 0 });
@@ -102,18 +103,19 @@ async function* merged(streams: readonly AsyncIterable<MergedRow>[]): AsyncGener
 
 /**
  * The rows of a plan: each recording in order of seq, recordings by time (see mergeRecordings()). `seq` and
- * `ts` are always among the columns.
+ * `ts` are always among the columns. With `first` no more than so many rows are wanted: others may be missing.
  */
 export async function* inOrder(
   scanner: Scanner,
   plan: Plan,
   columns: Columns,
+  first: number | null = null,
 ): AsyncGenerator<Run> {
   const recordings = recordingsOf(plan);
   const sequence = inSequence(recordings);
   const wanted = withOrder(columns);
   const rowsOf = ({ batches }: Recording): AsyncGenerator<Run> =>
-    recordingInOrder(scanner, batches, wanted);
+    recordingInOrder(scanner, batches, wanted, first);
   if (sequence === null) {
     yield* merged(recordings.map((one) => singleRows(one.key, rowsOf(one))));
   } else for (const recording of sequence) yield* rowsOf(recording);
@@ -210,7 +212,7 @@ async function lastOfSegment(
   /** Seqs of the last `wanted` rows so far, unordered until there are too many. */
   let seqs: bigint[] = [];
   let position = 0;
-  for await (const block of scanner.blocks(latest, { columns })) {
+  for await (const block of scanner.blocks(latest, { columns, last: wanted })) {
     while (latest[position]?.info !== block.info) position++;
     position++;
     if (block.rows > 0) {

@@ -34,7 +34,7 @@ export class Reading {
     }
     let left = limit.first ?? Number.POSITIVE_INFINITY;
     if (left === 0) return;
-    for await (const run of inOrder(this.scanner, this.plan, columns)) {
+    for await (const run of inOrder(this.scanner, this.plan, columns, limit.first)) {
       const count = Math.min(left, run.to - run.from);
       yield { ...run, to: run.from + count };
       left -= count;

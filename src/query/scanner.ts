@@ -23,6 +23,8 @@ import { bootKey } from './process-rows.ts';
 
 /** Files that one native scan has open at most; a store may have far more. */
 const FILES_MAX = 128;
+/** So many rows come from a batch or two. */
+const FEW = 1000;
 
 /** The rows of one batch that match, in order of seq. */
 export interface Block {
@@ -56,6 +58,9 @@ export interface ReadCounts {
 export interface Question {
   /** Columns that are wanted of rows that match. */
   readonly columns: (type: EventType) => readonly string[];
+  /** Of each batch only the first (the last) so many rows that match; absent: all. */
+  readonly first?: number;
+  readonly last?: number;
   /** In place of rows, groups of them. */
   readonly groups?: (type: EventType) => ScanGroups;
 }
@@ -250,7 +255,7 @@ export class Scanner {
   async *blocks(batches: readonly PlannedBatch[], question: Question): AsyncGenerator<Block> {
     for (const chunk of chunks(batches)) {
       const request = this.#request(chunk, question);
-      const run = this.#run(request, false);
+      const run = this.#run(request, false, question);
       try {
         for (let result = await run.next(); result !== null; result = await run.next()) {
           this.done++;
@@ -277,7 +282,7 @@ export class Scanner {
     for (const chunk of chunks(batches)) {
       if (ended) return;
       const request = this.#request(chunk, question);
-      const run = this.#run(request, true);
+      const run = this.#run(request, true, question);
       try {
         for (let result = await run.next(); result !== null; result = await run.next()) {
           this.done++;
@@ -304,10 +309,16 @@ export class Scanner {
     return request;
   }
 
-  #run({ tables, files, batches }: Request, grouped: boolean): Run {
-    // As many are ahead as the threads and the types of a segment want.
-    const window = this.#threads * 2 + EVENT_TYPES.length;
-    return new Run({ threads: this.#threads, window, grouped, tables, files, batches });
+  #run(
+    { tables, files, batches }: Request,
+    grouped: boolean,
+    { first = 0, last = 0 }: Question,
+  ): Run {
+    const threads = this.#threads;
+    // As many are ahead as the threads and the types of a segment want; few where few rows are the end.
+    const few = (first > 0 && first <= FEW) || (last > 0 && last <= FEW);
+    const window = few ? threads : threads * 2 + EVENT_TYPES.length;
+    return new Run({ threads, window, grouped, first, last, tables, files, batches });
   }
 }
 

@@ -67,6 +67,9 @@ export interface ScanOptions {
   /** Batches that may be read ahead of take(). */
   readonly window: number;
   readonly grouped: boolean;
+  /** Of each batch only the first (the last) so many matching rows are gathered; 0: all. */
+  readonly first: number;
+  readonly last: number;
   readonly tables: readonly ScanTable[];
   readonly files: readonly ScanFileOptions[];
   readonly batches: readonly ScanBatch[];

@@ -14,7 +14,7 @@ import { Recording, ROOT } from '../support/recording.ts';
 import { report } from './report.ts';
 
 const EVENTS = Number(env.TAPIO_BENCH_EVENTS ?? 20_000_000);
-const RATE = 600_000;
+const RATE = 400_000;
 const SEGMENTS = 21;
 const RUNS = 5;
 const NONE = { since: null, until: null, types: [], ops: [], pids: [], comms: [] };
@@ -30,8 +30,13 @@ async function record(): Promise<void> {
   const recording = await Recording.start(STORE, [...flags, ...limits]);
   const everyMs = ((EVENTS / RATE) * 1000) / SEGMENTS;
   const timer = setInterval(() => recording.signal('SIGUSR2'), everyMs);
-  await recording.ended();
+  // All are made by then; what is still in the rings is stored by the stop.
+  await new Promise((resolve) => setTimeout(resolve, (EVENTS / RATE) * 1000 + 3000));
   clearInterval(timer);
+  const { summary } = await recording.stop();
+  stdout.write(
+    `${JSON.stringify({ note: 'recorded', events: summary.events, lost: summary.lost })}\n`,
+  );
 }
 
 interface Questions {
