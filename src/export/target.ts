@@ -61,7 +61,7 @@ function isThere(path: string): TapioError {
  * Throws TapioError('io') where the file system fails, and what `make` throws.
  */
 export async function makeWhole<T>(
-  { files, path }: Pick<ExportOptions, 'files' | 'path'>,
+  { files, path, signal }: ExportOptions,
   make: (temporary: string) => Promise<T>,
 ): Promise<T> {
   const target = resolve(path);
@@ -71,6 +71,7 @@ export async function makeWhole<T>(
     // Nobody else has this pid: what is there is of one that is gone.
     files.remove(temporary);
     const made = await make(temporary);
+    await pause(signal);
     if (existsSync(target)) throw isThere(path);
     files.rename(temporary, target);
     written = target;
