@@ -21,3 +21,19 @@ export function onInterrupt(): Interrupt {
     end: () => process.off('SIGINT', listener),
   };
 }
+
+/** Signals that ask a program to end. */
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** A signal that is aborted where the program is asked to end, however often; `end` gives it all back. */
+export function abortOnSignals(): { readonly signal: AbortSignal; end(): void } {
+  const controller = new AbortController();
+  const listener = (): void => controller.abort();
+  for (const name of ENDING) process.on(name, listener);
+  return {
+    signal: controller.signal,
+    end: () => {
+      for (const name of ENDING) process.off(name, listener);
+    },
+  };
+}

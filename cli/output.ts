@@ -22,6 +22,12 @@ export class Output {
     if (this.#text.length >= CHUNK_CHARS) this.flush();
   }
 
+  /** Writes text at once. */
+  write(text: string): void {
+    this.#text += text;
+    this.flush();
+  }
+
   /** A line that waits for drain(). */
   add(text: string): void {
     this.#text += `${text}\n`;

@@ -27,6 +27,10 @@ await runProgram({
       about: 'a process and its descendants through their life',
       load: async () => (await import('./commands/trace.ts')).trace,
     },
+    export: {
+      about: 'rows of a window as a store of their own, or as JSON lines',
+      load: async () => (await import('./commands/export.ts')).exportCommand,
+    },
     segments: {
       about: 'the segments of a store: what and when',
       load: async () => (await import('./commands/segments.ts')).segments,

@@ -39,7 +39,7 @@ function causeLines({ causes }: Account): string[] {
 }
 
 function text(account: Account): string {
-  const { recording, segments, from, to, ops, holds, reasons, causes } = account;
+  const { recording, segments, from, to, ops, holds, reasons, causes, leftOut } = account;
   const since = from === null ? 'its beginning' : at(from);
   const unknown = causes.some(({ known }) => !known);
   return [
@@ -50,6 +50,11 @@ function text(account: Account): string {
       .map((name) => line(name, ops[name] as OpAccount)),
     line('all', sumOf(ops)),
     ...causeLines(account),
+    ...(leftOut > 0
+      ? [
+          `an excerpt: an export left out ${countText(leftOut)} rows, which are among those filtered`,
+        ]
+      : []),
     holds
       ? `it holds: issued = stored + lost + sampled + filtered + waiting${unknown ? ', beside what is unknown above' : ''}`
       : 'IT DOES NOT HOLD:',

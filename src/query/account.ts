@@ -3,7 +3,13 @@
 
 import type { EventType } from '../../schemas/arrow.ts';
 import { FLAGS, OP_NAMES } from '../../schemas/events.ts';
-import { type CommitPoint, noPoint, sumByOp, turningPoints } from '../segment/commits.ts';
+import {
+  type CommitPoint,
+  type LossCount,
+  noPoint,
+  sumByOp,
+  turningPoints,
+} from '../segment/commits.ts';
 import type { LossRow, Problem, Segment } from '../segment/reader.ts';
 import { DictionaryVector, NumberVector } from '../segment/vectors.ts';
 
@@ -13,7 +19,7 @@ export interface OpAccount {
   stored: number;
   lost: number;
   sampled: number;
-  /** Left out by a selection, or made by the recorder itself. */
+  /** Left out by a selection or an export, or made by the recorder itself. */
   filtered: number;
   /** In the rings when the last commit was made: not read yet. */
   waiting: number;
@@ -41,6 +47,8 @@ export interface Account {
   /** By `type.op`, only those with a count. */
   readonly ops: Readonly<Record<string, OpAccount>>;
   readonly causes: readonly CauseAccount[];
+  /** Rows that an export left out, of those that are filtered. */
+  readonly leftOut: number;
   /** Whether issued = stored + lost + sampled + filtered + waiting, op by op, and the loss rows agree. */
   readonly holds: boolean;
   /** Why it does not, and what cannot be accounted for. */
@@ -182,7 +190,9 @@ function countBatch(type: EventType, ops: unknown, flags: unknown, stored: Sums,
   });
 }
 
-function addCauses(causes: Map<string, CauseAccount>, losses: readonly LossRow[]): void {
+type AnyLoss = LossCount | LossRow;
+
+function addCauses(causes: Map<string, CauseAccount>, losses: readonly AnyLoss[]): void {
   for (const { stage, cause, type, op, count } of losses) {
     if (stage === 'clock') continue;
     const key = [stage, cause, type, op].join(' ');
@@ -214,6 +224,7 @@ function accountOf(recording: string, segments: readonly Segment[]): Account {
   const causes = new Map<string, CauseAccount>();
   let last: CommitPoint | null = null;
   let from: number | null = null;
+  let leftOut = 0;
   for (const segment of segments) {
     const { commits, name } = segment;
     const end = commits?.lines.at(-1);
@@ -236,6 +247,11 @@ function accountOf(recording: string, segments: readonly Segment[]): Account {
     last = end;
     countRows(segment, stored, late);
     addCauses(causes, segment.losses());
+    addCauses(causes, end.left_out?.losses ?? []);
+    for (const [key, count] of named(sumByOp([end.left_out?.rows ?? {}]))) {
+      add(ledger.filtered, key, count);
+      leftOut += count;
+    }
     for (const problem of segment.problems) reasons.push(problemText(problem));
   }
   const lost = lossesByOp(causes, ({ cause }) => cause !== ALSO_EMITTED);
@@ -252,6 +268,7 @@ function accountOf(recording: string, segments: readonly Segment[]): Account {
     to: last?.at ?? 0,
     ops,
     causes: [...causes.values()],
+    leftOut,
     holds: reasons.push(...disagreements(ledger, ops, causes)) === 0,
     reasons,
   };

@@ -17,12 +17,19 @@ function isOfType(type: string | null, { types }: Selection): boolean {
   return type === null || (types as readonly string[]).includes(type);
 }
 
+/** True of a loss that may have cost rows of a selection; of a clock step in its window, too. */
+export function touches(
+  { type, firstTs, lastTs }: Pick<LossRow, 'type' | 'firstTs' | 'lastTs'>,
+  selection: Selection,
+): boolean {
+  return isOfType(type, selection) && inWindow(firstTs, lastTs, selection);
+}
+
 /** Losses that touch the selection, added up by cause. */
 function lossTexts(losses: readonly LossRow[], selection: Selection): string[] {
   const sums = new Map<string, { known: bigint; unknown: boolean }>();
   for (const loss of losses) {
-    if (loss.stage === 'clock' || !isOfType(loss.type, selection)) continue;
-    if (!inWindow(loss.firstTs, loss.lastTs, selection)) continue;
+    if (loss.stage === 'clock' || !touches(loss, selection)) continue;
     const key = `${loss.stage} ${loss.cause}${loss.type === null ? '' : ` ${loss.type}.${loss.op}`}`;
     const sum = sums.get(key) ?? { known: 0n, unknown: false };
     sum.known += loss.count ?? 0n;

@@ -5,7 +5,7 @@
 import { EVENTS } from '../../schemas/events.ts';
 import { TapioError } from '../errors.ts';
 import { formatTs } from '../event/clock.ts';
-import { sumByOp } from '../segment/commits.ts';
+import { isExcerpt, sumByOp } from '../segment/commits.ts';
 import type { Segment } from '../segment/reader.ts';
 import type { OpenedStore } from '../segment/store.ts';
 import { whatIsMissing } from './completeness.ts';
@@ -268,6 +268,9 @@ function notesOf(own: readonly Stretch[], at: bigint): string[] {
   const notes = own.flatMap((one) => one.segment.notes);
   if (own.slice(0, -1).some(({ from, to }) => from <= at && at <= to)) {
     notes.push(`the clock went back: ${formatTs(at)} was twice, and this is the second time`);
+  }
+  if (own.some((one) => isExcerpt(one.segment.commits))) {
+    notes.push('this is an excerpt: only processes that its rows name are in it');
   }
   if (hasExcluded(segment)) {
     notes.push('processes that --exclude left out may be missing, or be listed after their end');

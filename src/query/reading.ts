@@ -1,6 +1,7 @@
 // A query from its plan to its rows: which of them, from which end, and what was read for it.
 
 import type { EventType } from '../../schemas/arrow.ts';
+import type { Segment } from '../segment/reader.ts';
 import type { OpenedStore } from '../segment/store.ts';
 import { inOrder, lastInOrder, type Run } from './order.ts';
 import { type Plan, plan } from './plan.ts';
@@ -15,10 +16,12 @@ export interface Limit {
 
 /** A query over an opened store. */
 export class Reading {
+  readonly segments: readonly Segment[];
   readonly plan: Plan;
   readonly scanner: Scanner;
 
   constructor(opened: OpenedStore, selection: Selection) {
+    this.segments = opened.segments;
     this.plan = plan(opened.segments, selection);
     this.scanner = new Scanner(this.plan);
   }

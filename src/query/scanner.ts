@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { EVENT_TABLES, EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { damagedError, damageText } from '../segment/damage.ts';
 import type { BatchInfo, ScanFile, Segment } from '../segment/reader.ts';
-import { type Vector, vectorsOf } from '../segment/vectors.ts';
+import { buffersIn, type Vector, vectorsOf } from '../segment/vectors.ts';
 import { scanNative } from '../source/binding.ts';
 import type {
   NativeScan,
@@ -33,6 +33,8 @@ export interface Block {
   readonly rows: number;
   /** Only the matching rows. */
   readonly columns: ReadonlyMap<string, Vector>;
+  /** What the columns are made of: buffers in Arrow's order. */
+  readonly buffers: ReadonlyMap<string, readonly Uint8Array[]>;
 }
 
 /** Groups of the rows of one file. */
@@ -267,12 +269,7 @@ export class Scanner {
           this.done++;
           const { segment, info } = request.planned[result.batch] as PlannedBatch;
           if (leftOut(segment, info, result)) continue;
-          yield {
-            segment,
-            info,
-            rows: result.rows,
-            columns: columnsOf(segment, info, result, question),
-          };
+          yield blockOf(segment, info, result, question);
         }
       } finally {
         run.close(this.counts);
@@ -342,18 +339,19 @@ function leftOut(segment: Segment, info: BatchInfo, { damage }: ScanResult): boo
   return true;
 }
 
-function columnsOf(
+function blockOf(
   segment: Segment,
-  { type }: BatchInfo,
+  info: BatchInfo,
   { rows, regions, memory }: ScanResult,
   question: Question,
-): ReadonlyMap<string, Vector> {
-  if (rows === 0 || regions.length === 0) return new Map();
-  const wanted = new Set(question.columns(type));
-  const specs = EVENT_TABLES[type].columns.filter(({ name }) => wanted.has(name));
-  const strings = segment.strings(
-    type,
-    specs.map(({ name }) => name),
-  );
-  return vectorsOf(specs, rows, regions, memory, strings);
+): Block {
+  const none = new Map();
+  if (rows === 0 || regions.length === 0)
+    return { segment, info, rows, columns: none, buffers: none };
+  const wanted = new Set(question.columns(info.type));
+  const specs = EVENT_TABLES[info.type].columns.filter(({ name }) => wanted.has(name));
+  const names = specs.map(({ name }) => name);
+  const buffers = buffersIn(specs, regions, memory);
+  const columns = vectorsOf(specs, rows, buffers, segment.strings(info.type, names));
+  return { segment, info, rows, columns, buffers };
 }

@@ -3,6 +3,7 @@
 
 import type { EventType } from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
+import { isExcerpt } from './commits.ts';
 import type { Problem, Segment } from './reader.ts';
 
 /** Segments that were opened, and what an answer from them lacks. */
@@ -33,6 +34,11 @@ function firstSeq(segment: Segment, otherwise: number): number {
   return Number(firsts.reduce((a, b) => (b < a ? b : a), BigInt(otherwise)));
 }
 
+function lastSeq(segment: Segment): number {
+  const lasts = segment.types().flatMap((type) => segment.batches(type).map((b) => b.lastSeq));
+  return Number(lasts.reduce((a, b) => (b > a ? b : a), 0n));
+}
+
 interface Placed {
   readonly segment: Segment;
   readonly range: SeqRange | null;
@@ -44,7 +50,10 @@ function inSeqOrder(segments: readonly Segment[]): Placed[] {
   for (const segment of segments) {
     const own = recordings.get(segment.header.recording) ?? [];
     const range = seqRangeOf(segment);
-    own.push({ segment, range, from: range?.from ?? own.at(-1)?.from ?? 0 });
+    const begins = isExcerpt(segment.commits)
+      ? firstSeq(segment, (range?.through ?? 0) + 1) - 1
+      : range?.from;
+    own.push({ segment, range, from: begins ?? own.at(-1)?.from ?? 0 });
     recordings.set(segment.header.recording, own);
   }
   return [...recordings.values()].flatMap((own) => own.sort((a, b) => a.from - b.from));
@@ -54,7 +63,7 @@ function inSeqOrder(segments: readonly Segment[]): Placed[] {
 export function arrange(segments: readonly Segment[]): OpenedStore {
   const kept: Placed[] = [];
   const problems: Problem[] = [];
-  for (const placed of inSeqOrder(segments)) {
+  for (const placed of withoutCovered(inSeqOrder(segments))) {
     const at = kept.findLastIndex(({ range }) => range !== null);
     const before = kept[at];
     if (before === undefined || !overlap(before, placed)) kept.push(placed);
@@ -66,28 +75,65 @@ export function arrange(segments: readonly Segment[]): OpenedStore {
   };
 }
 
+/** Without excerpts whose rows all are in segments that are whole. */
+function withoutCovered(placed: readonly Placed[]): Placed[] {
+  const whole = placed.filter(({ segment }) => !isExcerpt(segment.commits));
+  return placed.filter(({ segment }) => {
+    if (!isExcerpt(segment.commits)) return true;
+    const last = lastSeq(segment);
+    let through = firstSeq(segment, last + 1) - 1;
+    let one: Placed | undefined;
+    for (const next of whole) {
+      if (next.segment.header.recording !== segment.header.recording || next.range === null)
+        continue;
+      if (next.range.from > through || next.range.through <= through) continue;
+      through = next.range.through;
+      one = next;
+    }
+    if (one === undefined || through < last) return true;
+    one.segment.notes.push(`${segment.name} is an excerpt of what is read: it is left out`);
+    segment.close();
+    return false;
+  });
+}
+
 function overlap(a: Placed, b: Placed): boolean {
   if (a.range === null || b.range === null) return false;
   if (a.segment.header.recording !== b.segment.header.recording) return false;
   if (b.range.from >= a.range.through) return false;
   // Its rows decide, as they are what would come twice.
-  return firstSeq(b.segment, a.range.through + 1) <= a.range.through;
+  const end = isExcerpt(a.segment.commits) ? lastSeq(a.segment) : a.range.through;
+  return firstSeq(b.segment, end + 1) <= end;
 }
 
 /** Of two segments that say they have the same rows, the one that has them; the other is closed. */
 function better(before: Placed, placed: Placed, problems: Problem[]): Placed {
   const isBetter =
-    isReadable(placed.segment) &&
-    (!isReadable(before.segment) || (placed.range?.through ?? 0) > (before.range?.through ?? 0));
+    isReadable(placed.segment) && (!isReadable(before.segment) || hasMore(placed, before));
   const [stays, left] = isBetter ? [placed, before] : [before, placed];
   const { name } = left.segment;
-  if (isReadable(left.segment)) {
+  if (isReadable(left.segment) && [left, stays].some((one) => isExcerpt(one.segment.commits))) {
+    problems.push(otherRows(left.segment, stays.segment.name));
+  } else if (isReadable(left.segment)) {
     stays.segment.notes.push(`${name} has rows of ${stays.segment.name} again: it is left out`);
   } else {
     problems.push(unreadable(name, `its commit lines are those of ${stays.segment.name}`));
   }
   left.segment.close();
   return stays;
+}
+
+/** An excerpt has fewer rows than what it was made from, whatever its lines say. */
+function hasMore(a: Placed, b: Placed): boolean {
+  const [excerpt, other] = [isExcerpt(a.segment.commits), isExcerpt(b.segment.commits)];
+  if (excerpt !== other) return other;
+  return (a.range?.through ?? 0) > (b.range?.through ?? 0);
+}
+
+function otherRows(segment: Segment, than: string): Problem {
+  const text = `may have other rows of the time of ${than}, which is read: export what is wanted at once`;
+  const rows = segment.types().reduce((sum, type) => sum + segment.rows(type), 0);
+  return { segment: segment.name, text, rows, type: null, firstTs: null, lastTs: null };
 }
 
 /** True where its files are those that the commit lines speak of, as far as their heads tell. */

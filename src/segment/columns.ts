@@ -3,6 +3,7 @@
 import type { ColumnSpec, TableSpec } from '../../schemas/arrow.ts';
 import type { BatchItem, ColumnRegion } from '../event/batch.ts';
 import { type Body, type ColumnBuffers, EMPTY, utf8Buffers } from './arrow-file.ts';
+import { elementsOf } from './vectors.ts';
 
 const WIDTHS = {
   u16: 2,
@@ -70,6 +71,29 @@ export function slotColumns(
   memory: ArrayBuffer,
 ): ColumnBuffers[] {
   return regions.map((region, i) => slotColumn(region, i, batch, memory));
+}
+
+function countNulls(validity: Uint8Array, rows: number): number {
+  if (validity.length === 0) return 0;
+  let present = 0;
+  for (let row = 0; row < rows; row++) present += ((validity[row >> 3] ?? 0) >> (row & 7)) & 1;
+  return rows - present;
+}
+
+/** A column whose buffers, in Arrow's order, hold so many rows. */
+export function columnOf(rows: number, buffers: readonly Uint8Array[]): ColumnBuffers {
+  const [validity = EMPTY.bytes, data = EMPTY.bytes, ...rest] = buffers;
+  const nulls = countNulls(validity, rows);
+  const node = { length: rows, nulls };
+  const isList = rest.length > 1;
+  return {
+    nodes: isList ? [node, { length: elementsOf(rows, buffers), nulls: 0 }] : [node],
+    buffers: [
+      nulls === 0 ? EMPTY : { bytes: validity, zero: nulls === rows },
+      { bytes: data, zero: nulls === rows },
+      ...rest.map((bytes) => ({ bytes })),
+    ],
+  };
 }
 
 /** A value of a small row. */

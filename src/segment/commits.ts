@@ -87,6 +87,22 @@ export type CommittedBatch = readonly [
   checksums: string,
 ];
 
+/** What an export left out of the segments that a segment was made from. */
+export interface LeftOut {
+  /** Op id → rows. */
+  readonly rows: Readonly<Record<string, number>>;
+  readonly losses: readonly LossCount[];
+}
+
+/** Losses of one stage and cause; a count of null is unknown. */
+export interface LossCount {
+  readonly stage: string;
+  readonly cause: string;
+  readonly type: string | null;
+  readonly op: string | null;
+  readonly count: number | null;
+}
+
 /**
  * Where a recording stands: what was given a seq, and the counters of the rings since these were made.
  * The recorder can go on from it after a crash, and the differences between two of them are the account
@@ -120,6 +136,8 @@ export interface CommitPoint {
   readonly clocks?: ClockTexts;
   /** These rings are through: nothing is in them any more. */
   readonly ended?: true;
+  /** In the last point of a segment that an export made; from where it begins. */
+  readonly left_out?: LeftOut;
 }
 
 /** A point up to which the directory is whole. */
@@ -232,6 +250,11 @@ export function rowsBetween(points: readonly CommitPoint[]): Map<number, number>
     }
   });
   return rows;
+}
+
+/** True of the lines of a segment that an export made, where it left something out. */
+export function isExcerpt(commits: Pick<Commits, 'lines'> | null): boolean {
+  return commits?.lines.at(-1)?.left_out !== undefined;
 }
 
 /** Pieces as a line has them. */

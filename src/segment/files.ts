@@ -5,6 +5,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  copyFileSync,
   existsSync,
   fdatasyncSync,
   fsyncSync,
@@ -30,6 +31,8 @@ export interface StoreFiles {
   create(path: string): AppendFile;
   /** A file that is there, cut to `length` bytes, to be appended to. */
   reopen(path: string, length: number): AppendFile;
+  /** A new file with the content of another, durable; fails where there is one of that name. */
+  copy(from: string, to: string): void;
   rename(from: string, to: string): void;
   /** Removes a file or a directory with all that is in it; nothing where there is none. */
   remove(path: string): void;
@@ -144,6 +147,17 @@ export const diskFiles: StoreFiles = {
   },
   create: (path) => diskFile(path, null),
   reopen: (path, length) => diskFile(path, length),
+  // Blocks are shared where the file system can; elsewhere the kernel copies them.
+  copy(from, to) {
+    copyFileSync(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    chmodSync(to, 0o600);
+    const fd = openSync(to, 'r');
+    try {
+      fdatasyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  },
   rename: renameSync,
   remove: removeTree,
   syncDirectory(path) {

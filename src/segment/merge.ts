@@ -6,7 +6,7 @@ import type { ColumnSpec, EventType } from '../../schemas/arrow.ts';
 import { type Body, type ColumnBuffers, EMPTY } from './arrow-file.ts';
 import { ArrowFileReader, type RawColumn } from './arrow-reader.ts';
 import type { EventFiles, IndexRow } from './event-files.ts';
-import { type ZonedColumn, type Zones, zonesOf } from './zones.ts';
+import { zonesOfBuffers } from './zones.ts';
 
 const BATCH_ROWS = 65_536;
 
@@ -84,22 +84,6 @@ function joinColumn(spec: ColumnSpec, parts: readonly RawColumn[]): ColumnBuffer
   }
 }
 
-/** Zones of joined columns: made of their values, since filters cannot be joined. */
-function joinedZones(
-  specs: readonly ColumnSpec[],
-  columns: readonly ColumnBuffers[],
-  rows: number,
-  dictionaries: ReadonlyMap<number, readonly string[]>,
-): Zones {
-  const zoned = specs.map(({ name, type, nullable }, i): ZonedColumn => {
-    const { nodes = [], buffers = [] } = columns[i] ?? {};
-    const { bytes } = buffers[1] ?? EMPTY;
-    const allNull = nullable && nodes[0]?.nulls === rows;
-    return { name, type, allNull, memory: bytes.buffer as ArrayBuffer, offset: bytes.byteOffset };
-  });
-  return zonesOf(zoned, rows, (column, index) => dictionaries.get(column)?.[index] ?? '');
-}
-
 const minBig = (values: readonly bigint[]): bigint => values.reduce((a, b) => (a < b ? a : b));
 const maxBig = (values: readonly bigint[]): bigint => values.reduce((a, b) => (a > b ? a : b));
 
@@ -131,7 +115,7 @@ function joinBatches(
       lastSeq: maxBig(group.map((row) => row.lastSeq)),
       firstTs: minBig(group.map((row) => row.firstTs)),
       lastTs: maxBig(group.map((row) => row.lastTs)),
-      zones: joinedZones(table.columns, columns, rows, dictionaries),
+      zones: zonesOfBuffers(table.columns, columns, rows, dictionaries),
     });
     first = last + 1;
   }

@@ -24,8 +24,11 @@ export interface Repaired {
   readonly problems: readonly string[];
 }
 
-/** Rows by op name within a type, `type.op`. */
-type Counts = Map<string, number>;
+/** Rows by `type.op`. */
+export type Counts = Map<string, number>;
+
+/** Cause of a loss of rows that had been stored and cannot be read. */
+const DAMAGED = 'damaged';
 
 const total = (counts: Counts): number => [...counts.values()].reduce((a, b) => a + b, 0);
 
@@ -36,8 +39,8 @@ const total = (counts: Counts): number => [...counts.values()].reduce((a, b) => 
 export function repairSegment(files: StoreFiles, directory: string, store: string): Repaired {
   const segment = new Segment(directory);
   try {
-    const { name, header, commits } = segment;
-    const begin = commits?.begin ?? null;
+    const { name, header } = segment;
+    const begin = beginOf(segment);
     const writer = SegmentWriter.create(files, segmentsOf(store), name, header, begin);
     const stored: Counts = new Map();
     const batches = segment.types().flatMap((type) => salvage(segment, type, writer, stored));
@@ -45,7 +48,7 @@ export function repairSegment(files: StoreFiles, directory: string, store: strin
     writer.addLosses(segment.losses().map(lossCells));
     const missing = missingRows(segment, stored);
     writer.addLosses(damagedRows(segment, missing, batches));
-    writer.commit(lastPoint(segment, batches));
+    writer.commit(endOf(segment, batches));
     return {
       sealed: writer.seal(),
       rows: total(stored),
@@ -97,7 +100,8 @@ function salvage(
   return whole;
 }
 
-function countOps(type: EventType, ops: DictionaryVector, stored: Counts): void {
+/** Adds the rows of a batch by their op. */
+export function countOps(type: EventType, ops: DictionaryVector, stored: Counts): void {
   const counts = new Uint32Array(ops.dictionary.length);
   for (let row = 0; row < ops.length; row++) {
     const index = Number(ops.indices[row]);
@@ -109,18 +113,38 @@ function countOps(type: EventType, ops: DictionaryVector, stored: Counts): void 
   });
 }
 
-/** Rows that the commit lines speak of and that were not salvaged, by op; null where nobody knows. */
-function missingRows(segment: Segment, stored: Counts): Counts | null {
+/**
+ * Rows that the commit lines speak of and that were not salvaged, by op; null where nobody knows. Not those
+ * that are known to be missing: of an earlier repair, or of an export.
+ */
+export function missingRows(segment: Segment, stored: Counts): Counts | null {
   const { commits } = segment;
-  if (!commits || commits.lines.length === 0) return null;
+  const last = commits?.lines.at(-1);
+  // Without the first line it is not known where it begins.
+  if (!commits?.header || last === undefined) return null;
+  const known: Counts = new Map(stored);
+  const add = (key: string, count: number): unknown =>
+    known.set(key, (known.get(key) ?? 0) + count);
+  for (const { cause, type, op, count } of segment.losses()) {
+    if (cause === DAMAGED && type !== null) add(`${type}.${op}`, Number(count ?? 0n));
+  }
+  const { rows: leftOut = {}, losses = [] } = last.left_out ?? {};
+  for (const [id, count] of Object.entries(leftOut)) add(opKey(Number(id)), count);
+  for (const { cause, type, op, count } of losses) {
+    if (cause === DAMAGED && type !== null) add(`${type}.${op}`, count ?? 0);
+  }
   const missing: Counts = new Map();
   for (const [id, rows] of rowsBetween(turningPoints(commits))) {
-    const op = OP_NAMES.get(id);
-    const key = op === undefined ? '' : `${op.type}.${op.op}`;
-    const left = rows - (stored.get(key) ?? 0);
-    if (left > 0) missing.set(key, left);
+    const left = rows - (known.get(opKey(id)) ?? 0);
+    if (left > 0) missing.set(opKey(id), left);
   }
   return missing;
+}
+
+/** Name of an op, `type.op`. */
+function opKey(id: number): string {
+  const op = OP_NAMES.get(id);
+  return op === undefined ? '' : `${op.type}.${op.op}`;
 }
 
 function timesOf(batches: readonly BatchInfo[]): [first: bigint, last: bigint] {
@@ -131,7 +155,8 @@ function timesOf(batches: readonly BatchInfo[]): [first: bigint, last: bigint] {
   ];
 }
 
-function damagedRows(
+/** What is missing as rows of losses.arrow; `whole` are batches that are there. */
+export function damagedRows(
   { commits, problems }: Segment,
   missing: Counts | null,
   whole: readonly BatchInfo[],
@@ -142,15 +167,24 @@ function damagedRows(
   const from = ms(commits?.begin?.at) ?? firstTs;
   const to = ms(commits?.lines.at(-1)?.at) ?? lastTs;
   if (missing === null) {
-    return problems.length === 0 ? [] : [lossRow('store', 'damaged', null, from, to)];
+    return problems.length === 0 ? [] : [lossRow('store', DAMAGED, null, from, to)];
   }
   return [...missing].map(([key, rows]) => {
     const [type = null, op = null] = key.split('.');
-    return { ...lossRow('store', 'damaged', BigInt(rows), from, to), type, op };
+    return { ...lossRow('store', DAMAGED, BigInt(rows), from, to), type, op };
   });
 }
 
-function lastPoint({ commits }: Segment, whole: readonly BatchInfo[]): CommitPoint {
+/** The point at which a segment begins; without its first commit line, what lies before its first row. */
+export function beginOf(segment: Segment): CommitPoint | null {
+  if (segment.commits?.header) return segment.commits.begin;
+  const firsts = segment.types().flatMap((type) => segment.batches(type).map((b) => b.firstSeq));
+  const first = firsts.reduce((a, b) => (b < a ? b : a), firsts[0] ?? 1n);
+  return { ...noPoint(), through_seq: Number(first) - 1 };
+}
+
+/** The point at which a segment ends; without commit lines, its last row of `whole`. */
+export function endOf({ commits }: Segment, whole: readonly BatchInfo[]): CommitPoint {
   const last = commits?.lines.at(-1);
   if (last !== undefined) return pointOf(last);
   const through = whole.reduce((max, { lastSeq }) => (lastSeq > max ? lastSeq : max), 0n);

@@ -64,14 +64,14 @@ function parse(store: string): StoreFile | null {
 }
 
 /**
- * Writes which recording goes on or has ended; durable when it returns. Where that is said already it takes
+ * Writes which recording goes on or has ended, null where none was recorded here; durable when it returns. Where that is said already it takes
  * no room: a recorder that was killed goes on although its disk is full.
  */
 export function writeStoreFile(
   files: StoreFiles,
   store: string,
   id: string,
-  recording: LastRecording,
+  recording: LastRecording | null,
 ): void {
   const content: StoreFile = { format: FORMAT_VERSION, recorder: VERSION, id, recording };
   const text = `${JSON.stringify(content)}\n`;

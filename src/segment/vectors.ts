@@ -15,7 +15,8 @@ export interface Vector {
 
 type TypedArray = Uint16Array | Uint32Array | Int32Array | BigUint64Array | BigInt64Array;
 
-function isPresent(validity: Uint8Array, row: number): boolean {
+/** Whether a row has a value; an empty bitmap means that all have. */
+export function isPresent(validity: Uint8Array, row: number): boolean {
   return validity.length === 0 || ((validity[row >> 3] ?? 0) & (1 << (row & 7))) !== 0;
 }
 
@@ -197,31 +198,44 @@ export function partsOf(type: ColumnSpec['type']): { nodes: number; buffers: num
   }
 }
 
-/** Vectors of columns whose buffers lie one after another in `memory`: offset and length of each. */
-export function vectorsOf(
+/** Buffers of columns that lie one after another in `memory`: offset and length of each. */
+export function buffersIn(
   specs: readonly ColumnSpec[],
-  rows: number,
   regions: Uint32Array,
   memory: ArrayBuffer,
-  strings: ReadonlyMap<string, Strings>,
-): Map<string, Vector> {
-  const out = new Map<string, Vector>();
+): Map<string, Uint8Array[]> {
+  const out = new Map<string, Uint8Array[]>();
   let at = 0;
-  for (const spec of specs) {
-    const buffers = Array.from({ length: partsOf(spec.type).buffers }, () => {
+  for (const { name, type } of specs) {
+    const buffers = Array.from({ length: partsOf(type).buffers }, () => {
       const [offset = 0, length = 0] = [regions[at], regions[at + 1]];
       at += 2;
       return new Uint8Array(memory, offset, length);
     });
-    // Elements of a list: what its last offset says.
-    const elements = buffers.length > 3 ? lastOffset(buffers[1], rows) : 0;
-    const nodes = [{ length: rows }, { length: elements }];
+    out.set(name, buffers);
+  }
+  return out;
+}
+
+/** Vectors over buffersIn(). */
+export function vectorsOf(
+  specs: readonly ColumnSpec[],
+  rows: number,
+  columns: ReadonlyMap<string, readonly Uint8Array[]>,
+  strings: ReadonlyMap<string, Strings>,
+): Map<string, Vector> {
+  const out = new Map<string, Vector>();
+  for (const spec of specs) {
+    const buffers = columns.get(spec.name) ?? [];
+    const nodes = [{ length: rows }, { length: elementsOf(rows, buffers) }];
     out.set(spec.name, vectorOf(spec, { nodes, buffers }, strings.get(spec.name)));
   }
   return out;
 }
 
-function lastOffset(bytes: Uint8Array | undefined, rows: number): number {
-  if (bytes === undefined || bytes.byteLength < (rows + 1) * 4) return 0;
+/** How many elements the rows of a list column have: what its last offset says. */
+export function elementsOf(rows: number, buffers: readonly Uint8Array[]): number {
+  const [, bytes] = buffers;
+  if (buffers.length <= 3 || bytes === undefined || bytes.byteLength < (rows + 1) * 4) return 0;
   return new Int32Array(bytes.buffer, bytes.byteOffset, rows + 1)[rows] ?? 0;
 }

@@ -13,7 +13,7 @@ import {
   type TableSpec,
 } from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
-import type { BatchItem, ColumnRegion } from '../event/batch.ts';
+import type { BatchItem, ColumnRegion, NewValues } from '../event/batch.ts';
 import { ArrowFileWriter, type ColumnBuffers } from './arrow-file.ts';
 import { type BatchInfo, committedBatch } from './batch-info.ts';
 import { type SmallRow, slotColumns, smallColumns } from './columns.ts';
@@ -41,7 +41,7 @@ import {
 } from './file-names.ts';
 import { type AppendFile, OpenedFiles, type StoreFiles } from './files.ts';
 import { mergeSmallBatches } from './merge.ts';
-import { zonesOf } from './zones.ts';
+import { zonesOf, zonesOfBuffers } from './zones.ts';
 
 /** Below this average, sealing merges a segment's batches. */
 export const MERGE_BELOW_ROWS = 16_384;
@@ -186,21 +186,12 @@ export class SegmentWriter {
     regions: readonly ColumnRegion[],
     memory: ArrayBuffer,
   ): void {
-    const file = this.#events.file(type);
-    const news = batch.newValues.map(({ column, values }) => {
-      const known = file.dictionaries.get(column);
-      const from = known?.length ?? 0;
-      if (known === undefined) file.dictionaries.set(column, [...values]);
-      else for (const value of values) known.push(value);
-      return { file: type, column: file.table.columns[column]?.name ?? '', from, values };
-    });
-    if (news.length > 0) {
-      this.#dictionaryLog.append([Buffer.from(news.map(dictionaryLine).join(''))]);
-    }
+    const { table } = this.#events.file(type);
+    const dictionaries = this.#learn(type, batch.newValues);
     this.#events.append(type, batch.rows, slotColumns(batch, regions, memory), {
       ...batch,
       zones: zonesOf(
-        file.table.columns.map(({ name, type: stored, nullable }, i) => ({
+        table.columns.map(({ name, type: stored, nullable }, i) => ({
           name,
           type: stored,
           // What is all zero is all null where it can be.
@@ -209,9 +200,22 @@ export class SegmentWriter {
           offset: regions[i]?.data ?? 0,
         })),
         batch.rows,
-        (column, index) => file.dictionaries.get(column)?.[index] ?? '',
+        (column, index) => dictionaries.get(column)?.[index] ?? '',
       ),
     });
+    this.#changed = true;
+  }
+
+  /** Appends columns of today's table; `news` are the strings that no batch before had. */
+  appendColumns(
+    type: EventType,
+    columns: readonly ColumnBuffers[],
+    news: readonly NewValues[],
+    range: Pick<IndexRow, 'rows' | 'firstSeq' | 'lastSeq' | 'firstTs' | 'lastTs'>,
+  ): void {
+    const { table } = this.#events.file(type);
+    const zones = zonesOfBuffers(table.columns, columns, range.rows, this.#learn(type, news));
+    this.#events.append(type, range.rows, columns, { ...range, zones });
     this.#changed = true;
   }
 
@@ -289,6 +293,25 @@ export class SegmentWriter {
   /** Lets go of the files as they are: what was not committed is for the recovery to cut off. */
   abandon(): void {
     this.#opened.close();
+  }
+
+  /** Strings are in the log before the batch that uses them; gives all that a type has. */
+  #learn(type: EventType, newValues: readonly NewValues[]): ReadonlyMap<number, readonly string[]> {
+    const { dictionaries, table } = this.#events.file(type);
+    const lines = newValues.map(({ column, values }) => {
+      const known = dictionaries.get(column) ?? [];
+      const from = known.length;
+      for (const value of values) known.push(value);
+      dictionaries.set(column, known);
+      return dictionaryLine({
+        file: type,
+        column: table.columns[column]?.name ?? '',
+        from,
+        values,
+      });
+    });
+    if (lines.length > 0) this.#dictionaryLog.append([Buffer.from(lines.join(''))]);
+    return dictionaries;
   }
 
   #sealInPlace(point: CommitPoint): SealedSegment {

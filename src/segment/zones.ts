@@ -1,7 +1,8 @@
 // What a batch holds at a glance: readers skip it where that rules every row out. Rows that are null may
 // count as zero, or as the first string: a zone never holds too little.
 
-import type { ColumnType } from '../../schemas/arrow.ts';
+import type { ColumnSpec, ColumnType } from '../../schemas/arrow.ts';
+import { type ColumnBuffers, EMPTY } from './arrow-file.ts';
 import { bloomOf, capacityOf, hashNumber, hashText } from './bloom.ts';
 
 /** Smallest and largest number (min > max: all are null), and a Bloom filter of them. */
@@ -155,4 +156,20 @@ export function zonesOf(
     if (zone !== null) zones[column.name] = zone;
   });
   return zones;
+}
+
+/** Zones of columns whose buffers are there; `dictionaries`: strings by the position of their column. */
+export function zonesOfBuffers(
+  specs: readonly ColumnSpec[],
+  columns: readonly ColumnBuffers[],
+  rows: number,
+  dictionaries: ReadonlyMap<number, readonly string[]>,
+): Zones {
+  const zoned = specs.map(({ name, type, nullable }, i): ZonedColumn => {
+    const { nodes = [], buffers = [] } = columns[i] ?? {};
+    const { bytes } = buffers[1] ?? EMPTY;
+    const allNull = nullable && nodes[0]?.nulls === rows;
+    return { name, type, allNull, memory: bytes.buffer as ArrayBuffer, offset: bytes.byteOffset };
+  });
+  return zonesOf(zoned, rows, (column, index) => dictionaries.get(column)?.[index] ?? '');
 }

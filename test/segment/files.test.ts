@@ -1,6 +1,15 @@
 // The file system as the store uses it.
 
-import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { diskFiles } from '../../src/segment/files.ts';
@@ -37,6 +46,16 @@ test('a directory is for its owner only, and made in none that is gone', () => {
   expect(() => diskFiles.makeDirectory(at('gone/made'))).toThrow('ENOENT');
   expect(() => diskFiles.makeDirectory(at('x'.repeat(300)))).toThrow('ENAMETOOLONG');
   expect(() => diskFiles.makeDirectory('/proc/made')).toThrow('ENOENT');
+});
+
+test('a copy is of its own, for its owner only, and takes no name that is there', () => {
+  writeFileSync(at('from'), 'before', { mode: 0o444 });
+  diskFiles.copy(at('from'), at('to'));
+  chmodSync(at('from'), 0o600);
+  writeFileSync(at('from'), 'behind');
+  expect(readFileSync(at('to'), 'utf8')).toBe('before');
+  expect(statSync(at('to')).mode & 0o777).toBe(0o600);
+  expect(() => diskFiles.copy(at('from'), at('to'))).toThrow('EEXIST');
 });
 
 test('a removal that fails says so by its code, by which an outage is known', () => {

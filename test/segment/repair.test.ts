@@ -40,6 +40,8 @@ let directory: ReturnType<typeof temporaryDirectory>;
 let made: MadeRecording;
 /** The damaged segment, which is not the first of its recording. */
 let damaged: string;
+/** Its name in its store. */
+let name: string;
 let repairs: number;
 beforeEach(() => {
   directory = temporaryDirectory();
@@ -54,7 +56,11 @@ beforeEach(() => {
 });
 afterEach(() => directory.remove());
 
-const sealed = (): void => cpSync(made.seal().directory, damaged, { recursive: true });
+const sealed = (): void => {
+  const { directory: path } = made.seal();
+  name = basename(path);
+  cpSync(path, damaged, { recursive: true });
+};
 const open = (): void => cpSync(made.kill(), damaged, { recursive: true });
 
 /** Of names and contents of all files of a directory. */
@@ -178,6 +184,40 @@ test('without commit lines the loss has no number', async () => {
     expect.objectContaining({ stage: 'store', cause: 'damaged', type: null, count: null }),
   );
   segment.close();
+});
+
+test('what an earlier repair left out is not counted again', async () => {
+  sealed();
+  flip('network.arrow', Math.floor(statSync(join(damaged, 'network.arrow')).size / 2));
+  const { result: first } = await repair(damaged);
+  const again = join(directory.path, 'again');
+  cpSync(first.sealed.directory, again, { recursive: true });
+  rmSync(join(again, 'process.arrow'));
+  const { result } = await repair(again);
+  expect(result).toMatchObject({ rows: 32, left: 8 });
+  const segment = new Segment(result.sealed.directory);
+  expect(accounts([segment])).toMatchObject([{ holds: true, reasons: [] }]);
+  segment.close();
+});
+
+test('without commit lines it stays where it was in its recording', async () => {
+  sealed();
+  rmSync(join(damaged, 'commits.ndjson'));
+  const store = join(directory.path, 'both');
+  cpSync(join(directory.path, 'segments'), join(store, 'segments'), { recursive: true });
+  rmSync(join(store, 'segments', name), { recursive: true });
+  repairSegment(diskFiles, damaged, store);
+  const seqs = (await ask(store, EVERYTHING)).rows.map(({ seq }) => seq);
+  expect(seqs).toEqual([...made.rows.keys()]);
+});
+
+test('where the first commit line is lost, nobody knows what is missing', async () => {
+  sealed();
+  const path = join(damaged, 'commits.ndjson');
+  writeFileSync(path, flipped(path, 10));
+  rmSync(join(damaged, 'network.arrow'));
+  const { result } = await repair(damaged);
+  expect(result).toMatchObject({ rows: 40, left: null });
 });
 
 const python = env.CI === undefined && !existsSync(PYTHON) ? test.skip : test;

@@ -223,6 +223,17 @@ export class SimDisk implements StoreFiles {
     return this.#file(path, node, descriptor, length);
   }
 
+  /** What is copied may lie anywhere. */
+  copy(from: string, to: string): void {
+    const file = this.create(to);
+    try {
+      file.append([readFileSync(from)]);
+      file.sync();
+    } finally {
+      file.close();
+    }
+  }
+
   rename(from: string, to: string): void {
     const site = new CallSite();
     this.#orLater(site, () => this.#rename(from, to, site));
