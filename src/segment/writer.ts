@@ -41,7 +41,7 @@ import {
 } from './file-names.ts';
 import { type AppendFile, OpenedFiles, type StoreFiles } from './files.ts';
 import { mergeSmallBatches } from './merge.ts';
-import { zonesOf, zonesOfBuffers } from './zones.ts';
+import { zonesOfBuffers } from './zones.ts';
 
 /** Below this average, sealing merges a segment's batches. */
 export const MERGE_BELOW_ROWS = 16_384;
@@ -186,24 +186,7 @@ export class SegmentWriter {
     regions: readonly ColumnRegion[],
     memory: ArrayBuffer,
   ): void {
-    const { table } = this.#events.file(type);
-    const dictionaries = this.#learn(type, batch.newValues);
-    this.#events.append(type, batch.rows, slotColumns(batch, regions, memory), {
-      ...batch,
-      zones: zonesOf(
-        table.columns.map(({ name, type: stored, nullable }, i) => ({
-          name,
-          type: stored,
-          // What is all zero is all null where it can be.
-          allNull: nullable && batch.nulls[i] === batch.rows,
-          memory,
-          offset: regions[i]?.data ?? 0,
-        })),
-        batch.rows,
-        (column, index) => dictionaries.get(column)?.[index] ?? '',
-      ),
-    });
-    this.#changed = true;
+    this.appendColumns(type, slotColumns(batch, regions, memory), batch.newValues, batch);
   }
 
   /** Appends columns of today's table; `news` are the strings that no batch before had. */
@@ -231,13 +214,11 @@ export class SegmentWriter {
     columns: readonly ColumnBuffers[],
   ): void {
     const { dictionaries } = this.#events.file(type, shape);
-    for (const [column, values] of strings) {
-      if (dictionaries.has(column)) continue;
-      dictionaries.set(column, [...values]);
-      const name = shape.table.columns[column]?.name ?? '';
-      const line = dictionaryLine({ file: type, column: name, from: 0, values });
-      this.#dictionaryLog.append([Buffer.from(line)]);
-    }
+    const news = [...strings].filter(([column]) => !dictionaries.has(column));
+    this.#learn(
+      type,
+      news.map(([column, values]) => ({ column, values })),
+    );
     this.#events.append(type, info.rows, columns, info);
     this.#changed = true;
   }
