@@ -105,7 +105,7 @@ export const STACKS: TableSpec = {
 };
 
 /**
- * One row per record batch of the event files; zones is JSON, {column: {min, max} or {in: […]}}, checksums
+ * One row per record batch of the event files; zones is JSON (see FORMAT.md), checksums
  * base64 of CRC-32C words: one of the whole batch, or of its metadata and of each buffer.
  */
 export const INDEX: TableSpec = {

@@ -219,14 +219,19 @@ class Run {
   }
 }
 
-/** Planned batches in runs whose files can be open at once. */
-function* chunks(batches: readonly PlannedBatch[]): Generator<PlannedBatch[]> {
+/**
+ * Planned batches in runs whose files can be open at once. Where rows are wanted the first runs are short: the
+ * strings of a file are read before its rows, and somebody waits for the first.
+ */
+function* chunks(batches: readonly PlannedBatch[], rows: boolean): Generator<PlannedBatch[]> {
+  let most = rows ? EVENT_TYPES.length : FILES_MAX;
   let chunk: PlannedBatch[] = [];
   const files = new Set<string>();
   for (const planned of batches) {
     files.add(`${planned.segment.directory}/${planned.info.type}`);
-    if (files.size > FILES_MAX) {
+    if (files.size > most) {
       yield chunk;
+      most = Math.min(FILES_MAX, most * 2);
       chunk = [];
       files.clear();
       files.add(`${planned.segment.directory}/${planned.info.type}`);
@@ -253,7 +258,10 @@ export class Scanner {
    * reader knows how far it is.
    */
   async *blocks(batches: readonly PlannedBatch[], question: Question): AsyncGenerator<Block> {
-    for (const chunk of chunks(batches)) {
+    for (const chunk of chunks(
+      batches,
+      EVENT_TYPES.some((type) => question.columns(type).length > 0),
+    )) {
       const request = this.#request(chunk, question);
       const run = this.#run(request, false, question);
       try {
@@ -279,7 +287,7 @@ export class Scanner {
     onBatch: () => boolean = () => true,
   ): AsyncGenerator<FileGroups> {
     let ended = false;
-    for (const chunk of chunks(batches)) {
+    for (const chunk of chunks(batches, false)) {
       if (ended) return;
       const request = this.#request(chunk, question);
       const run = this.#run(request, true, question);

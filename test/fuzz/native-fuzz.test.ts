@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { ROOT } from '../support/recording.ts';
 
-const SECONDS_PER_TARGET = '300';
+const SECONDS_PER_TARGET = '240';
 
 function run(...args: string[]): string {
   const out = spawnSync('sh', ['test/fuzz/run.sh', ...args], { cwd: ROOT, encoding: 'utf8' });
@@ -10,11 +10,11 @@ function run(...args: string[]): string {
   return out.stdout;
 }
 
-test('decoder and ring reader hold on the corpus, and planted bugs are found', {
+test('decoder, ring reader and scanner hold on the corpus, and planted bugs are found', {
   timeout: 600_000,
 }, () => {
   const said = run();
-  for (const target of ['record', 'ring']) {
+  for (const target of ['record', 'ring', 'batch']) {
     expect(said).toContain(`${target}: held, and the planted bug was found`);
   }
 });

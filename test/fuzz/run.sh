@@ -1,5 +1,5 @@
 #!/bin/sh
-# Coverage-guided fuzzing of the native decoder (record) and ring reader (ring), with libFuzzer.
+# Coverage-guided fuzzing of the native decoder (record), ring reader (ring) and scanner (batch), with libFuzzer.
 #   run.sh            builds, replays corpus and crashes, and sees that a planted bug is found
 #   run.sh SECONDS    fuzzes each target that long, beginning with the corpus
 #   run.sh merge      takes what fuzzing found into the corpus, minimised
@@ -14,19 +14,28 @@ mkdir -p "$out"
 clang=$(command -v clang++-16 || command -v clang++)
 flags="-std=c++20 -g -O1 -pthread -Wall -Wextra -Wno-missing-field-initializers -Inative -Ischemas/generated -Itest/fuzz"
 sanitize="-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
-targets="record ring"
+targets="record ring batch"
+libraries="-lzstd -lre2"
 # The default quarantine is larger than all that a case allocates.
 export ASAN_OPTIONS="quarantine_size_mb=16:${ASAN_OPTIONS:-}"
 
-# The ring reader and the merge are headers; what decodes is these.
+# The ring reader and the merge are headers; what decodes and what scans is these.
+decoder="columns text names syscalls raw_source transcode drain"
+scanner="scan stored_batch mask predicate groups checksum"
 core_of() {
-  [ "$1" = ring ] || echo columns text names syscalls raw_source transcode drain
+  case $1 in
+    record) echo $decoder ;;
+    batch) echo $decoder $scanner ;;
+  esac
 }
+
+# The largest input, bytes: a batch is larger than records.
+length_of() { if [ "$1" = batch ]; then echo 8192; else echo 1024; fi; }
 
 # What keeps a corpus to about 300 inputs: of the decoder's many branches each once, of the reader's
 # few each as often as makes a difference.
 merge_flags_of() {
-  if [ "$1" = ring ]; then echo -set_cover_merge=1; else echo -merge=1 -use_counters=0; fi
+  if [ "$1" = record ]; then echo -merge=1 -use_counters=0; else echo -set_cover_merge=1; fi
 }
 
 # $1 kind, $2 target, then flags. Objects of the core are shared by the sound and the planted build.
@@ -37,15 +46,17 @@ build() {
   objects=
   for unit in $(core_of "$target"); do objects="$objects $out/$unit.o"; done
   # shellcheck disable=SC2086
-  "$clang" $flags $sanitize "$@" "test/fuzz/${target}_fuzz.cc" $objects -o "$out/$target-$kind.new"
+  "$clang" $flags $sanitize "$@" "test/fuzz/${target}_fuzz.cc" $objects $libraries -o "$out/$target-$kind.new"
   mv "$out/$target-$kind.new" "$out/$target-$kind"
 }
 
 both() {
-  build "$1" record $2 &
-  job=$!
-  build "$1" ring $2
-  wait "$job"
+  jobs=
+  for target in $targets; do
+    build "$1" "$target" $2 &
+    jobs="$jobs $!"
+  done
+  for job in $jobs; do wait "$job"; done
 }
 
 # Builds only when something is newer than what was built last.
@@ -55,7 +66,7 @@ build_all() {
       -newer "$out/.built" -print -quit)" ]; then return; fi
   touch "$out/.begun"
   jobs=
-  for unit in $(core_of record); do
+  for unit in $decoder $scanner; do
     # shellcheck disable=SC2086
     "$clang" $flags $sanitize -c "native/$unit.cc" -o "$out/$unit.o" &
     jobs="$jobs $!"
@@ -89,7 +100,7 @@ replay() {
 fuzz() {
   for target in $targets; do
     mkdir -p "$out/found-$target"
-    if ! "$out/$target-sound" -max_total_time="$1" -max_len=1024 -len_control=20 -timeout=20 \
+    if ! "$out/$target-sound" -max_total_time="$1" -max_len="$(length_of "$target")" -len_control=20 -timeout=20 \
       -print_final_stats=1 -artifact_prefix="$out/$target-" "$out/found-$target" \
       "test/fuzz/corpus/$target" "test/fuzz/crashes/$target" >"$out/$target.log" 2>&1; then
       tail -n 60 "$out/$target.log" >&2
@@ -120,7 +131,7 @@ coverage() {
     sources=
     for unit in $(core_of "$target"); do sources="$sources native/$unit.cc"; done
     # shellcheck disable=SC2086
-    "$clang" $flags $profile "test/fuzz/${target}_fuzz.cc" $sources -o "$out/$target-coverage"
+    "$clang" $flags $profile "test/fuzz/${target}_fuzz.cc" $sources $libraries -o "$out/$target-coverage"
     LLVM_PROFILE_FILE="$out/$target.profraw" "$out/$target-coverage" -runs=0 \
       "test/fuzz/corpus/$target" "test/fuzz/crashes/$target" >"$out/$target.log" 2>&1
     llvm-profdata-16 merge -sparse "$out/$target.profraw" -o "$out/$target.profdata"
