@@ -22,12 +22,6 @@ export class Output {
     if (this.#text.length >= CHUNK_CHARS) this.flush();
   }
 
-  /** Writes text at once. */
-  write(text: string): void {
-    this.#text += text;
-    this.flush();
-  }
-
   /** A line that waits for drain(). */
   add(text: string): void {
     this.#text += `${text}\n`;
@@ -41,10 +35,10 @@ export class Output {
     }
   }
 
-  /** Writes what was added; while the reader is slow, others on this thread go on. */
-  async drain(): Promise<void> {
+  /** Writes what was added; while the reader is slow, others on this thread go on, and may end it. */
+  async drain(signal?: AbortSignal): Promise<void> {
     let bytes = this.#taken();
-    while (bytes.length > 0) {
+    while (bytes.length > 0 && signal?.aborted !== true) {
       bytes = this.#write(bytes);
       if (bytes.length > 0) await setTimeout(FULL_MS);
     }

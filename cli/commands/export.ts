@@ -60,7 +60,8 @@ async function toStdout(query: Reading, options: Options): Promise<Exported> {
   try {
     for await (const text of jsonPieces(query, options, rows)) {
       bytes += Buffer.byteLength(text);
-      out.write(text);
+      out.add(text.slice(0, -1));
+      await out.drain(options.signal);
       if (out.closed) break;
     }
   } catch (error) {
