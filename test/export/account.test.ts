@@ -158,7 +158,13 @@ test('rings that end in segments without a row that is wanted', async () => {
   const account = accountOf(await exported({ pids: new Set([1]) }));
   expect(account).toMatchObject({ holds: true, reasons: [], leftOut: 23 });
   expect(account?.segments).toEqual(['s-0000000', 's-0000003']);
-  expect(ofFile(account)).toMatchObject({ issued: 63, stored: 28, lost: 7, filtered: 23, waiting: 5 });
+  expect(ofFile(account)).toMatchObject({
+    issued: 63,
+    stored: 28,
+    lost: 7,
+    filtered: 23,
+    waiting: 5,
+  });
 });
 
 test('a segment without a row that is wanted, but with a loss', async () => {
