@@ -20,7 +20,7 @@ export ASAN_OPTIONS="quarantine_size_mb=16:${ASAN_OPTIONS:-}"
 
 # The ring reader and the merge are headers; what decodes is these.
 core_of() {
-  [ "$1" = ring ] || echo columns text names syscalls raw_source transcode drain
+  [ "$1" = ring ] || echo columns text names syscalls raw_source transcode predicate record_values drain
 }
 
 # What keeps a corpus to about 300 inputs: of the decoder's many branches each once, of the reader's
@@ -37,7 +37,7 @@ build() {
   objects=
   for unit in $(core_of "$target"); do objects="$objects $out/$unit.o"; done
   # shellcheck disable=SC2086
-  "$clang" $flags $sanitize "$@" "test/fuzz/${target}_fuzz.cc" $objects -o "$out/$target-$kind.new"
+  "$clang" $flags $sanitize "$@" "test/fuzz/${target}_fuzz.cc" $objects -lre2 -o "$out/$target-$kind.new"
   mv "$out/$target-$kind.new" "$out/$target-$kind"
 }
 
@@ -120,7 +120,7 @@ coverage() {
     sources=
     for unit in $(core_of "$target"); do sources="$sources native/$unit.cc"; done
     # shellcheck disable=SC2086
-    "$clang" $flags $profile "test/fuzz/${target}_fuzz.cc" $sources -o "$out/$target-coverage"
+    "$clang" $flags $profile "test/fuzz/${target}_fuzz.cc" $sources -lre2 -o "$out/$target-coverage"
     LLVM_PROFILE_FILE="$out/$target.profraw" "$out/$target-coverage" -runs=0 \
       "test/fuzz/corpus/$target" "test/fuzz/crashes/$target" >"$out/$target.log" 2>&1
     llvm-profdata-16 merge -sparse "$out/$target.profraw" -o "$out/$target.profdata"
