@@ -16,6 +16,7 @@
 #include "live_source.h"
 #include "pace.h"
 #include "pins.h"
+#include "predicate_from_js.h"
 #include "synthetic_source.h"
 #include "syscalls.h"
 
@@ -72,6 +73,7 @@ SourceConfig config_of(const Napi::Object& object) {
   config.exclude.comms = list_of<std::string>(
       exclude.Get("comms"), [](const Napi::Value& v) { return v.As<Napi::String>().Utf8Value(); });
   config.exclude.cgroups = list_of<uint64_t>(exclude.Get("cgroups"), uint64_of);
+  config.filter = filter_from_js(object.Get("filter"));
   return config;
 }
 
@@ -176,6 +178,7 @@ class Source : public Napi::ObjectWrap<Source> {
     }
     drain_options_.handover = result.handover;
     drain_options_.self = result.self;
+    drain_options_.filter = config_.filter;
     drain_ = std::make_unique<Drain>(
         raw_->sets(), raw_->drop_reasons(), drain_options_,
         [this] {
@@ -266,6 +269,7 @@ class Source : public Napi::ObjectWrap<Source> {
     out.Set("throughSeq", big(env, cut.through_seq));
     out.Set("rotated", cut.rotated);
     out.Set("tsOffset", big(env, cut.ts_offset));
+    out.Set("filter", cut.filter ? Napi::Value(Napi::String::New(env, *cut.filter)) : env.Null());
     out.Set("final", cut.final);
     out.Set("positions", to_array(env, cut.positions));
     auto ahead = Napi::Array::New(env, cut.ahead.size());
@@ -305,8 +309,11 @@ class Source : public Napi::ObjectWrap<Source> {
 
   void configure(const Napi::CallbackInfo& info) {
     config_ = config_of(info[0].As<Napi::Object>());
-    if (const SourceError error = raw_->configure(config_))
+    if (const SourceError error = raw_->configure(config_)) {
       js_error(info.Env(), error.code, error.message).ThrowAsJavaScriptException();
+      return;
+    }
+    drain_->set_filter(config_.filter);
   }
 
   Napi::Value stats(const Napi::CallbackInfo& info) {

@@ -9,6 +9,7 @@
 
 #include "format.h"
 #include "names.h"
+#include "row_filter.h"
 #include "transcode.h"
 
 namespace tapio {
@@ -77,6 +78,7 @@ struct SourceConfig {
   std::vector<uint32_t> syscalls;
   bool latency = true;
   Exclusions exclude;
+  std::shared_ptr<const RowFilter> filter;  // null: all is wanted
 };
 
 // A process that was alive when the source started.

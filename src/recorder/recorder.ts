@@ -65,7 +65,7 @@ export interface RecorderOptions {
   readonly firstNumber: number;
   readonly host: Omit<
     SegmentHeader,
-    'format' | 'ts_offset' | 'clocks' | 'fingerprint' | 'recording'
+    'format' | 'ts_offset' | 'clocks' | 'fingerprint' | 'recording' | 'filter'
   >;
   readonly source: Omit<SourceOptions, 'tsOffset' | 'nextSeq' | 'resume'>;
   readonly beginning: Beginning;
@@ -83,6 +83,7 @@ export interface Totals {
   >;
   /** Events per second of the last ten seconds, by type. */
   readonly rates: Readonly<Record<string, number>>;
+  /** Left out, in the kernel or as it was read. */
   readonly filtered: number;
   readonly late: number;
   readonly segments: number;
@@ -102,6 +103,8 @@ export interface Totals {
   readonly outage: Outage | null;
 }
 
+const sum = (counts: BigUint64Array): number => Number(counts.reduce((a, b) => a + b, 0n));
+
 type Nested = Record<string, Record<string, Record<string, number>>>;
 
 export class Recorder {
@@ -115,6 +118,9 @@ export class Recorder {
   #clocks: Clocks;
   #lastTick: bigint;
   #tsOffset: bigint;
+  /** What decides which rows are recorded into the open segment, and what is to. */
+  #filter: string | null;
+  #nextFilter: string | null;
   #clocksKeptMs = 0;
   #writer: SegmentWriter | null = null;
   #writerSince = 0;
@@ -152,6 +158,7 @@ export class Recorder {
     this.#clocks = native.clocks();
     this.#lastTick = this.#clocks.realtime;
     this.#tsOffset = tsOffset(this.#clocks);
+    this.#filter = this.#nextFilter = options.source.filter?.text ?? null;
     this.#source = native.createSource(
       {
         ...options.source,
@@ -198,15 +205,26 @@ export class Recorder {
 
   /** Ends the segment and begins the next. */
   rotate(): void {
-    if (this.#rotateAsked) return;
+    if (!this.#rotateAsked) this.#askToRotate();
+  }
+
+  #askToRotate(): void {
     this.#rotateAsked = true;
     this.#clocks = this.#options.native.clocks();
     this.#source.cut(tsOffset(this.#clocks));
   }
 
-  /** Changes what is recorded. Throws what the source throws; then the old settings hold. */
+  /**
+   * Changes what is recorded; another filter begins another segment. Throws what the source throws; then the
+   * old settings hold.
+   */
   configure(config: SourceConfig): void {
     this.#source.configure(config);
+    const filter = config.filter?.text ?? null;
+    if (filter === this.#nextFilter) return;
+    this.#nextFilter = filter;
+    // A cut that was asked for before may have been made without it.
+    this.#askToRotate();
   }
 
   /** Ends the source; what it still holds is written before `run` resolves. */
@@ -235,7 +253,7 @@ export class Recorder {
       events: this.#tally.counts(),
       lost: this.#lost,
       rates: this.#rates.perSecond(),
-      filtered: Number((cut?.filtered ?? new BigUint64Array()).reduce((a, b) => a + b, 0n)),
+      filtered: cut === null ? 0 : sum(cut.filtered) + sum(cut.own),
       late: Number(cut?.late ?? 0n),
       segments: this.#segments + (this.#writer === null ? 0 : 1),
       bytes: this.#sealedBytes + open,
@@ -381,6 +399,7 @@ export class Recorder {
       this.#options.catalog?.addSegment(sealed);
     }
     this.#tsOffset = cut.tsOffset;
+    this.#filter = cut.filter;
     this.#processes.rotate();
     this.#tally.rotate();
   }
@@ -396,6 +415,7 @@ export class Recorder {
         recording: beginning.recording,
         ts_offset: this.#tsOffset.toString(),
         clocks: clockTexts(this.#clocks),
+        ...(this.#filter !== null && { filter: this.#filter }),
       };
       this.#writer = SegmentWriter.create(files, segments, name, header, this.#durable);
       this.#writerSince = performance.now();
@@ -442,6 +462,7 @@ export class Recorder {
     this.#processes.rotate();
     this.#clocks = native.clocks();
     this.#tsOffset = tsOffset(this.#clocks);
+    this.#filter = this.#nextFilter;
     this.#losses = this.#lossesFrom(this.#durable?.at ?? null);
     this.#source.rewind({
       tsOffset: this.#tsOffset,

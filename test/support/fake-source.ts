@@ -96,6 +96,7 @@ export class FakeSource implements NativeSource {
   lossFirst = 0n;
   lossLast = 0n;
   tsOffset = 0n;
+  filter: string | null = null;
   late = 0n;
   /** Positions beyond those above whose records were handed over, per CPU. */
   ahead: readonly (readonly bigint[])[] = Array.from({ length: CPUS }, () => []);
@@ -106,9 +107,11 @@ export class FakeSource implements NativeSource {
   readonly #slots: ArrayBuffer[] = [];
   readonly #wake: () => void;
   #dictionaries = new Map<string, Map<string, number>>();
+  #wantedFilter: string | null;
 
-  constructor(wake: () => void) {
+  constructor(wake: () => void, filter: string | null = null) {
     this.#wake = wake;
+    this.filter = this.#wantedFilter = filter;
   }
 
   start(): StartResult {
@@ -130,6 +133,7 @@ export class FakeSource implements NativeSource {
   }
   configure(config: SourceConfig): void {
     this.configured.push(config);
+    this.#wantedFilter = config.filter?.text ?? null;
   }
   stats(): SourceStats {
     return {
@@ -150,6 +154,7 @@ export class FakeSource implements NativeSource {
     this.#dictionaries = new Map();
     this.nextSeq = options.nextSeq;
     this.tsOffset = options.tsOffset;
+    this.filter = this.#wantedFilter;
     this.paused = true;
   }
   forget(rings: string): void {
@@ -215,7 +220,10 @@ export class FakeSource implements NativeSource {
   /** Hands over a cut with the counters as they stand. */
   cutNow(kind: 'plain' | 'rotated' | 'ended' | 'final' = 'plain', tsOffset = this.tsOffset): void {
     this.tsOffset = tsOffset;
-    if (kind === 'rotated') this.#dictionaries = new Map();
+    if (kind === 'rotated') {
+      this.#dictionaries = new Map();
+      this.filter = this.#wantedFilter;
+    }
     this.#push({
       kind: 'cut',
       rings: this.rings,
@@ -223,6 +231,7 @@ export class FakeSource implements NativeSource {
       throughSeq: this.nextSeq - 1n,
       rotated: kind === 'rotated',
       tsOffset,
+      filter: this.filter,
       final: kind === 'final',
       positions: this.positions.slice(),
       ahead: this.ahead,
@@ -335,7 +344,7 @@ export class FakeNative implements Native {
   }
   createSource(options: SourceOptions, wake: () => void): NativeSource {
     this.options = options;
-    this.source = new FakeSource(wake);
+    this.source = new FakeSource(wake, options.filter?.text ?? null);
     this.source.started = this.started;
     return this.source;
   }
