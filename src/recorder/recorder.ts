@@ -22,9 +22,9 @@ import { LossAccount } from './losses.ts';
 import { segmentName } from './names.ts';
 import { hasRoom, type Outage, outageOf, outageText, probeStore, storeGone } from './outage.ts';
 import { clockTexts, pointOfCut, resumePoint } from './point.ts';
-import { ProcessTable } from './processes.ts';
 import { Rates } from './rates.ts';
 import type { Retention } from './retention.ts';
+import { Tables } from './tables.ts';
 import { Tally } from './tally.ts';
 
 /** When a segment is ended. */
@@ -107,7 +107,7 @@ type Nested = Record<string, Record<string, Record<string, number>>>;
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #source: NativeSource;
-  readonly #processes = new ProcessTable();
+  readonly #tables = new Tables();
   readonly #tally = new Tally();
   readonly #rates = new Rates();
   #losses: LossAccount;
@@ -167,7 +167,8 @@ export class Recorder {
   /** Starts the source. Throws what it throws. Resolves when a stop has ended in a sealed store. */
   run(started: () => void): Promise<void> {
     const { beginning, recovered } = this.#options;
-    const { alive, how, resumed, notes } = this.#source.start();
+    const start = this.#source.start();
+    const { how, resumed, notes } = start;
     for (const note of notes) this.#options.onNote(note);
     // Rings that had been read to their end may be gone: those that took their place are there from their start.
     const { point } = beginning;
@@ -181,7 +182,10 @@ export class Recorder {
     // The counters of rings that are gone are no ground to count from.
     if (!survived)
       this.#losses = new LossAccount(this.#options.native.opsMax, null, this.#lastTick);
-    this.#processes.start(alive);
+    const { kind, ops } = this.#options.source;
+    const unattached = this.#source.stats().unattached;
+    const told = kind === 'live' ? ops.filter((op) => !(op in unattached)) : [];
+    this.#tables.start(start, told, this.#options.native.clocks().realtime);
     this.#timer = setInterval(() => this.#tick(), FLUSH_MS);
     started();
     return new Promise((resolve, reject) => {
@@ -207,6 +211,7 @@ export class Recorder {
   /** Changes what is recorded. Throws what the source throws; then the old settings hold. */
   configure(config: SourceConfig): void {
     this.#source.configure(config);
+    this.#checkSockets(config.ops);
   }
 
   /** Ends the source; what it still holds is written before `run` resolves. */
@@ -316,7 +321,7 @@ export class Recorder {
     const type = EVENT_TYPES[batch.type - 1] as EventType;
     const regions = this.#options.native.columns(batch.type);
     const memory = this.#source.slotBuffer(batch.slot);
-    if (type === 'process') this.#processes.apply(batch, regions, memory);
+    this.#tables.apply(type, batch, regions, memory);
     this.#tally.add(type, batch, regions, memory);
     this.#open().append(type, batch, regions, memory);
     this.#source.release(batch.slot);
@@ -334,7 +339,7 @@ export class Recorder {
     this.#lastCut = cut;
     if (losses.length > 0 || (cut.ended && !cut.final)) this.#open().addLosses(losses);
     if (this.#writer !== null) {
-      this.#writer.addProcesses(this.#processes.takeChanges());
+      this.#tables.writeTo(this.#writer);
       const point = this.#pointOf(cut);
       if (this.#writer.commit(point, cut.ended)) this.#durable = point;
     }
@@ -345,7 +350,15 @@ export class Recorder {
     if (cut.rotated || cut.final) this.#seal(cut);
     if (cut.ended && !cut.final) this.#source.forget(cut.rings);
     if (cut.final) this.#onFinished?.(null);
+    else this.#checkSockets(null);
     return cut.final;
+  }
+
+  #checkSockets(ops: readonly number[] | null): void {
+    const why = this.#tables.giveUpSockets(ops);
+    if (why === null) return;
+    this.#options.onNote(why);
+    this.rotate();
   }
 
   /** What a cut tells of times in which nothing was recorded. */
@@ -381,7 +394,7 @@ export class Recorder {
       this.#options.catalog?.addSegment(sealed);
     }
     this.#tsOffset = cut.tsOffset;
-    this.#processes.rotate();
+    this.#tables.rotate();
     this.#tally.rotate();
   }
 
@@ -439,7 +452,7 @@ export class Recorder {
     this.#rotateAsked = false;
     this.#pendingLosses.unshift(...this.#uncommittedLosses.splice(0));
     this.#tally.rotate();
-    this.#processes.rotate();
+    this.#tables.rewind(BigInt(this.#durable?.through_seq ?? 0));
     this.#clocks = native.clocks();
     this.#tsOffset = tsOffset(this.#clocks);
     this.#losses = this.#lossesFrom(this.#durable?.at ?? null);
@@ -567,7 +580,7 @@ export class Recorder {
       bytes >= bytesMax ||
       (age >= agedMs && bytes >= agedBytesMin) ||
       age >= ageMaxMs ||
-      this.#processes.inSegment >= processesMax
+      this.#tables.processes >= processesMax
     );
   }
 }
