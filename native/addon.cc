@@ -3,6 +3,7 @@
 
 #include <napi.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -190,6 +191,7 @@ class Source : public Napi::ObjectWrap<Source> {
     drain_->start();
     auto out = Napi::Object::New(env);
     out.Set("alive", alive_list(env, result.alive));
+    out.Set("sockets", socket_list(env, result.sockets));
     out.Set("how", result.how);
     out.Set("resumed", result.resumed);
     auto notes = Napi::Array::New(env, result.notes.size());
@@ -209,6 +211,27 @@ class Source : public Napi::ObjectWrap<Source> {
       process.Set("cgroupId", big(env, alive[i].cgroup_id));
       process.Set("comm", alive[i].comm);
       out.Set(i, process);
+    }
+    return out;
+  }
+
+  static Napi::Array socket_list(Napi::Env env, const std::vector<SocketSnapshot>& sockets) {
+    auto out = Napi::Array::New(env, sockets.size());
+    for (uint32_t i = 0; i < sockets.size(); i++) {
+      const SocketSnapshot& one = sockets[i];
+      auto socket = Napi::Object::New(env);
+      socket.Set("inode", big(env, one.inode));
+      socket.Set("pid", one.pid);
+      socket.Set("pstart", big(env, one.pstart));
+      socket.Set("uid", one.uid);
+      socket.Set("comm", one.comm);
+      socket.Set("family", one.family == AF_INET ? "inet" : "inet6");
+      socket.Set("listens", one.state == TCP_LISTEN);
+      socket.Set("saddr", one.saddr);
+      socket.Set("sport", one.sport);
+      socket.Set("daddr", one.daddr);
+      socket.Set("dport", one.dport);
+      out.Set(i, socket);
     }
     return out;
   }

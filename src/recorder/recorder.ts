@@ -22,9 +22,9 @@ import { LossAccount } from './losses.ts';
 import { segmentName } from './names.ts';
 import { hasRoom, type Outage, outageOf, outageText, probeStore, storeGone } from './outage.ts';
 import { clockTexts, pointOfCut, resumePoint } from './point.ts';
-import { ProcessTable } from './processes.ts';
 import { Rates } from './rates.ts';
 import type { Retention } from './retention.ts';
+import { Tables } from './tables.ts';
 import { Tally } from './tally.ts';
 
 /** When a segment is ended. */
@@ -110,7 +110,7 @@ type Nested = Record<string, Record<string, Record<string, number>>>;
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #source: NativeSource;
-  readonly #processes = new ProcessTable();
+  readonly #tables = new Tables();
   readonly #tally = new Tally();
   readonly #rates = new Rates();
   #losses: LossAccount;
@@ -174,7 +174,8 @@ export class Recorder {
   /** Starts the source. Throws what it throws. Resolves when a stop has ended in a sealed store. */
   run(started: () => void): Promise<void> {
     const { beginning, recovered } = this.#options;
-    const { alive, how, resumed, notes } = this.#source.start();
+    const start = this.#source.start();
+    const { how, resumed, notes } = start;
     for (const note of notes) this.#options.onNote(note);
     // Rings that had been read to their end may be gone: those that took their place are there from their start.
     const { point } = beginning;
@@ -188,7 +189,10 @@ export class Recorder {
     // The counters of rings that are gone are no ground to count from.
     if (!survived)
       this.#losses = new LossAccount(this.#options.native.opsMax, null, this.#lastTick);
-    this.#processes.start(alive);
+    const { kind, ops } = this.#options.source;
+    const unattached = this.#source.stats().unattached;
+    const told = kind === 'live' ? ops.filter((op) => !(op in unattached)) : [];
+    this.#tables.start(start, told, this.#options.native.clocks().realtime);
     this.#timer = setInterval(() => this.#tick(), FLUSH_MS);
     started();
     return new Promise((resolve, reject) => {
@@ -220,6 +224,7 @@ export class Recorder {
    */
   configure(config: SourceConfig): void {
     this.#source.configure(config);
+    this.#checkSockets(config.ops);
     const filter = config.filter?.text ?? null;
     if (filter === this.#nextFilter) return;
     this.#nextFilter = filter;
@@ -334,7 +339,7 @@ export class Recorder {
     const type = EVENT_TYPES[batch.type - 1] as EventType;
     const regions = this.#options.native.columns(batch.type);
     const memory = this.#source.slotBuffer(batch.slot);
-    if (type === 'process') this.#processes.apply(batch, regions, memory);
+    this.#tables.apply(type, batch, regions, memory);
     this.#tally.add(type, batch, regions, memory);
     this.#open().append(type, batch, regions, memory);
     this.#source.release(batch.slot);
@@ -352,7 +357,7 @@ export class Recorder {
     this.#lastCut = cut;
     if (losses.length > 0 || (cut.ended && !cut.final)) this.#open().addLosses(losses);
     if (this.#writer !== null) {
-      this.#writer.addProcesses(this.#processes.takeChanges());
+      this.#tables.writeTo(this.#writer);
       const point = this.#pointOf(cut);
       if (this.#writer.commit(point, cut.ended)) this.#durable = point;
     }
@@ -363,7 +368,15 @@ export class Recorder {
     if (cut.rotated || cut.final) this.#seal(cut);
     if (cut.ended && !cut.final) this.#source.forget(cut.rings);
     if (cut.final) this.#onFinished?.(null);
+    else this.#checkSockets(null);
     return cut.final;
+  }
+
+  #checkSockets(ops: readonly number[] | null): void {
+    const why = this.#tables.giveUpSockets(ops);
+    if (why === null) return;
+    this.#options.onNote(why);
+    this.rotate();
   }
 
   /** What a cut tells of times in which nothing was recorded. */
@@ -400,7 +413,7 @@ export class Recorder {
     }
     this.#tsOffset = cut.tsOffset;
     this.#filter = cut.filter;
-    this.#processes.rotate();
+    this.#tables.rotate();
     this.#tally.rotate();
   }
 
@@ -459,7 +472,7 @@ export class Recorder {
     this.#rotateAsked = false;
     this.#pendingLosses.unshift(...this.#uncommittedLosses.splice(0));
     this.#tally.rotate();
-    this.#processes.rotate();
+    this.#tables.rewind(BigInt(this.#durable?.through_seq ?? 0));
     this.#clocks = native.clocks();
     this.#tsOffset = tsOffset(this.#clocks);
     this.#filter = this.#nextFilter;
@@ -588,7 +601,7 @@ export class Recorder {
       bytes >= bytesMax ||
       (age >= agedMs && bytes >= agedBytesMin) ||
       age >= ageMaxMs ||
-      this.#processes.inSegment >= processesMax
+      this.#tables.processes >= processesMax
     );
   }
 }

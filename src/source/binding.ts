@@ -9,6 +9,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { TapioError } from '../errors.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../event/batch.ts';
+import type { SocketSnapshot } from '../event/sockets.ts';
 import type { NativePredicate, ScanNative } from './scan.ts';
 
 /** What the kernel side rejects before it fills a record. */
@@ -110,6 +111,8 @@ export interface SourceStats {
 export interface StartResult {
   /** Processes then alive; live only. */
   readonly alive: readonly ProcessSnapshot[];
+  /** TCP sockets that processes then had open; live only. */
+  readonly sockets: readonly SocketSnapshot[];
   /** 'new': nothing was there to go on from; 'continued': same rings and programs; 'replaced': old rings are drained first. */
   readonly how: 'new' | 'continued' | 'replaced';
   /** Whether the resume point given could be used. */

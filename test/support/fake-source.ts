@@ -4,6 +4,7 @@ import { EVENT_TABLES, EVENT_TYPES, type EventType } from '../../schemas/arrow.t
 import { EVENTS, MAX_OPS } from '../../schemas/events.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../../src/event/batch.ts';
 import type { Clocks } from '../../src/event/clock.ts';
+import type { SocketSnapshot } from '../../src/event/sockets.ts';
 import { REFUSAL_CAUSES } from '../../src/recorder/point.ts';
 import type {
   Native,
@@ -74,6 +75,7 @@ export class FakeSource implements NativeSource {
   stopped = false;
   closed = false;
   alive: ProcessSnapshot[] = [];
+  sockets: SocketSnapshot[] = [];
   startError: Error | null = null;
   /** Cumulative counters that the next cut carries. */
   readonly lost = new BigUint64Array(CPUS * MAX_OPS);
@@ -83,8 +85,8 @@ export class FakeSource implements NativeSource {
   readonly emitted = new BigUint64Array(CPUS * MAX_OPS);
   readonly own = new BigUint64Array(CPUS * MAX_OPS);
   readonly malformed = new BigUint64Array(MAX_OPS);
-  /** What start() answers, beside `alive`. */
-  started: Omit<StartResult, 'alive'> = { how: 'new', resumed: false, notes: [] };
+  /** What start() answers, beside `alive` and `sockets`. */
+  started: Omit<StartResult, 'alive' | 'sockets'> = { how: 'new', resumed: false, notes: [] };
   rings = 'fake-rings';
   positions = new BigUint64Array(CPUS);
   newest = 0n;
@@ -116,7 +118,7 @@ export class FakeSource implements NativeSource {
 
   start(): StartResult {
     if (this.startError !== null) throw this.startError;
-    return { alive: this.alive, ...this.started };
+    return { alive: this.alive, sockets: this.sockets, ...this.started };
   }
   slotBuffer(slot: number): ArrayBuffer {
     return this.#slots[slot] ?? new ArrayBuffer(0);
