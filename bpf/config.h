@@ -85,4 +85,21 @@ struct tapio_alive {
   __u8 comm[16];
 };
 
+/* A TCP socket that a process held when the source started, as the file iterator writes it: once
+ * per descriptor. */
+struct tapio_open_socket {
+  __u64 inode;
+  __u64 pstart;
+  __u32 pid;
+  __u32 uid;
+  __u8 comm[16];
+  __u8 saddr[16];
+  __u8 daddr[16];
+  __u16 sport;
+  __u16 dport;
+  __u8 family;
+  __u8 state;
+  __u16 reserved;
+};
+
 #endif

@@ -155,7 +155,11 @@ static __noinline int handle_accept(struct task_struct *task, struct pt_regs *re
   record->latency_ns = latency_since(&record->header, started);
   if (!started) nulls |= TAPIO_NULL_NETWORK_ACCEPT_LATENCY_NS;
   record->error = ret < 0 ? -ret : 0;
-  if (ret < 0) nulls |= TAPIO_NULL_NETWORK_ACCEPT_DADDR | TAPIO_NULL_NETWORK_ACCEPT_DPORT;
+  /* The peer may have reset it before it was accepted: then its close is a row already. */
+  record->new_state = FIELD(struct sock, sk, __sk_common.skc_state);
+  if (ret < 0)
+    nulls |= TAPIO_NULL_NETWORK_ACCEPT_DADDR | TAPIO_NULL_NETWORK_ACCEPT_DPORT |
+             TAPIO_NULL_NETWORK_ACCEPT_NEW_STATE;
   record->nulls = nulls;
   commit(&slot, &record->header, bytes);
   return 0;
@@ -165,6 +169,13 @@ static __noinline int handle_listen(struct task_struct *task, struct pt_regs *re
   if (!op_is_on(TAPIO_NETWORK_LISTEN)) return 0;
   struct sock *sk = socket_of(task, call_arg0(regs));
   if (!sk) return 0;
+  __u8 old_state = FIELD(struct sock, sk, __sk_common.skc_state);
+  __u64 key = (__u64)sk;
+  struct owned *known = bpf_map_lookup_elem(&socket_table, &key);
+  if (ret >= 0 && known && known->connect_state == LISTEN_BEGUN) {
+    known->connect_state = CONNECT_IDLE;
+    old_state = TCP_CLOSE;
+  }
   if (rejects_current(task, TAPIO_NETWORK_LISTEN)) return 0;
   struct endpoint_pair pair;
   endpoints_of(&pair, sk);
@@ -179,6 +190,7 @@ static __noinline int handle_listen(struct task_struct *task, struct pt_regs *re
   record->sport = pair.sport;
   record->family = pair.family;
   record->protocol = pair.protocol;
+  record->old_state = old_state;
   record->nulls = 0;
   commit(&slot, &record->header, bytes);
   return 0;
@@ -245,7 +257,10 @@ int BPF_PROG(socket_state, struct sock *sk, int old_state, int new_state) {
     struct task_struct *task = bpf_get_current_task_btf();
     struct owned entry = {};
     owner_of_task(&entry.owner, task);
-    if (new_state == TCP_SYN_SENT) entry.connect_start = bpf_ktime_get_ns();
+    if (new_state == TCP_SYN_SENT)
+      entry.connect_start = bpf_ktime_get_ns();
+    else
+      entry.connect_state = LISTEN_BEGUN;
     __u64 key = (__u64)sk;
     bpf_map_update_elem(&socket_table, &key, &entry, BPF_ANY);
     return 0;

@@ -13,6 +13,7 @@ enum connect_state {
   CONNECT_IDLE = 0,
   CONNECT_PENDING = 1, /* connect() returned without an outcome: the state change will be the row */
   CONNECT_TOLD = 2,    /* the outcome is a row; a connect() that asks for it again is none */
+  LISTEN_BEGUN = 3,    /* it has begun to listen, and the listen() that did it has not returned */
 };
 
 struct owned {

@@ -45,7 +45,9 @@ export function summaryText(summary: Summary): string {
       ([name, n]) => `  ${name.padEnd(width)} ${countText(n).padStart(12)}`,
     ),
     ...lossLines(summary.lost, width),
-    ...(summary.filtered > 0 ? [`left out by --exclude: ${countText(summary.filtered)}`] : []),
+    ...(summary.filtered > 0
+      ? [`left out by --exclude and --filter: ${countText(summary.filtered)}`]
+      : []),
     ...(summary.late > 0 ? [`late: ${countText(summary.late)}`] : []),
     `${summary.segments} segment${summary.segments === 1 ? '' : 's'}, ${bytesText(summary.bytes)}${perEvent}; CPU ${summary.cpu_s.toFixed(2)} s (${cpu.toFixed(1)} % of a core), memory ${bytesText(summary.rss_bytes)}`,
     '',

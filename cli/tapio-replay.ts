@@ -23,6 +23,10 @@ await runProgram({
       about: 'the processes that were alive at a time',
       load: async () => (await import('./commands/ps.ts')).ps,
     },
+    conns: {
+      about: 'the TCP sockets that were open at a time, and whose',
+      load: async () => (await import('./commands/conns.ts')).conns,
+    },
     trace: {
       about: 'a process and its descendants through their life',
       load: async () => (await import('./commands/trace.ts')).trace,

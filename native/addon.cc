@@ -3,6 +3,7 @@
 
 #include <napi.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -16,6 +17,7 @@
 #include "live_source.h"
 #include "pace.h"
 #include "pins.h"
+#include "predicate_from_js.h"
 #include "synthetic_source.h"
 #include "syscalls.h"
 
@@ -72,6 +74,7 @@ SourceConfig config_of(const Napi::Object& object) {
   config.exclude.comms = list_of<std::string>(
       exclude.Get("comms"), [](const Napi::Value& v) { return v.As<Napi::String>().Utf8Value(); });
   config.exclude.cgroups = list_of<uint64_t>(exclude.Get("cgroups"), uint64_of);
+  config.filter = filter_from_js(object.Get("filter"));
   return config;
 }
 
@@ -176,6 +179,7 @@ class Source : public Napi::ObjectWrap<Source> {
     }
     drain_options_.handover = result.handover;
     drain_options_.self = result.self;
+    drain_options_.filter = config_.filter;
     drain_ = std::make_unique<Drain>(
         raw_->sets(), raw_->drop_reasons(), drain_options_,
         [this] {
@@ -187,6 +191,7 @@ class Source : public Napi::ObjectWrap<Source> {
     drain_->start();
     auto out = Napi::Object::New(env);
     out.Set("alive", alive_list(env, result.alive));
+    out.Set("sockets", socket_list(env, result.sockets));
     out.Set("how", result.how);
     out.Set("resumed", result.resumed);
     auto notes = Napi::Array::New(env, result.notes.size());
@@ -206,6 +211,27 @@ class Source : public Napi::ObjectWrap<Source> {
       process.Set("cgroupId", big(env, alive[i].cgroup_id));
       process.Set("comm", alive[i].comm);
       out.Set(i, process);
+    }
+    return out;
+  }
+
+  static Napi::Array socket_list(Napi::Env env, const std::vector<SocketSnapshot>& sockets) {
+    auto out = Napi::Array::New(env, sockets.size());
+    for (uint32_t i = 0; i < sockets.size(); i++) {
+      const SocketSnapshot& one = sockets[i];
+      auto socket = Napi::Object::New(env);
+      socket.Set("inode", big(env, one.inode));
+      socket.Set("pid", one.pid);
+      socket.Set("pstart", big(env, one.pstart));
+      socket.Set("uid", one.uid);
+      socket.Set("comm", one.comm);
+      socket.Set("family", one.family == AF_INET ? "inet" : "inet6");
+      socket.Set("listens", one.state == TCP_LISTEN);
+      socket.Set("saddr", one.saddr);
+      socket.Set("sport", one.sport);
+      socket.Set("daddr", one.daddr);
+      socket.Set("dport", one.dport);
+      out.Set(i, socket);
     }
     return out;
   }
@@ -266,6 +292,7 @@ class Source : public Napi::ObjectWrap<Source> {
     out.Set("throughSeq", big(env, cut.through_seq));
     out.Set("rotated", cut.rotated);
     out.Set("tsOffset", big(env, cut.ts_offset));
+    out.Set("filter", cut.filter ? Napi::Value(Napi::String::New(env, *cut.filter)) : env.Null());
     out.Set("final", cut.final);
     out.Set("positions", to_array(env, cut.positions));
     auto ahead = Napi::Array::New(env, cut.ahead.size());
@@ -305,8 +332,11 @@ class Source : public Napi::ObjectWrap<Source> {
 
   void configure(const Napi::CallbackInfo& info) {
     config_ = config_of(info[0].As<Napi::Object>());
-    if (const SourceError error = raw_->configure(config_))
+    if (const SourceError error = raw_->configure(config_)) {
       js_error(info.Env(), error.code, error.message).ThrowAsJavaScriptException();
+      return;
+    }
+    drain_->set_filter(config_.filter);
   }
 
   Napi::Value stats(const Napi::CallbackInfo& info) {

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstdlib>
 
+#include "decode.h"
 #include "syscalls.h"
 #include "text.h"
 
@@ -46,6 +47,17 @@ TableLayout::TableLayout(const ColumnSpec* columns_, unsigned count_)
     if (is_list(kind)) region.heap = place(kHeapBytes);
     regions.push_back(region);
   }
+}
+
+const TableLayout& table_layout(unsigned type) {
+  // Immutable after its first use, and alike for everyone.
+  static const std::vector<TableLayout> layouts = [] {
+    std::vector<TableLayout> all;
+    for (unsigned t = 0; t <= kTypes; t++)
+      all.emplace_back(type_columns[t].columns, type_columns[t].count);
+    return all;
+  }();
+  return layouts[type];
 }
 
 Slot::Slot(unsigned id_, unsigned type_, const TableLayout& layout_)
@@ -141,10 +153,7 @@ uint16_t Dictionaries::syscall_index(unsigned column, unsigned number) {
   auto& known = known_[column];
   const unsigned key = std::min(number, 4096u);
   if (key >= known.size()) known.resize(key + 1);
-  if (known[key] == 0) {
-    const SyscallEntry* entry = syscall_by_number(number);
-    known[key] = intern_name(column, entry ? entry->name : "unknown") + 1u;
-  }
+  if (known[key] == 0) known[key] = intern_name(column, syscall_name(number)) + 1u;
   return static_cast<uint16_t>(known[key] - 1);
 }
 
@@ -188,7 +197,7 @@ void RowSink::inet(unsigned column, unsigned family, const unsigned char* addres
 void RowSink::path(unsigned column, const TailString& given, const TailString& directory) {
   // The key is what came, not the path: composing it is left to the first sight.
   char key[4 + 2 * TAPIO_RECORD_BYTES_MAX];
-  const bool known = directory.stored > 0 || directory.full != 0xffff;
+  const bool known = is_directory_known(directory);
   key[0] = known;
   std::memcpy(key + 1, &given.stored, 2);
   std::memcpy(key + 3, given.data, given.stored);
@@ -199,7 +208,7 @@ void RowSink::path(unsigned column, const TailString& given, const TailString& d
   if (is_new)
     interner.add_text(
         path_text({given.data, given.stored}, {directory.data, directory.stored}, known));
-  if (given.cut() || (directory.stored > 0 && directory.cut())) truncated_ = true;
+  if (is_path_cut(given, directory)) truncated_ = true;
   set(column, index);
   mark(column);
 }
@@ -228,16 +237,13 @@ void RowSink::strings(unsigned column, const TailString& all) {
   auto* heap = reinterpret_cast<char*>(slot_.memory + region.heap);
   fill_offsets(slot_, column, row_);
   std::string text;
-  for (uint32_t at = 0; at < all.stored;) {
-    const auto* end = static_cast<const char*>(std::memchr(all.data + at, 0, all.stored - at));
-    const uint32_t length = end ? static_cast<uint32_t>(end - all.data) - at : all.stored - at;
+  for_each_string(all, [&](std::string_view one) {
     text.clear();
-    append_reversible_utf8(&text, {all.data + at, length});
+    append_reversible_utf8(&text, one);
     std::memcpy(heap + slot_.heap[column], text.data(), text.size());
     slot_.heap[column] += static_cast<uint32_t>(text.size());
     inner[++slot_.inner[column]] = slot_.heap[column];
-    at += length + 1;
-  }
+  });
   if (all.cut()) truncated_ = true;
   end_list(column, slot_.inner[column]);
 }
@@ -251,8 +257,7 @@ void RowSink::bytes(unsigned column, const TailString& all) {
 }
 
 void RowSink::args(unsigned column, unsigned number, const __u64* values) {
-  const SyscallEntry* entry = syscall_by_number(number);
-  const uint32_t count = entry ? entry->arguments : 6;
+  const uint32_t count = syscall_arguments(number);
   const ColumnRegion& region = slot_.layout.regions[column];
   fill_offsets(slot_, column, row_);
   std::memcpy(slot_.memory + region.heap + slot_.inner[column] * 8, values, count * 8);

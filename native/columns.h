@@ -45,6 +45,10 @@ class TableLayout {
   size_t bytes = 0;
 };
 
+inline constexpr unsigned kTypes = 5;
+// Placement of the columns of a type (1..kTypes).
+const TableLayout& table_layout(unsigned type);
+
 // Bytes of one value of a kind; for lists and strings of one offset.
 unsigned width_of(Kind kind);
 // Room of the variable part of texts, u64s and bytes columns, and strings of a texts column.
@@ -115,6 +119,29 @@ class Tail {
   const unsigned char* end_;
   bool ok_ = true;
 };
+
+// Where the directory of a path is not known, its name stands alone.
+inline bool is_directory_known(const TailString& directory) {
+  return directory.stored > 0 || directory.full != 0xffff;
+}
+inline bool is_path_cut(const TailString& given, const TailString& directory) {
+  return given.cut() || (directory.stored > 0 && directory.cut());
+}
+// Calls `take` with each of the strings in one that are separated by NUL.
+template <class Take>
+void for_each_string(const TailString& all, Take take) {
+  for (uint32_t at = 0; at < all.stored;) {
+    const auto* end = static_cast<const char*>(std::memchr(all.data + at, 0, all.stored - at));
+    const uint32_t length = end ? static_cast<uint32_t>(end - all.data) - at : all.stored - at;
+    take(std::string_view(all.data + at, length));
+    at += length + 1;
+  }
+}
+
+// Wall-clock time of a record. Unsigned: a forged time wraps.
+inline int64_t ts_of(const tapio_header& header, int64_t ts_offset) {
+  return static_cast<int64_t>(header.ktime + static_cast<uint64_t>(ts_offset));
+}
 
 // The dictionaries of one type's columns; they live as long as a segment.
 class Dictionaries {

@@ -36,17 +36,6 @@ Interval united(const Interval& a, const Interval& b) {
 
 }  // namespace
 
-const TableLayout& table_layout(unsigned type) {
-  // Immutable after its first use, and alike for everyone.
-  static const std::vector<TableLayout> layouts = [] {
-    std::vector<TableLayout> all;
-    for (unsigned t = 0; t <= kTypes; t++)
-      all.emplace_back(type_columns[t].columns, type_columns[t].count);
-    return all;
-  }();
-  return layouts[type];
-}
-
 Drain::Drain(std::vector<RingSet> sets, DropReasons reasons, DrainOptions options,
              std::function<void()> wake, std::function<Interval(uint64_t)> beat)
     : reasons_(std::move(reasons)),
@@ -56,8 +45,11 @@ Drain::Drain(std::vector<RingSet> sets, DropReasons reasons, DrainOptions option
       beat_(std::move(beat)),
       ts_offset_(options.ts_offset),
       next_seq_(options.next_seq),
+      filter_(options.filter),
+      values_(reasons_),
       handover_(options.handover),
-      sets_(std::move(sets)) {
+      sets_(std::move(sets)),
+      next_filter_(options.filter) {
   for (unsigned type = 0; type <= kTypes; type++) tables_.emplace_back(table_layout(type));
   for (unsigned type = 1; type <= kTypes; type++) {
     for (unsigned i = 0; i < options.slots_per_type; i++) {
@@ -128,6 +120,7 @@ void Drain::rewind(int64_t ts_offset, uint64_t next_seq, const ResumePoint* poin
   }
   ts_offset_ = ts_offset;
   next_seq_ = next_seq;
+  filter_ = next_filter_;
   cut_wanted_ = false;
   rotate_to_.reset();
   begin(point);
@@ -177,6 +170,11 @@ void Drain::request_cut(std::optional<int64_t> rotate_to) {
   wakeup_.notify_all();
 }
 
+void Drain::set_filter(std::shared_ptr<const RowFilter> filter) {
+  std::lock_guard lock(mutex_);
+  next_filter_ = std::move(filter);
+}
+
 void Drain::pause(bool paused) {
   {
     std::lock_guard lock(mutex_);
@@ -217,11 +215,11 @@ void Drain::run() {
       if (cut_wanted) rotate_to = std::exchange(rotate_to_, std::nullopt);
     }
     note_beat();
-    const uint64_t before = next_seq_;
+    const uint64_t before = taken_;
     // Nobody writes these rings any more: they are drained to their end.
     const bool over = finishing || !last;
     const bool more = !paused && cycle(over);
-    const size_t released = next_seq_ - before;
+    const size_t released = taken_ - before;
     if (cut_wanted) cut(false, false, rotate_to);
     if (over && !paused && !more && merge_->drained()) {
       if (last) {
@@ -259,11 +257,14 @@ bool Drain::cycle(bool over) {
   else
     merge_->refill();
   bool stalled = false;
-  merge_->release([&](tapio_header* header, uint32_t bytes, unsigned cpu) {
-    if (take_record(header, bytes, cpu)) return true;
-    stalled = true;
-    return false;
-  });
+  taken_ += merge_->release(
+      [&](tapio_header* header, uint32_t bytes, unsigned cpu) {
+        stalled = !take_record(header, bytes, cpu);
+        return !stalled;
+      },
+      [&](const tapio_header* header, uint32_t bytes, unsigned cpu) {
+        return !filter_ || wants(header, bytes, cpu);
+      });
   if (stalled) return false;
   for (unsigned cpu = 0; cpu < merge_->cpus(); cpu++)
     if (merge_->reader(cpu).backlog() > RingReader::kChunkBytes / 4) return true;
@@ -284,9 +285,31 @@ void Drain::end_set() {
   push(std::move(cut));
 }
 
+namespace {
+bool is_known(const tapio_header* header) { return header->op > 0 && header->op < TAPIO_OPS; }
+}  // namespace
+
+// The record as this table lays it out; false where it cannot be had.
+bool Drain::as_ours(const tapio_header** header, uint32_t* bytes) {
+  if (!transcoder_) return true;
+  auto* rewritten = reinterpret_cast<unsigned char*>(rewritten_.data());
+  *bytes = transcoder_->rewrite(reinterpret_cast<const unsigned char*>(*header), *bytes, rewritten);
+  *header = reinterpret_cast<tapio_header*>(rewritten);
+  return *bytes > 0;
+}
+
+// Whether the filter wants the record. What cannot be decoded is wanted, so that it is counted.
+bool Drain::wants(const tapio_header* header, uint32_t bytes, unsigned cpu) {
+  if (!is_known(header)) return true;
+  const Predicate* predicate = filter_->predicates[type_of_op[header->op]].get();
+  if (!predicate || !as_ours(&header, &bytes)) return true;
+  values_.set(header, bytes, cpu, ts_offset_);
+  return test_row(*predicate, values_) == Truth::kTrue || values_.malformed();
+}
+
 // False when there is no memory for its row now.
 bool Drain::take_record(const tapio_header* header, uint32_t bytes, unsigned cpu) {
-  if (header->op == 0 || header->op >= TAPIO_OPS) {
+  if (!is_known(header)) {
     undecodable_[0]++;
     return true;
   }
@@ -294,25 +317,21 @@ bool Drain::take_record(const tapio_header* header, uint32_t bytes, unsigned cpu
     rows_since_check_ = 0;
     if (dictionaries_full()) cut(false, false, ts_offset_);
   }
-  const unsigned type = type_of_op[header->op];
+  const unsigned op = header->op;
+  const unsigned type = type_of_op[op];
   Table& table = tables_[type];
-  if (transcoder_) {
-    auto* rewritten = reinterpret_cast<unsigned char*>(rewritten_.data());
-    bytes = transcoder_->rewrite(reinterpret_cast<const unsigned char*>(header), bytes, rewritten);
-    if (bytes == 0) {
-      undecodable_[header->op]++;
-      return true;
-    }
-    header = reinterpret_cast<tapio_header*>(rewritten);
+  if (!as_ours(&header, &bytes)) {
+    undecodable_[op]++;
+    return true;
   }
   if (!table.open && !(table.open = free_slot(type))) return false;
   if (!decode_row(*table.open, table.dictionaries, reasons_, header, bytes, cpu, next_seq_,
                   ts_offset_)) {
-    undecodable_[header->op]++;
+    undecodable_[op]++;
     return true;
   }
   next_seq_++;
-  events_[header->op]++;
+  events_[op]++;
   if (table.open->rows == kBatchRows || heaps_full(*table.open)) hand_over(type);
   return true;
 }
@@ -326,8 +345,7 @@ bool decode_row(Slot& slot, Dictionaries& dictionaries, const DropReasons& reaso
     sink.undo();
     return false;
   }
-  // Unsigned: a forged time wraps.
-  const auto ts = static_cast<int64_t>(header->ktime + static_cast<uint64_t>(ts_offset));
+  const int64_t ts = ts_of(*header, ts_offset);
   bool is_new = false;
   Interner& comms = dictionaries.of(k_comm);
   const auto* comm = reinterpret_cast<const char*>(header->comm);
@@ -384,8 +402,11 @@ void Drain::cut(bool ended, bool final, std::optional<int64_t> rotate_to) {
     cut.rotated = true;
     ts_offset_ = *rotate_to;
     for (Table& table : tables_) table.dictionaries.clear();
+    std::lock_guard lock(mutex_);
+    filter_ = next_filter_;
   }
   cut.ts_offset = ts_offset_;
+  cut.filter = filter_ ? std::optional(filter_->text) : std::nullopt;
   if (final) {
     std::lock_guard lock(mutex_);
     over_ = true;
@@ -402,6 +423,7 @@ Cut Drain::make_cut(bool ended) {
   cut.ended = ended;
   cut.through_seq = next_seq_ - 1;
   cut.ts_offset = ts_offset_;
+  cut.filter = filter_ ? std::optional(filter_->text) : std::nullopt;
   const unsigned cpus = rings_.cpus;
   cut.refused.resize(TAPIO_REFUSALS * cpus * TAPIO_OPS_MAX);
   for (unsigned cpu = 0; cpu < cpus; cpu++) {

@@ -15,13 +15,10 @@
 
 #include "columns.h"
 #include "merge.h"
+#include "record_values.h"
+#include "row_filter.h"
 
 namespace tapio {
-
-inline constexpr unsigned kTypes = 5;
-
-// Placement of the columns of a type (1..kTypes).
-const TableLayout& table_layout(unsigned type);
 
 // Makes a record the slot's next row. False where it is not what it claims; the slot is then as
 // before. The record's op must be one of the slot's type.
@@ -39,7 +36,8 @@ struct Cut {
   bool ended = false;  // nothing more will come from these rings
   uint64_t through_seq = 0;
   bool rotated = false;
-  int64_t ts_offset = 0;  // from here on
+  int64_t ts_offset = 0;              // from here on
+  std::optional<std::string> filter;  // from here on
   bool final = false;
   std::vector<uint64_t> positions;
   std::vector<std::vector<uint64_t>> ahead;
@@ -58,7 +56,8 @@ struct DrainOptions {
   uint64_t next_seq = 1;
   unsigned slots_per_type = 4;
   std::optional<ResumePoint> point;
-  ProcessId self;     // whose records are not handed over
+  ProcessId self;  // whose records are not handed over
+  std::shared_ptr<const RowFilter> filter;
   Interval handover;  // told by the first cut
   uint64_t beat_ns = 1'000'000'000;
 };
@@ -91,6 +90,8 @@ class Drain {
   void release(unsigned slot);
   // Asks for a cut; with an offset also for new dictionaries and that offset from there on.
   void request_cut(std::optional<int64_t> rotate_to);
+  // Decides from the next cut with an offset, or the next rewind, on; null: all is wanted.
+  void set_filter(std::shared_ptr<const RowFilter> filter);
   void pause(bool paused);
   // Nobody writes the rings any more: everything in them is drained, then comes the final cut.
   void finish();
@@ -110,6 +111,8 @@ class Drain {
   bool is_last() const { return at_ + 1 == sets_.size(); }
   bool cycle(bool over);
   void end_set();
+  bool as_ours(const tapio_header** header, uint32_t* bytes);
+  bool wants(const tapio_header* header, uint32_t bytes, unsigned cpu);
   bool take_record(const tapio_header* header, uint32_t bytes, unsigned cpu);
   Slot* free_slot(unsigned type);
   void hand_over(unsigned type);
@@ -135,6 +138,9 @@ class Drain {
   std::vector<Table> tables_;
   int64_t ts_offset_;
   uint64_t next_seq_;
+  uint64_t taken_ = 0;  // out of the rings, whatever became of it
+  std::shared_ptr<const RowFilter> filter_;
+  RecordValues values_;
   std::vector<uint64_t> undecodable_;
   std::array<uint64_t, TAPIO_OPS_MAX> events_{};
   uint64_t rows_since_check_ = 0;  // of the dictionaries
@@ -152,6 +158,7 @@ class Drain {
   std::deque<Item> queue_;
   bool cut_wanted_ = false;
   std::optional<int64_t> rotate_to_;
+  std::shared_ptr<const RowFilter> next_filter_;
   bool paused_ = false;
   bool finishing_ = false;
   bool stopping_ = false;

@@ -14,6 +14,7 @@
 #include <functional>
 #include <mutex>
 #include <set>
+#include <unordered_set>
 #include <utility>
 
 #include "../bpf/config.h"
@@ -23,6 +24,7 @@
 #include "names.h"
 #include "pins.h"
 #include "syscalls.h"
+#include "text.h"
 #include "tapio.skel.h"
 
 namespace tapio {
@@ -149,7 +151,7 @@ class LiveSource final : public RawSource {
   void set_ops(uint64_t ops);
   void write_exclusions(const Exclusions& exclude);
   void snapshot(std::vector<ProcessSnapshot>* alive);
-  void own_open_sockets();
+  void own_open_sockets(std::vector<SocketSnapshot>* open);
   SetMemory& current() { return *sets_.back(); }
 
   const LiveOptions options_;
@@ -436,7 +438,7 @@ SourceError LiveSource::start(const SourceConfig& config, const ResumePoint* poi
   if (!pin_failure_.empty()) result->notes.push_back("not all goes on by itself: " + pin_failure_);
   // Sockets and processes are read after attaching: what starts in between is seen twice, never
   // missed.
-  own_open_sockets();
+  own_open_sockets(&result->sockets);
   snapshot(&result->alive);
   return {};
 }
@@ -624,8 +626,27 @@ void read_iterator(bpf_program* program, const std::function<void(const char*, s
   bpf_link__destroy(link);
 }
 
-void LiveSource::own_open_sockets() {
-  read_iterator(skeleton_->progs.socket_owners, [](const char*, size_t) {});
+template <size_t Size>
+std::string name_text(const __u8 (&comm)[Size]) {
+  const auto* text = reinterpret_cast<const char*>(comm);
+  return reversible_utf8({text, strnlen(text, Size)});
+}
+
+// A socket is written for each of its descriptors: the first is its own.
+void LiveSource::own_open_sockets(std::vector<SocketSnapshot>* open) {
+  std::string all;
+  read_iterator(skeleton_->progs.socket_owners,
+                [&](const char* bytes, size_t count) { all.append(bytes, count); });
+  std::unordered_set<uint64_t> seen;
+  for (size_t at = 0; at + sizeof(tapio_open_socket) <= all.size();
+       at += sizeof(tapio_open_socket)) {
+    tapio_open_socket one;
+    memcpy(&one, all.data() + at, sizeof(one));
+    if (!seen.insert(one.inode).second) continue;
+    open->push_back({one.inode, one.pid, one.pstart, one.uid, name_text(one.comm), one.family,
+                     one.state, inet_text(one.family, one.saddr), one.sport,
+                     inet_text(one.family, one.daddr), one.dport});
+  }
 }
 
 void LiveSource::snapshot(std::vector<ProcessSnapshot>* alive) {

@@ -185,6 +185,7 @@ std::unique_ptr<Masks::Bytes> Masks::borrow() {
 uint32_t Masks::matches(const Predicate& predicate, BatchReader& batch, Bytes* out) {
   batch_ = &batch;
   rows_ = batch.rows();
+  if (rows_ == 0) return 0;
   if (out->size() < rows_) out->resize(rows_);
   test(predicate, out->data(), nullptr, nullptr);
   return sum_bytes(out->data(), rows_);

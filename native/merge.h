@@ -21,7 +21,7 @@ inline uint64_t monotonic_ns() {
 // its CPU had emitted before.
 struct OpCounts {
   uint64_t consumed = 0;
-  uint64_t own = 0;            // made by this process itself, and not handed out
+  uint64_t own = 0;            // made by this process itself, or not wanted: not handed out
   uint64_t next_sequence = 0;  // one past the highest seen
 };
 
@@ -60,9 +60,14 @@ class Merge {
   }
 
   // Hands every releasable record to `take(header, bytes, cpu)` in order of ktime; `take` returns
-  // false to stop before that record. Returns how many were taken.
+  // false to stop before that record. What `wants(header, bytes, cpu)` rejects is counted as own.
+  // Returns how many records went, one way or the other.
   template <class Take>
   size_t release(Take take) {
+    return release(take, [](const tapio_header*, uint32_t, unsigned) { return true; });
+  }
+  template <class Take, class Wants>
+  size_t release(Take take, Wants wants) {
     size_t released = 0;
     for (;;) {
       const int cpu = oldest();
@@ -73,13 +78,15 @@ class Merge {
       while (!reader.empty() && reader.front().ktime <= until) {
         const PendingRecord& record = reader.front();
         auto* header = reinterpret_cast<tapio_header*>(reader.bytes_of(record));
-        if (self_.is(header->pid, header->pstart)) {
-          count(static_cast<unsigned>(cpu), record, header, &OpCounts::own);
-          reader.pop();
-          continue;
-        }
         const bool late = record.ktime < newest_;
         if (late) header->flags |= TAPIO_FLAG_LATE;
+        if (self_.is(header->pid, header->pstart) ||
+            !wants(header, record.bytes, static_cast<unsigned>(cpu))) {
+          count(static_cast<unsigned>(cpu), record, header, &OpCounts::own);
+          reader.pop();
+          released++;
+          continue;
+        }
         if (!take(header, record.bytes, static_cast<unsigned>(cpu))) return released;
         if (late)
           late_++;

@@ -190,4 +190,24 @@ std::unique_ptr<Predicate> predicate_from_js(const Napi::Object& tree,
   return Maker(columns, next_id).make(tree, false);
 }
 
+std::shared_ptr<const RowFilter> filter_from_js(const Napi::Value& value) {
+  if (!value.IsObject()) return nullptr;
+  const auto object = value.As<Napi::Object>();
+  const auto predicates = object.Get("predicates").As<Napi::Object>();
+  auto filter = std::make_shared<RowFilter>();
+  filter->text = object.Get("text").As<Napi::String>();
+  for (unsigned type = 1; type <= kTypes; type++) {
+    if (!predicates.Get(type).IsObject()) continue;
+    const TableLayout& layout = table_layout(type);
+    std::vector<TableColumn> columns;
+    for (unsigned i = 0; i < layout.count; i++)
+      columns.push_back({layout.columns[i].name, layout.columns[i].kind, false});
+    columns.push_back({"ktime", Kind::kU64, false});
+    unsigned ids = 0;
+    filter->predicates[type] =
+        predicate_from_js(predicates.Get(type).As<Napi::Object>(), columns, ids);
+  }
+  return filter;
+}
+
 }  // namespace tapio

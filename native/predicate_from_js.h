@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "predicate.h"
+#include "row_filter.h"
 #include "stored_batch.h"
 
 namespace tapio {
@@ -16,6 +17,9 @@ namespace tapio {
 std::unique_ptr<Predicate> predicate_from_js(const Napi::Object& tree,
                                              const std::vector<TableColumn>& columns,
                                              unsigned& next_id);
+
+// The filter of a recording, {text, predicates: {type id: tree}}; null without.
+std::shared_ptr<const RowFilter> filter_from_js(const Napi::Value& value);
 
 // An integer of up to 64 bits and a sign; what is larger is cut.
 Int int_from_js(const Napi::Value& value);

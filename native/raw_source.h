@@ -9,6 +9,7 @@
 
 #include "format.h"
 #include "names.h"
+#include "row_filter.h"
 #include "transcode.h"
 
 namespace tapio {
@@ -77,6 +78,7 @@ struct SourceConfig {
   std::vector<uint32_t> syscalls;
   bool latency = true;
   Exclusions exclude;
+  std::shared_ptr<const RowFilter> filter;  // null: all is wanted
 };
 
 // A process that was alive when the source started.
@@ -89,6 +91,21 @@ struct ProcessSnapshot {
   std::string comm;
 };
 
+// A TCP socket that a process held when the source started; `state` as the kernel numbers it.
+struct SocketSnapshot {
+  uint64_t inode;
+  uint32_t pid;
+  uint64_t pstart;
+  uint32_t uid;
+  std::string comm;
+  unsigned family;
+  unsigned state;
+  std::string saddr;
+  uint16_t sport;
+  std::string daddr;
+  uint16_t dport;
+};
+
 // An empty code means success. Codes are those of src/errors.ts; the message is for the user.
 struct SourceError {
   std::string code;
@@ -98,6 +115,7 @@ struct SourceError {
 
 struct StartResult {
   std::vector<ProcessSnapshot> alive;
+  std::vector<SocketSnapshot> sockets;
   const char* how = "new";
   bool resumed = false;
   std::vector<std::string> notes;  // sentences for the user

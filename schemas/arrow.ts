@@ -93,6 +93,28 @@ export const PROCESSES: TableSpec = {
   ],
 };
 
+/** TCP sockets that were there as the segment began or as it ended. */
+export const SOCKETS: TableSpec = {
+  name: 'sockets',
+  columns: [
+    column('inode', 'u64', true),
+    column('family', 'utf8'),
+    column('protocol', 'utf8'),
+    column('state', 'utf8'),
+    column('saddr', 'utf8'),
+    column('sport', 'u16'),
+    column('daddr', 'utf8', true),
+    column('dport', 'u16', true),
+    column('pid', 'u32'),
+    column('pstart', 'u64'),
+    column('comm', 'utf8'),
+    column('uid', 'u32'),
+    column('since', 'timestamp', true),
+    column('first_seq', 'u64', true),
+    column('last_seq', 'u64', true),
+  ],
+};
+
 /** Stacks that rows name by id; the file is there only where there are any. */
 export const STACKS: TableSpec = {
   name: 'stacks',

@@ -305,7 +305,17 @@ export const EVENTS = {
         ...ON,
         doc: 'a connection was accepted; EAGAIN and interruption are no rows: nothing was accepted',
         covers: ['accept', 'accept4'],
-        fields: ['saddr', 'daddr', 'latency_ns', 'error', 'sport', 'dport', 'family', 'protocol'],
+        fields: [
+          'saddr',
+          'daddr',
+          'latency_ns',
+          'error',
+          'sport',
+          'dport',
+          'family',
+          'protocol',
+          'new_state',
+        ],
       },
       close: {
         id: 7,
@@ -330,9 +340,9 @@ export const EVENTS = {
       listen: {
         id: 8,
         ...ON,
-        doc: 'a socket began to listen, or could not',
+        doc: 'a socket began to listen, or could not; old_state says whether it did already',
         covers: ['listen'],
-        fields: ['saddr', 'error', 'sport', 'family', 'protocol'],
+        fields: ['saddr', 'error', 'sport', 'family', 'protocol', 'old_state'],
       },
       retransmit: {
         id: 9,

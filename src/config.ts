@@ -42,6 +42,11 @@ export const SETTINGS = {
     placeholder: 'KEY=VALUE,…',
     doc: 'leave out comm=, pid=, uid= or cgroup= (counted as filtered)',
   },
+  filter: {
+    type: 'string',
+    placeholder: 'EXPR',
+    doc: 'record only rows that match, such as network.dport == 443 (what does not is counted as filtered)',
+  },
   latency: { type: 'boolean', doc: 'measure how long calls take (about 57 ns a call)' },
   source: {
     type: 'string',
@@ -99,6 +104,8 @@ export interface RecordConfig {
     readonly comms: readonly string[];
     readonly cgroups: readonly bigint[];
   };
+  /** An expression; null: everything. */
+  readonly filter: string | null;
   readonly latency: boolean;
   readonly source: 'live' | 'synthetic';
   readonly rate: number;
@@ -377,6 +384,7 @@ export function resolveConfig(layers: readonly Given[], cpus: number): RecordCon
     ops,
     syscalls,
     exclude: exclusions(given.exclude),
+    filter: given.filter === undefined ? null : String(given.filter),
     latency: booleanOf('latency', given.latency, true),
     source,
     rate: numberOf('rate', given.rate, 1000),

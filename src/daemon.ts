@@ -11,7 +11,7 @@ import { type Forecast, forecast } from './recorder/forecast.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './recorder/protocol.ts';
 import { ROTATION, type RotationLimits, type Totals } from './recorder/recorder.ts';
 import { ensureStore, lockStore } from './segment/store.ts';
-import { native, PINS, type SourceConfig } from './source/binding.ts';
+import { native, PINS, type SourceConfig, type SourceFilter } from './source/binding.ts';
 
 /** What a recording came to. Durations in seconds, CPU user + system of the whole process. */
 export interface Summary {
@@ -51,12 +51,13 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-function sourceConfig(config: RecordConfig): SourceConfig {
+function sourceConfig(config: RecordConfig, filter: SourceFilter | null): SourceConfig {
   return {
     ops: config.ops,
     syscalls: syscallNumbers(config.syscalls, native().syscalls()),
     latency: config.latency,
     exclude: config.exclude,
+    filter,
   };
 }
 
@@ -111,10 +112,11 @@ export class Daemon {
   /** Resolves when everything is sealed. */
   readonly finished: Promise<Summary>;
 
-  /** Takes the store and starts; throws TapioError where that cannot be. */
+  /** Takes the store and starts; throws TapioError where that cannot be. `filter` is that of `config`. */
   constructor(
     store: string,
     config: RecordConfig,
+    filter: SourceFilter | null,
     onNote: (text: string) => void,
     aids: DaemonAids = {},
   ) {
@@ -124,7 +126,7 @@ export class Daemon {
     this.#config = config;
     this.#aids = aids;
     this.#onNote = onNote;
-    this.#source = sourceConfig(config);
+    this.#source = sourceConfig(config, filter);
     ensureStore(store);
     this.#unlock = lockStore(store);
     const done = new Promise<Totals>((resolve, reject) => {
@@ -269,9 +271,9 @@ export class Daemon {
     this.#post({ kind: 'rotate' });
   }
 
-  /** Changes ops, syscalls, latency and exclusions while recording. */
-  configure(config: RecordConfig): void {
-    this.#source = sourceConfig(config);
+  /** Changes ops, syscalls, latency, exclusions and the filter while recording. */
+  configure(config: RecordConfig, filter: SourceFilter | null): void {
+    this.#source = sourceConfig(config, filter);
     this.#post({ kind: 'configure', config: this.#source });
   }
 
@@ -298,6 +300,7 @@ export class Daemon {
     Summary & {
       pid: number;
       source: string;
+      filter: string | null;
       rates: Totals['rates'];
       backlog: number;
       unattached: Totals['unattached'];
@@ -315,6 +318,7 @@ export class Daemon {
       ...this.#summary(totals),
       pid: process.pid,
       source: this.#config.source,
+      filter: this.#source.filter?.text ?? null,
       rates: totals.rates,
       backlog,
       unattached: totals.unattached,

@@ -53,6 +53,13 @@ test('exclusions of each kind, given in any form', () => {
   expect(exclude).toEqual({ comms: ['a b'], pids: [1], uids: [0], cgroups: [77n] });
 });
 
+test('a filter is a text, which is not looked into here', () => {
+  expect(resolveConfig([{}], 2).filter).toBe(null);
+  expect(resolveConfig([{ filter: 'pid == 1' }, { filter: 'pid == 2' }], 2).filter).toBe(
+    'pid == 1',
+  );
+});
+
 test('rings are a power of two within bounds, and by default no more than 2 % of memory', () => {
   expect(resolveConfig([{ 'ring-size': '8MiB' }], 2).ringBytes).toBe(8 << 20);
   for (const bad of ['3MiB', '256KiB', '2GiB', 'big']) {

@@ -116,7 +116,7 @@ export const exportCommand: Command = {
   usage: [
     'export [EXPR] [flags] -o PATH',
     '',
-    'arrow makes PATH a store of its own, which every command takes with --store, and whose segments open in pyarrow, polars and DuckDB. A sealed segment of which everything is wanted is copied byte for byte. Of others an excerpt is written: the rows that are wanted, with the strings that these use, the processes that they are about or fork, and the losses of the window; what was left out is counted for account. What is damaged is left out and told as a loss.',
+    'arrow makes PATH a store of its own, which every command takes with --store, and whose segments open in pyarrow, polars and DuckDB. A sealed segment of which everything is wanted is copied byte for byte. Of others an excerpt is written: the rows that are wanted, with the strings that these use, the processes that they are about or fork, and the losses of the window (no sockets: conns has nothing to tell of it); what was left out is counted for account. What is damaged is left out and told as a loss.',
     '',
     'ndjson makes PATH a file of the lines of query -o json; - is stdout.',
     '',

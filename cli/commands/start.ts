@@ -18,6 +18,7 @@ import {
 import { Daemon } from '../../src/daemon.ts';
 import { TapioError } from '../../src/errors.ts';
 import { Log } from '../../src/log.ts';
+import { recordingFilter } from '../../src/query/recording-filter.ts';
 import { defaultStore } from '../../src/segment/store.ts';
 import type { Command, Flags } from '../program.ts';
 import { StatusLine } from '../status-line.ts';
@@ -95,14 +96,14 @@ const SAME_KEYPRESS_MS = 300;
 /** SIGINT and SIGTERM end the recording; a second SIGINT does not wait. Gives back what undoes it. */
 function onSignals(daemon: Daemon, log: Log, reload: () => RecordConfig | null): () => void {
   let interrupted: number | null = null;
-  const reread = (): void => {
+  const reread = async (): Promise<void> => {
     try {
       const config = terminalIsLost() ? null : reload();
       if (config === null) {
         daemon.stop();
         return;
       }
-      daemon.configure(config);
+      daemon.configure(config, await recordingFilter(config.filter));
       log.level = config.logLevel;
       log.info('the configuration was read again');
     } catch (error) {
@@ -120,7 +121,7 @@ function onSignals(daemon: Daemon, log: Log, reload: () => RecordConfig | null):
       },
     ],
     ['SIGTERM', () => daemon.stop()],
-    ['SIGHUP', reread],
+    ['SIGHUP', () => void reread()],
     ['SIGUSR2', () => daemon.rotate()],
   ];
   for (const [signal, handler] of handlers) process.on(signal, handler);
@@ -138,10 +139,11 @@ async function run(flags: Flags): Promise<number> {
       availableParallelism(),
     );
   const config = resolve();
+  const filter = await recordingFilter(config.filter);
   const store = config.store ?? defaultStore();
   const log = new Log('tapio-record', config.logLevel);
   const line = stderr.isTTY && flags.output !== 'json' ? new StatusLine(stderr) : null;
-  const daemon = new Daemon(store, config, (text) => log.warn(text));
+  const daemon = new Daemon(store, config, filter, (text) => log.warn(text));
   const release = onSignals(daemon, log, () => (configFile === undefined ? null : resolve()));
   let timer: NodeJS.Timeout | undefined;
   try {
@@ -174,6 +176,7 @@ export const start: Command = {
     ['tapio-record --enable file.read,file.write', 'with every read and write'],
     ['tapio-record --syscalls futex,ptrace', 'with these system calls'],
     ['tapio-record --exclude comm=node,uid=1000', 'without these'],
+    ['tapio-record --filter \'comm == "nginx" || network.dport == 443\'', 'only what matches'],
     ['tapio-record --source synthetic --rate 100000', 'without privileges, generated events'],
   ],
   run,

@@ -8,7 +8,7 @@ import type { Forecast } from '../../src/recorder/forecast.ts';
 import type { Outage } from '../../src/recorder/outage.ts';
 import type { BatchInfo, Segment } from '../../src/segment/reader.ts';
 import { openStore } from '../../src/segment/store.ts';
-import { bytesText, countText, spanText, sumCounts } from '../format.ts';
+import { bytesText, countText, escapeControls, spanText, sumCounts } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
 import { storeOf } from '../store-of.ts';
 
@@ -88,6 +88,7 @@ async function run(flags: Flags): Promise<number> {
   stdout.write(
     [
       `process ${status.pid} is recording (${status.source}) into ${store} for ${seconds.toFixed(0)} s`,
+      ...(status.filter === null ? [] : [`only: ${escapeControls(String(status.filter))}`]),
       held === null ? 'nothing is held yet' : `held: ${heldText.held_from} to ${heldText.held_to}`,
       ...typeRows,
       lost === 0 ? 'lost nothing' : `lost ${countText(lost)}:`,

@@ -376,6 +376,7 @@ bool decode_fields(Sink& sink, unsigned op, const unsigned char* record, unsigne
       if (!(r->nulls & (1u << 5))) sink.value(k_network_dport, r->dport);
       if (!(r->nulls & (1u << 6))) sink.name(k_network_family, Names::family, r->family);
       if (!(r->nulls & (1u << 7))) sink.name(k_network_protocol, Names::protocol, r->protocol);
+      if (!(r->nulls & (1u << 8))) sink.name(k_network_new_state, Names::tcp_state, r->new_state);
       return true;
     }
     case TAPIO_NETWORK_CLOSE: {
@@ -403,6 +404,7 @@ bool decode_fields(Sink& sink, unsigned op, const unsigned char* record, unsigne
       if (!(r->nulls & (1u << 2))) sink.value(k_network_sport, r->sport);
       if (!(r->nulls & (1u << 3))) sink.name(k_network_family, Names::family, r->family);
       if (!(r->nulls & (1u << 4))) sink.name(k_network_protocol, Names::protocol, r->protocol);
+      if (!(r->nulls & (1u << 5))) sink.name(k_network_old_state, Names::tcp_state, r->old_state);
       return true;
     }
     case TAPIO_NETWORK_RETRANSMIT: {

@@ -8,7 +8,7 @@
 #endif
 
 #define TAPIO_FORMAT_VERSION 1
-#define TAPIO_SCHEMA_FINGERPRINT "ea58658e88d72f0e"
+#define TAPIO_SCHEMA_FINGERPRINT "f62b6055ca91a48d"
 
 #define TAPIO_FLAG_LATE 1 /* came out of the rings after a row with a later ktime */
 #define TAPIO_FLAG_TRUNCATED 2 /* a string was cut */
@@ -222,7 +222,8 @@ struct tapio_network_accept {
   __u16 dport;
   __u8 family;
   __u8 protocol;
-  __u8 reserved[2];
+  __u8 new_state;
+  __u8 reserved;
 };
 _Static_assert(offsetof(struct tapio_network_accept, saddr) == 80, "saddr");
 _Static_assert(offsetof(struct tapio_network_accept, daddr) == 96, "daddr");
@@ -233,7 +234,8 @@ _Static_assert(offsetof(struct tapio_network_accept, sport) == 128, "sport");
 _Static_assert(offsetof(struct tapio_network_accept, dport) == 130, "dport");
 _Static_assert(offsetof(struct tapio_network_accept, family) == 132, "family");
 _Static_assert(offsetof(struct tapio_network_accept, protocol) == 133, "protocol");
-_Static_assert(offsetof(struct tapio_network_accept, reserved) == 134, "reserved");
+_Static_assert(offsetof(struct tapio_network_accept, new_state) == 134, "new_state");
+_Static_assert(offsetof(struct tapio_network_accept, reserved) == 135, "reserved");
 _Static_assert(sizeof(struct tapio_network_accept) == 136, "tapio_network_accept");
 #define TAPIO_NULL_NETWORK_ACCEPT_SADDR (1u << 0)
 #define TAPIO_NULL_NETWORK_ACCEPT_DADDR (1u << 1)
@@ -243,6 +245,7 @@ _Static_assert(sizeof(struct tapio_network_accept) == 136, "tapio_network_accept
 #define TAPIO_NULL_NETWORK_ACCEPT_DPORT (1u << 5)
 #define TAPIO_NULL_NETWORK_ACCEPT_FAMILY (1u << 6)
 #define TAPIO_NULL_NETWORK_ACCEPT_PROTOCOL (1u << 7)
+#define TAPIO_NULL_NETWORK_ACCEPT_NEW_STATE (1u << 8)
 
 struct tapio_network_close {
   struct tapio_header header;
@@ -297,7 +300,8 @@ struct tapio_network_listen {
   __u16 sport;
   __u8 family;
   __u8 protocol;
-  __u8 reserved[4];
+  __u8 old_state;
+  __u8 reserved[3];
 };
 _Static_assert(offsetof(struct tapio_network_listen, saddr) == 80, "saddr");
 _Static_assert(offsetof(struct tapio_network_listen, error) == 96, "error");
@@ -305,13 +309,15 @@ _Static_assert(offsetof(struct tapio_network_listen, nulls) == 100, "nulls");
 _Static_assert(offsetof(struct tapio_network_listen, sport) == 104, "sport");
 _Static_assert(offsetof(struct tapio_network_listen, family) == 106, "family");
 _Static_assert(offsetof(struct tapio_network_listen, protocol) == 107, "protocol");
-_Static_assert(offsetof(struct tapio_network_listen, reserved) == 108, "reserved");
+_Static_assert(offsetof(struct tapio_network_listen, old_state) == 108, "old_state");
+_Static_assert(offsetof(struct tapio_network_listen, reserved) == 109, "reserved");
 _Static_assert(sizeof(struct tapio_network_listen) == 112, "tapio_network_listen");
 #define TAPIO_NULL_NETWORK_LISTEN_SADDR (1u << 0)
 #define TAPIO_NULL_NETWORK_LISTEN_ERROR (1u << 1)
 #define TAPIO_NULL_NETWORK_LISTEN_SPORT (1u << 2)
 #define TAPIO_NULL_NETWORK_LISTEN_FAMILY (1u << 3)
 #define TAPIO_NULL_NETWORK_LISTEN_PROTOCOL (1u << 4)
+#define TAPIO_NULL_NETWORK_LISTEN_OLD_STATE (1u << 5)
 
 struct tapio_network_retransmit {
   struct tapio_header header;

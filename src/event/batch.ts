@@ -68,6 +68,8 @@ export interface CutItem {
   readonly rotated: boolean;
   /** ts − ktime of the rows after this cut, ns. */
   readonly tsOffset: bigint;
+  /** What decides which of them are rows, as it was written; null: all are. */
+  readonly filter: string | null;
   /** The last item of a stopped source. */
   readonly final: boolean;
   /** Ring position per CPU up to which everything was consumed or counted lost. */
@@ -77,7 +79,7 @@ export interface CutItem {
   /** What the kernel wrote, as its counters stood: what of it was not read is still in the rings. */
   readonly emitted: BigUint64Array;
   readonly consumed: BigUint64Array;
-  /** Made by this process itself before the programs knew it; they are no rows. */
+  /** Read and left out: made by this process itself, or not wanted by the filter. They are no rows. */
   readonly own: BigUint64Array;
   /** Overwritten before they were read, known exactly from the op sequence numbers. */
   readonly lost: BigUint64Array;

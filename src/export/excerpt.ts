@@ -13,8 +13,9 @@ import { type CommitPoint, isLasting, type LeftOut, pointOf } from '../segment/c
 import type { StoreFiles } from '../segment/files.ts';
 import type { Segment } from '../segment/reader.ts';
 import { beginOf, type Counts, countOps, endOf } from '../segment/repair.ts';
+import type { ProcessRow } from '../segment/small-tables.ts';
 import { DictionaryVector, NumberVector } from '../segment/vectors.ts';
-import { type ProcessRow, SegmentWriter } from '../segment/writer.ts';
+import { SegmentWriter } from '../segment/writer.ts';
 import { Interner } from './interner.ts';
 
 /** What an excerpt holds beside its rows. */

@@ -15,6 +15,8 @@ import {
   LOSSES_FILE,
   PROCESS_LOG,
   PROCESSES_FILE,
+  SOCKET_LOG,
+  SOCKETS_FILE,
 } from '../segment/file-names.ts';
 import type { BatchInfo, Segment } from '../segment/reader.ts';
 import { beginOf, endOf } from '../segment/repair.ts';
@@ -211,6 +213,8 @@ const numberText = (number: number): string => String(number).padStart(7, '0');
 const KNOWN_FILES = new Set([
   ...EVENT_TYPES.map((type) => `${type}.arrow`),
   ...[LOSSES_FILE, PROCESSES_FILE, INDEX_FILE, DICTIONARY_LOG, PROCESS_LOG],
+  // An excerpt has none: they would tell of connections whose rows were left out.
+  ...[SOCKETS_FILE, SOCKET_LOG],
 ]);
 
 /** What a later version wrote and an excerpt of this one does not have. */

@@ -19,7 +19,7 @@ export interface OpAccount {
   stored: number;
   lost: number;
   sampled: number;
-  /** Left out by a selection or an export, or made by the recorder itself. */
+  /** Left out by a selection, in the kernel or as it was read, by an export, or made by the recorder itself. */
   filtered: number;
   /** In the rings when the last commit was made: not read yet. */
   waiting: number;

@@ -2,8 +2,9 @@
 
 import { EVENT_TABLES } from '../../schemas/arrow.ts';
 import type { BatchItem, ColumnRegion, ProcessSnapshot } from '../event/batch.ts';
+import type { ProcessRow } from '../segment/small-tables.ts';
 import { processStartTicks } from '../segment/store.ts';
-import type { ProcessRow } from '../segment/writer.ts';
+import { Dictionary, isNull } from './batch-columns.ts';
 import { argsOf, Cgroups, isZombie, linkOf, parentOf } from './proc.ts';
 
 /** USER_HZ: what /proc counts starts in, whatever the kernel's own tick. */
@@ -32,24 +33,6 @@ function newRow(pid: number, pstart: bigint, ppid: number): Entry {
 /** True while the pid in /proc is still this process. */
 function isAlive(row: ProcessRow): boolean {
   return processStartTicks(row.pid) === (row.pstart / NS_PER_TICK).toString();
-}
-
-/** Strings of dictionary columns of the process table, as the source hands them over. */
-class Dictionary {
-  readonly #values = new Map<number, string[]>();
-  add(batch: BatchItem): void {
-    for (const { column, values } of batch.newValues) {
-      const known = this.#values.get(column);
-      if (known === undefined) this.#values.set(column, [...values]);
-      else for (const value of values) known.push(value);
-    }
-  }
-  get(column: number, index: number): string {
-    return this.#values.get(column)?.[index] ?? '';
-  }
-  clear(): void {
-    this.#values.clear();
-  }
 }
 
 const COLUMNS = EVENT_TABLES.process.columns.map((column) => column.name);
@@ -112,21 +95,13 @@ class ProcessColumns {
   /** A string of a 32-bit dictionary column. */
   text(name: 'filename' | 'cwd', row: number): string | null {
     const column = columnOf(name);
-    if (this.#isNull(column, row)) return null;
+    if (isNull(this.#batch, this.#regions, this.#memory, column, row)) return null;
     const [index = 0] = new Int32Array(
       this.#memory,
       (this.#regions[column]?.data ?? 0) + row * 4,
       1,
     );
     return this.#dictionary.get(column, index);
-  }
-
-  #isNull(column: number, row: number): boolean {
-    if ((this.#batch.nulls[column] ?? 0) === 0) return false;
-    const validity = this.#regions[column]?.validity ?? -1;
-    if (validity < 0) return false;
-    const [byte = 0] = new Uint8Array(this.#memory, validity + (row >> 3), 1);
-    return ((byte >> (row & 7)) & 1) === 0;
   }
 }
 

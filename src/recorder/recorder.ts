@@ -22,9 +22,9 @@ import { LossAccount } from './losses.ts';
 import { segmentName } from './names.ts';
 import { hasRoom, type Outage, outageOf, outageText, probeStore, storeGone } from './outage.ts';
 import { clockTexts, pointOfCut, resumePoint } from './point.ts';
-import { ProcessTable } from './processes.ts';
 import { Rates } from './rates.ts';
 import type { Retention } from './retention.ts';
+import { Tables } from './tables.ts';
 import { Tally } from './tally.ts';
 
 /** When a segment is ended. */
@@ -65,7 +65,7 @@ export interface RecorderOptions {
   readonly firstNumber: number;
   readonly host: Omit<
     SegmentHeader,
-    'format' | 'ts_offset' | 'clocks' | 'fingerprint' | 'recording'
+    'format' | 'ts_offset' | 'clocks' | 'fingerprint' | 'recording' | 'filter'
   >;
   readonly source: Omit<SourceOptions, 'tsOffset' | 'nextSeq' | 'resume'>;
   readonly beginning: Beginning;
@@ -83,6 +83,7 @@ export interface Totals {
   >;
   /** Events per second of the last ten seconds, by type. */
   readonly rates: Readonly<Record<string, number>>;
+  /** Left out, in the kernel or as it was read. */
   readonly filtered: number;
   readonly late: number;
   readonly segments: number;
@@ -102,12 +103,14 @@ export interface Totals {
   readonly outage: Outage | null;
 }
 
+const sum = (counts: BigUint64Array): number => Number(counts.reduce((a, b) => a + b, 0n));
+
 type Nested = Record<string, Record<string, Record<string, number>>>;
 
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #source: NativeSource;
-  readonly #processes = new ProcessTable();
+  readonly #tables = new Tables();
   readonly #tally = new Tally();
   readonly #rates = new Rates();
   #losses: LossAccount;
@@ -115,6 +118,9 @@ export class Recorder {
   #clocks: Clocks;
   #lastTick: bigint;
   #tsOffset: bigint;
+  /** What decides which rows are recorded into the open segment, and what is to. */
+  #filter: string | null;
+  #nextFilter: string | null;
   #clocksKeptMs = 0;
   #writer: SegmentWriter | null = null;
   #writerSince = 0;
@@ -152,6 +158,7 @@ export class Recorder {
     this.#clocks = native.clocks();
     this.#lastTick = this.#clocks.realtime;
     this.#tsOffset = tsOffset(this.#clocks);
+    this.#filter = this.#nextFilter = options.source.filter?.text ?? null;
     this.#source = native.createSource(
       {
         ...options.source,
@@ -167,7 +174,8 @@ export class Recorder {
   /** Starts the source. Throws what it throws. Resolves when a stop has ended in a sealed store. */
   run(started: () => void): Promise<void> {
     const { beginning, recovered } = this.#options;
-    const { alive, how, resumed, notes } = this.#source.start();
+    const start = this.#source.start();
+    const { how, resumed, notes } = start;
     for (const note of notes) this.#options.onNote(note);
     // Rings that had been read to their end may be gone: those that took their place are there from their start.
     const { point } = beginning;
@@ -181,7 +189,10 @@ export class Recorder {
     // The counters of rings that are gone are no ground to count from.
     if (!survived)
       this.#losses = new LossAccount(this.#options.native.opsMax, null, this.#lastTick);
-    this.#processes.start(alive);
+    const { kind, ops } = this.#options.source;
+    const unattached = this.#source.stats().unattached;
+    const told = kind === 'live' ? ops.filter((op) => !(op in unattached)) : [];
+    this.#tables.start(start, told, this.#options.native.clocks().realtime);
     this.#timer = setInterval(() => this.#tick(), FLUSH_MS);
     started();
     return new Promise((resolve, reject) => {
@@ -198,15 +209,27 @@ export class Recorder {
 
   /** Ends the segment and begins the next. */
   rotate(): void {
-    if (this.#rotateAsked) return;
+    if (!this.#rotateAsked) this.#askToRotate();
+  }
+
+  #askToRotate(): void {
     this.#rotateAsked = true;
     this.#clocks = this.#options.native.clocks();
     this.#source.cut(tsOffset(this.#clocks));
   }
 
-  /** Changes what is recorded. Throws what the source throws; then the old settings hold. */
+  /**
+   * Changes what is recorded; another filter begins another segment. Throws what the source throws; then the
+   * old settings hold.
+   */
   configure(config: SourceConfig): void {
     this.#source.configure(config);
+    this.#checkSockets(config.ops);
+    const filter = config.filter?.text ?? null;
+    if (filter === this.#nextFilter) return;
+    this.#nextFilter = filter;
+    // A cut that was asked for before may have been made without it.
+    this.#askToRotate();
   }
 
   /** Ends the source; what it still holds is written before `run` resolves. */
@@ -235,7 +258,7 @@ export class Recorder {
       events: this.#tally.counts(),
       lost: this.#lost,
       rates: this.#rates.perSecond(),
-      filtered: Number((cut?.filtered ?? new BigUint64Array()).reduce((a, b) => a + b, 0n)),
+      filtered: cut === null ? 0 : sum(cut.filtered) + sum(cut.own),
       late: Number(cut?.late ?? 0n),
       segments: this.#segments + (this.#writer === null ? 0 : 1),
       bytes: this.#sealedBytes + open,
@@ -316,7 +339,7 @@ export class Recorder {
     const type = EVENT_TYPES[batch.type - 1] as EventType;
     const regions = this.#options.native.columns(batch.type);
     const memory = this.#source.slotBuffer(batch.slot);
-    if (type === 'process') this.#processes.apply(batch, regions, memory);
+    this.#tables.apply(type, batch, regions, memory);
     this.#tally.add(type, batch, regions, memory);
     this.#open().append(type, batch, regions, memory);
     this.#source.release(batch.slot);
@@ -334,7 +357,7 @@ export class Recorder {
     this.#lastCut = cut;
     if (losses.length > 0 || (cut.ended && !cut.final)) this.#open().addLosses(losses);
     if (this.#writer !== null) {
-      this.#writer.addProcesses(this.#processes.takeChanges());
+      this.#tables.writeTo(this.#writer);
       const point = this.#pointOf(cut);
       if (this.#writer.commit(point, cut.ended)) this.#durable = point;
     }
@@ -345,7 +368,15 @@ export class Recorder {
     if (cut.rotated || cut.final) this.#seal(cut);
     if (cut.ended && !cut.final) this.#source.forget(cut.rings);
     if (cut.final) this.#onFinished?.(null);
+    else this.#checkSockets(null);
     return cut.final;
+  }
+
+  #checkSockets(ops: readonly number[] | null): void {
+    const why = this.#tables.giveUpSockets(ops);
+    if (why === null) return;
+    this.#options.onNote(why);
+    this.rotate();
   }
 
   /** What a cut tells of times in which nothing was recorded. */
@@ -381,7 +412,8 @@ export class Recorder {
       this.#options.catalog?.addSegment(sealed);
     }
     this.#tsOffset = cut.tsOffset;
-    this.#processes.rotate();
+    this.#filter = cut.filter;
+    this.#tables.rotate();
     this.#tally.rotate();
   }
 
@@ -396,6 +428,7 @@ export class Recorder {
         recording: beginning.recording,
         ts_offset: this.#tsOffset.toString(),
         clocks: clockTexts(this.#clocks),
+        ...(this.#filter !== null && { filter: this.#filter }),
       };
       this.#writer = SegmentWriter.create(files, segments, name, header, this.#durable);
       this.#writerSince = performance.now();
@@ -439,9 +472,10 @@ export class Recorder {
     this.#rotateAsked = false;
     this.#pendingLosses.unshift(...this.#uncommittedLosses.splice(0));
     this.#tally.rotate();
-    this.#processes.rotate();
+    this.#tables.rewind(BigInt(this.#durable?.through_seq ?? 0));
     this.#clocks = native.clocks();
     this.#tsOffset = tsOffset(this.#clocks);
+    this.#filter = this.#nextFilter;
     this.#losses = this.#lossesFrom(this.#durable?.at ?? null);
     this.#source.rewind({
       tsOffset: this.#tsOffset,
@@ -567,7 +601,7 @@ export class Recorder {
       bytes >= bytesMax ||
       (age >= agedMs && bytes >= agedBytesMin) ||
       age >= ageMaxMs ||
-      this.#processes.inSegment >= processesMax
+      this.#tables.processes >= processesMax
     );
   }
 }

@@ -38,6 +38,8 @@ export interface SegmentHeader {
   readonly ts_offset: string;
   /** Taken as the segment began. */
   readonly clocks: ClockTexts;
+  /** Only rows that match it were recorded. */
+  readonly filter?: string;
 }
 
 /** What stands in every Arrow file's schema metadata. */
@@ -66,6 +68,7 @@ export function headerOf(metadata: ReadonlyMap<string, string>): SegmentHeader |
       recording: text('recording'),
       ts_offset: text('ts_offset'),
       clocks: JSON.parse(text('clocks')) as ClockTexts,
+      ...(metadata.has('tapio.filter') && { filter: text('filter') }),
     };
   } catch (error) {
     if (error instanceof SyntaxError) return null;
@@ -124,7 +127,7 @@ export interface CommitPoint {
   readonly emitted: CpuCounts;
   readonly consumed: CpuCounts;
   readonly filtered: CpuCounts;
-  /** The recorder's own records, which are left out as it reads. */
+  /** Read and left out: the recorder's own records, and what its filter does not want. */
   readonly own: CpuCounts;
   readonly lost: CpuCounts;
   /** By cause, then CPU. */

@@ -10,7 +10,11 @@ export const GONE_PREFIX = '.gone-';
 export const COMMITS_FILE = 'commits.ndjson';
 export const LOSSES_FILE = 'losses.arrow';
 export const PROCESSES_FILE = 'processes.arrow';
+export const SOCKETS_FILE = 'sockets.arrow';
 export const INDEX_FILE = 'index.arrow';
-/** What stand in for dictionaries and processes.arrow until the seal. */
+/** What stand in for dictionaries, processes.arrow and sockets.arrow until the seal. */
 export const DICTIONARY_LOG = 'dictionary.log';
 export const PROCESS_LOG = 'processes.open.arrow';
+export const SOCKET_LOG = 'sockets.open.arrow';
+/** Those that go with the seal. */
+export const LOGS = [DICTIONARY_LOG, PROCESS_LOG, SOCKET_LOG] as const;

@@ -10,6 +10,7 @@ import {
   INDEX,
   LOSSES,
   PROCESSES,
+  SOCKETS,
   type TableSpec,
 } from '../../schemas/arrow.ts';
 import { FORMAT_VERSION } from '../../schemas/events.ts';
@@ -27,15 +28,28 @@ import {
   OPEN_PREFIX,
   PROCESS_LOG,
   PROCESSES_FILE,
+  SOCKET_LOG,
+  SOCKETS_FILE,
 } from './file-names.ts';
-import { type LossRow, lossOf, type TableRow, tableRows } from './small-tables.ts';
+import {
+  type LossRow,
+  lossOf,
+  type ProcessRow,
+  processKey,
+  type SocketRow,
+  socketKey,
+  type TableRow,
+  tableRows,
+} from './small-tables.ts';
 import { Strings } from './strings.ts';
 import { nullVector, type Vector, vectorOf } from './vectors.ts';
 
 export type { BatchInfo } from './batch-info.ts';
 export type { LossRow } from './small-tables.ts';
 
-const SMALL_FILES = [LOSSES_FILE, PROCESSES_FILE, PROCESS_LOG, INDEX_FILE];
+const SMALL_FILES = [
+  ...[LOSSES_FILE, PROCESSES_FILE, PROCESS_LOG, SOCKETS_FILE, SOCKET_LOG, INDEX_FILE],
+];
 
 /** Something that an answer lacks, or cannot be sure of. */
 export interface Problem {
@@ -209,11 +223,18 @@ export class Segment {
       columns: PROCESSES.columns.filter(({ name }) => columns?.includes(name) ?? true),
     };
     if (this.sealed) return this.#smallRows(table, PROCESSES_FILE);
-    const latest = new Map<string, TableRow>();
-    for (const row of this.#smallRows(table, PROCESS_LOG)) {
-      latest.set(`${row.pid}:${row.pstart}`, row);
-    }
-    return [...latest.values()];
+    return latest(this.#smallRows(table, PROCESS_LOG), (row) => processKey(row as ProcessRow));
+  }
+
+  /**
+   * The TCP sockets that were there as the segment began or as it ended, one row each; null where it keeps
+   * none, or that is damaged. Those opened and closed within it are told by its rows.
+   */
+  sockets(): TableRow[] | null {
+    const file = this.sealed ? SOCKETS_FILE : SOCKET_LOG;
+    if (!this.#has(file)) return null;
+    const rows = this.#tryRows(SOCKETS, file);
+    return rows && latest(rows, (row) => socketKey(row as SocketRow));
   }
 
   /** Bytes of its files, as committed; of the event files alone where nothing says what else is there. */
@@ -376,12 +397,15 @@ export class Segment {
 
   /** Rows of a small table; one that is damaged has none, and is a problem. */
   #smallRows(table: TableSpec, file: string): TableRow[] {
-    if (!this.#has(file)) return [];
+    return (this.#has(file) ? this.#tryRows(table, file) : null) ?? [];
+  }
+
+  #tryRows(table: TableSpec, file: string): TableRow[] | null {
     try {
       return this.#readSmall(table, file);
     } catch (error) {
       this.#addProblem(file, this.#reason(error), null, null);
-      return [];
+      return null;
     }
   }
 
@@ -498,6 +522,11 @@ export class Segment {
     }
     return this.#index;
   }
+}
+
+/** The last row of each key. */
+function latest(rows: readonly TableRow[], keyOf: (row: TableRow) => string): TableRow[] {
+  return [...new Map(rows.map((row) => [keyOf(row), row])).values()];
 }
 
 function enoent(path: string): NodeJS.ErrnoException {

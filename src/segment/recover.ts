@@ -8,6 +8,7 @@ import {
   type EventType,
   LOSSES,
   PROCESSES,
+  SOCKETS,
   type TableSpec,
 } from '../../schemas/arrow.ts';
 import { FORMAT_VERSION } from '../../schemas/events.ts';
@@ -34,15 +35,18 @@ import {
   COMMITS_FILE,
   DICTIONARY_LOG,
   GONE_PREFIX,
+  LOGS,
   LOSSES_FILE,
   OPEN_PREFIX,
   PROCESS_LOG,
   SEAL_PREFIX,
+  SOCKET_LOG,
 } from './file-names.ts';
 import { OpenedFiles, type StoreFiles } from './files.ts';
-import { tableRows } from './small-tables.ts';
+import type { TableParts } from './open-table.ts';
+import { type ProcessRow, type SocketRow, tableRows } from './small-tables.ts';
 import { inSegmentOrder } from './store.ts';
-import { type ProcessRow, type SegmentParts, SegmentWriter } from './writer.ts';
+import { type SegmentParts, SegmentWriter } from './writer.ts';
 
 /** What became of an open segment. */
 export interface Recovered {
@@ -155,7 +159,7 @@ function finishSeal(files: StoreFiles, segments: string, name: string, { bytes }
   } finally {
     line.close();
   }
-  for (const gone of [DICTIONARY_LOG, PROCESS_LOG]) files.remove(join(directory, gone));
+  for (const gone of LOGS) files.remove(join(directory, gone));
   files.syncDirectory(directory);
   files.rename(directory, join(segments, name));
 }
@@ -257,23 +261,19 @@ function partsAt(
       if (texts !== undefined) dictionaries.set(i, texts);
     });
   }
-  const small = (
-    table: TableSpec,
-    file: string,
-  ): { rows: SmallRow[]; writer: ArrowFileWriter | null } => {
-    if (line.files[file] === undefined) return { rows: [], writer: null };
+  const small = <Row extends SmallRow>(table: TableSpec, file: string): TableParts<Row> => {
+    if (line.files[file] === undefined) return { rows: [], log: null };
     const path = join(directory, file);
     const reader = new ArrowFileReader(path, committed(file));
     try {
-      const rows = tableRows(reader, table) as SmallRow[];
+      const rows = tableRows(reader, table) as unknown as Row[];
       const append = files.reopen(path, committed(file).length);
-      return { rows, writer: new ArrowFileWriter(append, reader.schema, reader.places()) };
+      return { rows, log: new ArrowFileWriter(append, reader.schema, reader.places()) };
     } finally {
       reader.close();
     }
   };
   const losses = small(LOSSES, LOSSES_FILE);
-  const processes = small(PROCESSES, PROCESS_LOG);
   const end = commits.ends[commits.lines.length - 1] ?? 0;
   const dictionaryLength = committed(DICTIONARY_LOG).length;
   const commitsFile = files.reopen(join(directory, COMMITS_FILE), end);
@@ -285,10 +285,10 @@ function partsAt(
     id: commits.id ?? '',
     lines: commits.lines.length + 1,
     dictionaryLog: files.reopen(join(directory, DICTIONARY_LOG), dictionaryLength),
-    processLog: processes.writer,
-    losses: losses.writer,
+    losses: losses.log,
     lossRows: losses.rows,
-    processes: processes.rows as ProcessRow[],
+    processes: small<ProcessRow>(PROCESSES, PROCESS_LOG),
+    sockets: small<SocketRow>(SOCKETS, SOCKET_LOG),
     lastPoint: pointOf(line),
     lasting: commits.lines
       .filter(isLasting)

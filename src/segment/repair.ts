@@ -9,10 +9,10 @@ import { type CommitPoint, noPoint, pointOf, rowsBetween, turningPoints } from '
 import { shapeOf } from './event-files.ts';
 import type { StoreFiles } from './files.ts';
 import { type BatchInfo, Segment } from './reader.ts';
-import { lossCells, lossRow } from './small-tables.ts';
+import { lossCells, lossRow, type ProcessRow, type SocketRow } from './small-tables.ts';
 import { segmentsOf } from './store.ts';
 import { DictionaryVector } from './vectors.ts';
-import { type ProcessRow, type SealedSegment, SegmentWriter } from './writer.ts';
+import { type SealedSegment, SegmentWriter } from './writer.ts';
 
 /** What a repair came to. */
 export interface Repaired {
@@ -45,6 +45,8 @@ export function repairSegment(files: StoreFiles, directory: string, store: strin
     const stored: Counts = new Map();
     const batches = segment.types().flatMap((type) => salvage(segment, type, writer, stored));
     writer.addProcesses(segment.processes() as unknown as ProcessRow[]);
+    const sockets = segment.sockets();
+    if (sockets !== null) writer.addSockets(sockets as unknown as SocketRow[]);
     writer.addLosses(segment.losses().map(lossCells));
     const missing = missingRows(segment, stored);
     writer.addLosses(damagedRows(segment, missing, batches));

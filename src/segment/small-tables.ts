@@ -1,4 +1,4 @@
-// The small tables of a segment (processes, losses, index), read whole as rows.
+// The small tables of a segment (processes, sockets, losses, index), read whole as rows.
 
 import type { TableSpec } from '../../schemas/arrow.ts';
 import type { ArrowFileReader } from './arrow-reader.ts';
@@ -18,6 +18,27 @@ export interface LossRow {
   readonly count: bigint | null;
   readonly firstTs: bigint;
   readonly lastTs: bigint;
+}
+
+/** A process of a segment; rows of the same (pid, pstart) replace one another. */
+export type ProcessRow = SmallRow & { readonly pid: number; readonly pstart: bigint };
+
+/** A TCP socket of a segment; rows of the same socket replace one another. */
+export type SocketRow = SmallRow & {
+  /** Of one that was there as the recorder started; null of any other. */
+  readonly inode: bigint | null;
+  readonly first_seq: bigint | null;
+  readonly last_seq: bigint | null;
+};
+
+/** Names a process within a boot. */
+export function processKey({ pid, pstart }: Pick<ProcessRow, 'pid' | 'pstart'>): string {
+  return `${pid}:${pstart}`;
+}
+
+/** Names a socket within a segment. */
+export function socketKey({ inode, first_seq }: Pick<SocketRow, 'inode' | 'first_seq'>): string {
+  return inode === null ? `seq ${first_seq}` : `inode ${inode}`;
 }
 
 /** All rows of a file; a column that it lacks is null. Throws RangeError where it is no such table. */

@@ -103,6 +103,7 @@ function damageOfContent(segment: Segment, onBytes: OnBytes): Damage[] {
   }
   segment.losses();
   segment.processes();
+  segment.sockets();
   for (const { text } of segment.problems.slice(1)) {
     found.push({ file: '', from: 0, to: 0, reason: 'content', detail: text });
   }

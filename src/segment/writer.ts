@@ -10,6 +10,7 @@ import {
   INDEX,
   LOSSES,
   PROCESSES,
+  SOCKETS,
   type TableSpec,
 } from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
@@ -34,20 +35,21 @@ import { EventFiles, type IndexRow, indexRow, type Shape } from './event-files.t
 import {
   COMMITS_FILE,
   DICTIONARY_LOG,
+  LOGS,
   LOSSES_FILE,
   OPEN_PREFIX,
   PROCESS_LOG,
   SEAL_PREFIX,
+  SOCKET_LOG,
 } from './file-names.ts';
 import { type AppendFile, OpenedFiles, type StoreFiles } from './files.ts';
 import { mergeSmallBatches } from './merge.ts';
+import { type OpenTable, openProcesses, openSockets, type TableParts } from './open-table.ts';
+import type { ProcessRow, SocketRow } from './small-tables.ts';
 import { zonesOfBuffers } from './zones.ts';
 
 /** Below this average, sealing merges a segment's batches. */
 export const MERGE_BELOW_ROWS = 16_384;
-
-/** A process of the segment; upserts of the same (pid, pstart) replace one another. */
-export type ProcessRow = SmallRow & { readonly pid: number; readonly pstart: bigint };
 
 /** What a sealed segment holds, for the catalogue and for the summary. */
 export interface SealedSegment {
@@ -70,10 +72,11 @@ export interface SegmentParts {
   /** Lines that `commits` has. */
   readonly lines: number;
   readonly dictionaryLog: AppendFile;
-  readonly processLog: ArrowFileWriter | null;
   readonly losses: ArrowFileWriter | null;
   readonly lossRows: readonly SmallRow[];
-  readonly processes: readonly ProcessRow[];
+  readonly processes: TableParts<ProcessRow>;
+  /** Without a log it keeps none. */
+  readonly sockets: TableParts<SocketRow>;
   readonly lastPoint: CommitPoint | null;
   /** Points that a merge has to keep: see isLasting(). */
   readonly lasting: readonly CommitPoint[];
@@ -92,9 +95,8 @@ export class SegmentWriter {
   readonly #commits: AppendFile;
   #id: string;
   readonly #dictionaryLog: AppendFile;
-  readonly #processes: Map<string, ProcessRow>;
-  readonly #newProcesses: SmallRow[] = [];
-  #processLog: ArrowFileWriter | null;
+  readonly #processes: OpenTable<ProcessRow>;
+  #sockets: OpenTable<SocketRow> | null;
   #losses: ArrowFileWriter | null;
   readonly #lossRows: SmallRow[];
   #lastPoint: CommitPoint | null;
@@ -126,10 +128,10 @@ export class SegmentWriter {
     this.#id = parts.id;
     this.#lines = parts.lines;
     this.#dictionaryLog = parts.dictionaryLog;
-    this.#processLog = parts.processLog;
     this.#losses = parts.losses;
     this.#lossRows = [...parts.lossRows];
-    this.#processes = new Map(parts.processes.map((row) => [processKey(row), row]));
+    this.#processes = openProcesses(parts.processes);
+    this.#sockets = parts.sockets.log === null ? null : openSockets(parts.sockets, this.#beginSeq);
     this.#lastPoint = parts.lastPoint;
     this.#lasting = [...parts.lasting];
     this.#committedBatches = parts.events.index.length;
@@ -225,10 +227,17 @@ export class SegmentWriter {
 
   /** Adds processes, or says more of those already there. */
   addProcesses(rows: readonly ProcessRow[]): void {
-    for (const row of rows) {
-      this.#processes.set(processKey(row), row);
-      this.#newProcesses.push(row);
-    }
+    this.#processes.add(rows);
+  }
+
+  /** The same of sockets. A segment to which none were added, not even no rows, keeps none. */
+  addSockets(rows: readonly SocketRow[]): void {
+    this.#sockets ??= openSockets({ log: null, rows: [] }, this.#beginSeq);
+    this.#sockets.add(rows);
+  }
+
+  get #beginSeq(): bigint {
+    return BigInt(this.#begin?.through_seq ?? 0);
   }
 
   addLosses(rows: readonly SmallRow[]): void {
@@ -246,13 +255,8 @@ export class SegmentWriter {
   commit(point: CommitPoint, always = false): boolean {
     if (!this.#changed && !always) return false;
     this.#lastPoint = point;
-    if (this.#newProcesses.length > 0) {
-      this.#processLog ??= this.#small(PROCESSES, PROCESS_LOG);
-      this.#processLog.writeBatch(
-        this.#newProcesses.length,
-        smallColumns(PROCESSES, this.#newProcesses.splice(0)),
-      );
-    }
+    this.#processes.write(PROCESSES, () => this.#small(PROCESSES, PROCESS_LOG), false);
+    this.#sockets?.write(SOCKETS, () => this.#small(SOCKETS, SOCKET_LOG), true);
     this.#commitLine(point, this.#appendFiles());
     if (isLasting(point)) this.#lasting.push(point);
     this.#changed = false;
@@ -303,9 +307,7 @@ export class SegmentWriter {
     if (this.#losses !== null) kept.push(this.#losses.file);
     this.#commitLine(point, [...kept, ...extra], true);
     this.#opened.close();
-    for (const gone of [DICTIONARY_LOG, PROCESS_LOG]) {
-      this.#files.remove(join(this.#directory, gone));
-    }
+    for (const gone of LOGS) this.#files.remove(join(this.#directory, gone));
     return this.#rename(this.#directory, this.#events, [...kept, ...extra, this.#commits]);
   }
 
@@ -369,7 +371,7 @@ export class SegmentWriter {
     return [file];
   }
 
-  // processes.arrow with one row each, and index.arrow.
+  // processes.arrow and sockets.arrow with one row each, and index.arrow.
   #writeTail(directory: string, index: readonly IndexRow[]): AppendFile[] {
     const out: AppendFile[] = [];
     const write = (table: TableSpec, rows: readonly SmallRow[]): void => {
@@ -379,7 +381,8 @@ export class SegmentWriter {
       writer.finish();
       out.push(file);
     };
-    write(PROCESSES, [...this.#processes.values()]);
+    write(PROCESSES, this.#processes.rows);
+    if (this.#sockets !== null) write(SOCKETS, this.#sockets.rows);
     write(INDEX, index.map(indexRow));
     return out;
   }
@@ -407,8 +410,9 @@ export class SegmentWriter {
 
   #appendFiles(): AppendFile[] {
     const files = [...this.#events.appendFiles(), this.#dictionaryLog];
-    if (this.#processLog !== null) files.push(this.#processLog.file);
-    if (this.#losses !== null) files.push(this.#losses.file);
+    for (const log of [this.#processes.log, this.#sockets?.log, this.#losses]) {
+      if (log) files.push(log.file);
+    }
     return files;
   }
 
@@ -476,10 +480,10 @@ function newParts(
     id: checksumOf(first),
     lines: 1,
     dictionaryLog: opened.create(join(directory, DICTIONARY_LOG)),
-    processLog: null,
     losses: null,
     lossRows: [],
-    processes: [],
+    processes: { log: null, rows: [] },
+    sockets: { log: null, rows: [] },
     lastPoint: null,
     lasting: [],
   };
@@ -487,8 +491,4 @@ function newParts(
 
 function openDirectory(segments: string, name: string): string {
   return join(segments, `${OPEN_PREFIX}${name}`);
-}
-
-function processKey(row: ProcessRow): string {
-  return `${row.pid}:${row.pstart}`;
 }

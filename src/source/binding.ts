@@ -9,7 +9,8 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { TapioError } from '../errors.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../event/batch.ts';
-import type { ScanNative } from './scan.ts';
+import type { SocketSnapshot } from '../event/sockets.ts';
+import type { NativePredicate, ScanNative } from './scan.ts';
 
 /** What the kernel side rejects before it fills a record. */
 export interface Exclusions {
@@ -17,6 +18,14 @@ export interface Exclusions {
   readonly uids: readonly number[];
   readonly comms: readonly string[];
   readonly cgroups: readonly bigint[];
+}
+
+/** Which rows become rows: decided on raw records as they are read. */
+export interface SourceFilter {
+  /** As the user wrote it. */
+  readonly text: string;
+  /** By type id; rows of a type without one are all wanted. `seq` is not known yet, `ktime` is a column. */
+  readonly predicates: Readonly<Record<number, NativePredicate>>;
 }
 
 /** What can be changed while the source runs. */
@@ -28,6 +37,8 @@ export interface SourceConfig {
   /** Whether calls carry latency_ns (attaches sys_enter: about 57 ns per syscall). */
   readonly latency: boolean;
   readonly exclude: Exclusions;
+  /** Takes effect with the next cut that rotates, or a rewind. Absent or null: all rows are wanted. */
+  readonly filter?: SourceFilter | null;
 }
 
 /** Where a recording stood at a commit: what a source needs to go on from there. Arrays as in CutItem. */
@@ -100,6 +111,8 @@ export interface SourceStats {
 export interface StartResult {
   /** Processes then alive; live only. */
   readonly alive: readonly ProcessSnapshot[];
+  /** TCP sockets that processes then had open; live only. */
+  readonly sockets: readonly SocketSnapshot[];
   /** 'new': nothing was there to go on from; 'continued': same rings and programs; 'replaced': old rings are drained first. */
   readonly how: 'new' | 'continued' | 'replaced';
   /** Whether the resume point given could be used. */

@@ -58,7 +58,7 @@ export async function bench(): Promise<void> {
     'sh',
     [
       '-c',
-      'g++ -std=c++20 -O3 -pthread -Wno-missing-field-initializers -Inative -Ischemas/generated test/bench/ring.cc native/columns.cc native/text.cc native/names.cc native/syscalls.cc native/raw_source.cc native/transcode.cc native/drain.cc -o build/bench/ring',
+      'g++ -std=c++20 -O3 -pthread -Wno-missing-field-initializers -Inative -Ischemas/generated test/bench/ring.cc native/columns.cc native/text.cc native/names.cc native/syscalls.cc native/raw_source.cc native/transcode.cc native/predicate.cc native/record_values.cc native/drain.cc -lre2 -o build/bench/ring',
     ],
     { cwd: ROOT },
   );

@@ -48,7 +48,7 @@ afterEach(async () => {
 async function record(pins: string): Promise<{ daemon: Daemon; driven: Workload }> {
   const config = resolveConfig([SETTINGS], availableParallelism());
   const aids = { worker: WORKER, silenceMsMax: SILENCE_MS_MAX, pins };
-  const daemon = new Daemon(store, config, (text) => notes.push(text), aids);
+  const daemon = new Daemon(store, config, null, (text) => notes.push(text), aids);
   undo.push(async () => {
     daemon.stop();
     await daemon.finished.catch(() => {});

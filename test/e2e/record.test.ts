@@ -7,7 +7,7 @@ import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { queryRows, Recording, ROOT, temporaryDirectory } from '../support/recording.ts';
+import { queryRows, Recording, ROOT, type Row, temporaryDirectory } from '../support/recording.ts';
 
 let directory: ReturnType<typeof temporaryDirectory>;
 let store: string;
@@ -89,6 +89,66 @@ test('a log that cannot be written does not end a recording', () => {
     0,
     expect.stringContaining('recorded 500 events'),
   ]);
+});
+
+test('--filter stores what a query with it finds, and counts the rest', () => {
+  const made = [...SYNTHETIC, '--rate', '0', '--seed', '5', '--events', '3000', '--duration', '1s'];
+  const all = join(directory.path, 'all');
+  expect(record(['--store', all, ...made]).status).toBe(0);
+  const identity = ({ seq: _1, ts: _2, ktime: _3, flags: _4, ...row }: Row): string =>
+    JSON.stringify(row);
+  for (const filter of [
+    'network.dport == 443 || comm == "nginx"',
+    'file.path.startsWith("/etc/") && op in ["open", "read"]',
+    'type == "process" && !("--option-1" in process.args) && uid != 0',
+  ]) {
+    const store = join(directory.path, filter.length.toString());
+    const done = record(['--store', store, ...made, '--filter', filter, '-o', 'json']);
+    expect(done.status).toBe(0);
+    const rows = queryRows(store).map(identity).sort();
+    expect(rows).toEqual(queryRows(all, ['--all', filter]).map(identity).sort());
+    expect(rows.length).toBeGreaterThan(0);
+    const { filtered } = JSON.parse(done.stdout.toString()) as { filtered: number };
+    expect(filtered).toBe(3000 - rows.length);
+    const account = spawnSync(
+      execPath,
+      ['cli/tapio-replay.ts', 'account', '--store', store, '-o', 'json'],
+      { cwd: ROOT },
+    );
+    expect(account.status, account.stdout.toString()).toBe(0);
+  }
+});
+
+test('a filter that is none ends it with the place; one that is read again is kept if it is none', async () => {
+  const wrong = record(['--store', store, ...SYNTHETIC, '--filter', 'network.dprt == 443']);
+  expect([wrong.status, wrong.stderr.toString()]).toEqual([
+    2,
+    expect.stringContaining('did you mean dport?)\n  network.dprt == 443\n          ^'),
+  ]);
+  const config = join(directory.path, 'c.yaml');
+  writeFileSync(config, 'filter: pid > 5\n');
+  const recording = await Recording.start(store, [...SYNTHETIC, '--config', config]);
+  const status = (): string =>
+    record(['status', '--store', store, '-o', 'json']).stdout?.toString() ?? '';
+  const reread = async (text: string, said: string): Promise<void> => {
+    writeFileSync(config, text);
+    recording.signal('SIGHUP');
+    while (!recording.stderr.includes(said)) await sleep(20);
+  };
+  expect(JSON.parse(status())).toMatchObject({ filter: 'pid > 5' });
+  await reread('filter: pid >\n', 'the old configuration is kept');
+  expect(JSON.parse(status())).toMatchObject({ filter: 'pid > 5' });
+  await sleep(500);
+  await reread('filter: type == "file"\n', 'was read again');
+  expect(JSON.parse(status())).toMatchObject({ filter: 'type == "file"' });
+  await sleep(500);
+  const { summary } = await recording.stop();
+  // Another filter is another segment.
+  expect(summary.segments).toBe(2);
+  const rows = queryRows(store);
+  const from = rows.findLastIndex(({ type }) => type !== 'file') + 1;
+  expect(from).toBeGreaterThan(0);
+  expect(rows.length).toBeGreaterThan(from + 10);
 });
 
 test('the environment names settings, and a file of them', () => {

@@ -22,7 +22,7 @@ using namespace tapio;
 
 namespace {
 
-constexpr uint32_t kRowsMax = 1u << 17;
+constexpr uint32_t kRowsMax = 1u << 12;
 constexpr size_t kHead = 9;
 constexpr unsigned kTypes = 5;
 

@@ -20,8 +20,8 @@ libraries="-lzstd -lre2"
 export ASAN_OPTIONS="quarantine_size_mb=16:${ASAN_OPTIONS:-}"
 
 # The ring reader and the merge are headers; what decodes and what scans is these.
-decoder="columns text names syscalls raw_source transcode drain"
-scanner="scan stored_batch mask predicate groups checksum"
+decoder="columns text names syscalls raw_source transcode predicate record_values drain"
+scanner="scan stored_batch mask groups checksum"
 core_of() {
   case $1 in
     record) echo $decoder ;;

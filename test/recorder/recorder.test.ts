@@ -127,6 +127,41 @@ test('an idle recording ends without a trace', async () => {
   expect(recorder.totals()).toMatchObject({ events: {}, segments: 0, bytes: 0, firstTs: null });
 });
 
+test('another filter begins another segment, which says so', async () => {
+  const config = native.options;
+  const only = (text: string): void =>
+    recorder.configure({ ...config, filter: { text, predicates: {} } });
+  opens(1);
+  only('pid == 1');
+  only('pid == 1');
+  expect(source.asked.length).toBe(1);
+  opens(1);
+  source.cutNow('rotated');
+  opens(1);
+  await settle();
+  // One that is asked for while a cut is on its way is not taken for the one before.
+  recorder.rotate();
+  only('pid == 2');
+  expect(source.asked.length).toBe(3);
+  source.cutNow('rotated');
+  opens(1);
+  recorder.configure({ ...config, filter: null });
+  source.cutNow('rotated');
+  opens(1);
+  await settle();
+  await end();
+  const filters = names().map((name) => new Segment(join(segmentsOf(store), name)).header.filter);
+  expect(filters).toEqual([undefined, 'pid == 1', 'pid == 2', undefined]);
+});
+
+test('what is left out in the kernel and as it is read is told as one', async () => {
+  source.filtered[OPEN] = 3n;
+  source.own[OPEN] = 4n;
+  source.cutNow();
+  await settle();
+  expect(recorder.totals().filtered).toBe(7);
+});
+
 test('each second asks for a cut, and no more', async () => {
   for (let i = 0; i < 3; i++) await tick();
   expect(source.asked).toEqual([null, null, null]);

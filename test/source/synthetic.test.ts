@@ -136,7 +136,7 @@ test('after a rewind the same rows come again, with the same seqs', async () => 
   const source = native().createSource({ ...BASE, ringBytes: 64 << 20 }, () => {});
   const taker = new RowTaker(source);
   const started = source.start();
-  expect(started).toEqual({ alive: [], how: 'new', resumed: false, notes: [] });
+  expect(started).toEqual({ alive: [], sockets: [], how: 'new', resumed: false, notes: [] });
   const until = async (enough: () => boolean): Promise<void> => {
     while (!enough()) {
       source.cut(null);

@@ -94,7 +94,6 @@ const tuple = fc.tuple;
 // Products of two of them and any sum fit 63 bits, or else not even 64: the oracle's integers are narrower.
 const NUMBERS = [0n, 1n, 2n, 3n, 7n, 22n, 443n, 1000n, 65535n, 2n ** 31n, 2n ** 33n + 1n];
 
-const literal = pick(NUMBERS).map((n) => same(String(n)));
 const orders = pick(['==', '!=', '<', '<=', '>', '>=']);
 
 type Parts = {
@@ -103,8 +102,18 @@ type Parts = {
   readonly bool: Expression;
 };
 
+/** Constants that expressions compare with. */
+export interface Constants {
+  readonly numbers: readonly bigint[];
+  readonly words: readonly string[];
+}
+
 /** Expressions over what is at hand: fields, or also the item of a list. */
-function grammar(type: EventType, item: 'int' | 'text' | null): fc.LetrecValue<Parts> {
+function grammar(
+  type: EventType,
+  item: 'int' | 'text' | null,
+  constants: Constants,
+): fc.LetrecValue<Parts> {
   const ints = namesOf(type, INTEGERS).map(same);
   const texts = namesOf(type, STRINGS).map(same);
   const numbers = item === 'int' ? [...ints, ...ints.map(() => same('x'))] : ints;
@@ -113,7 +122,8 @@ function grammar(type: EventType, item: 'int' | 'text' | null): fc.LetrecValue<P
   const arrays = namesOf(type, ['u64s'], false);
   const nullable = fieldsOf(type).map(([name]) => `${type}.${name}`);
   const timed = fieldsOf(type).filter(([, { unit }]) => unit === 'ns' || unit === 'us');
-  const word = pick(WORDS).map((text) => same(quote(text)));
+  const word = pick(constants.words).map((text) => same(quote(text)));
+  const literal = pick(constants.numbers).map((n) => same(String(n)));
   const intLeaf = fc.oneof({ weight: 4, arbitrary: pick(numbers) }, literal);
   const textLeaf = fc.oneof({ weight: 4, arbitrary: pick(strings) }, word);
 
@@ -138,7 +148,7 @@ function grammar(type: EventType, item: 'int' | 'text' | null): fc.LetrecValue<P
         ? []
         : [tuple(pick(names), fc.nat(3)).map(([name, i]) => same(`${name}[${i}]`))];
     const macro = (name: string, of: 'int' | 'text'): fc.Arbitrary<Expression> =>
-      tuple(pick(['exists', 'all', 'exists_one']), grammar(type, of).bool).map(
+      tuple(pick(['exists', 'all', 'exists_one']), grammar(type, of, constants).bool).map(
         ([kind, test]) => cel`${name}.${kind}(x, ${test})`,
       );
     return {
@@ -211,7 +221,10 @@ function grammar(type: EventType, item: 'int' | 'text' | null): fc.LetrecValue<P
 }
 
 /** A well-typed expression over the fields of a type. */
-export const expressionOf = (type: EventType): fc.Arbitrary<Expression> => grammar(type, null).bool;
+export const expressionOf = (
+  type: EventType,
+  constants: Constants = { numbers: NUMBERS, words: WORDS },
+): fc.Arbitrary<Expression> => grammar(type, null, constants).bool;
 
 function cellOf(spec: FieldSpec): fc.Arbitrary<RowValue> {
   const narrow = (bits: bigint): bigint[] => NUMBERS.filter((n) => n < 2n ** bits);

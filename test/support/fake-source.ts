@@ -4,6 +4,7 @@ import { EVENT_TABLES, EVENT_TYPES, type EventType } from '../../schemas/arrow.t
 import { EVENTS, MAX_OPS } from '../../schemas/events.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../../src/event/batch.ts';
 import type { Clocks } from '../../src/event/clock.ts';
+import type { SocketSnapshot } from '../../src/event/sockets.ts';
 import { REFUSAL_CAUSES } from '../../src/recorder/point.ts';
 import type {
   Native,
@@ -74,6 +75,7 @@ export class FakeSource implements NativeSource {
   stopped = false;
   closed = false;
   alive: ProcessSnapshot[] = [];
+  sockets: SocketSnapshot[] = [];
   startError: Error | null = null;
   /** Cumulative counters that the next cut carries. */
   readonly lost = new BigUint64Array(CPUS * MAX_OPS);
@@ -83,8 +85,8 @@ export class FakeSource implements NativeSource {
   readonly emitted = new BigUint64Array(CPUS * MAX_OPS);
   readonly own = new BigUint64Array(CPUS * MAX_OPS);
   readonly malformed = new BigUint64Array(MAX_OPS);
-  /** What start() answers, beside `alive`. */
-  started: Omit<StartResult, 'alive'> = { how: 'new', resumed: false, notes: [] };
+  /** What start() answers, beside `alive` and `sockets`. */
+  started: Omit<StartResult, 'alive' | 'sockets'> = { how: 'new', resumed: false, notes: [] };
   rings = 'fake-rings';
   positions = new BigUint64Array(CPUS);
   newest = 0n;
@@ -96,6 +98,7 @@ export class FakeSource implements NativeSource {
   lossFirst = 0n;
   lossLast = 0n;
   tsOffset = 0n;
+  filter: string | null = null;
   late = 0n;
   /** Positions beyond those above whose records were handed over, per CPU. */
   ahead: readonly (readonly bigint[])[] = Array.from({ length: CPUS }, () => []);
@@ -106,14 +109,16 @@ export class FakeSource implements NativeSource {
   readonly #slots: ArrayBuffer[] = [];
   readonly #wake: () => void;
   #dictionaries = new Map<string, Map<string, number>>();
+  #wantedFilter: string | null;
 
-  constructor(wake: () => void) {
+  constructor(wake: () => void, filter: string | null = null) {
     this.#wake = wake;
+    this.filter = this.#wantedFilter = filter;
   }
 
   start(): StartResult {
     if (this.startError !== null) throw this.startError;
-    return { alive: this.alive, ...this.started };
+    return { alive: this.alive, sockets: this.sockets, ...this.started };
   }
   slotBuffer(slot: number): ArrayBuffer {
     return this.#slots[slot] ?? new ArrayBuffer(0);
@@ -130,6 +135,7 @@ export class FakeSource implements NativeSource {
   }
   configure(config: SourceConfig): void {
     this.configured.push(config);
+    this.#wantedFilter = config.filter?.text ?? null;
   }
   stats(): SourceStats {
     return {
@@ -150,6 +156,7 @@ export class FakeSource implements NativeSource {
     this.#dictionaries = new Map();
     this.nextSeq = options.nextSeq;
     this.tsOffset = options.tsOffset;
+    this.filter = this.#wantedFilter;
     this.paused = true;
   }
   forget(rings: string): void {
@@ -215,7 +222,10 @@ export class FakeSource implements NativeSource {
   /** Hands over a cut with the counters as they stand. */
   cutNow(kind: 'plain' | 'rotated' | 'ended' | 'final' = 'plain', tsOffset = this.tsOffset): void {
     this.tsOffset = tsOffset;
-    if (kind === 'rotated') this.#dictionaries = new Map();
+    if (kind === 'rotated') {
+      this.#dictionaries = new Map();
+      this.filter = this.#wantedFilter;
+    }
     this.#push({
       kind: 'cut',
       rings: this.rings,
@@ -223,6 +233,7 @@ export class FakeSource implements NativeSource {
       throughSeq: this.nextSeq - 1n,
       rotated: kind === 'rotated',
       tsOffset,
+      filter: this.filter,
       final: kind === 'final',
       positions: this.positions.slice(),
       ahead: this.ahead,
@@ -335,7 +346,7 @@ export class FakeNative implements Native {
   }
   createSource(options: SourceOptions, wake: () => void): NativeSource {
     this.options = options;
-    this.source = new FakeSource(wake);
+    this.source = new FakeSource(wake, options.filter?.text ?? null);
     this.source.started = this.started;
     return this.source;
   }

@@ -216,7 +216,7 @@ export class RingSource extends FakeSource {
     host.outdated = false;
     this.#sets = host.sets;
     this.#begin(resume);
-    return { alive: this.alive, how, resumed: at >= 0, notes: [] };
+    return { alive: this.alive, sockets: this.sockets, how, resumed: at >= 0, notes: [] };
   }
 
   /** There is something to take. */

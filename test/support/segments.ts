@@ -5,9 +5,10 @@ import { EVENT_TABLES, type EventType } from '../../schemas/arrow.ts';
 import { schemaFingerprint } from '../../schemas/layout.ts';
 import { type CommitPoint, noPoint, type SegmentHeader } from '../../src/segment/commits.ts';
 import type { BatchInfo, Segment } from '../../src/segment/reader.ts';
+import type { ProcessRow } from '../../src/segment/small-tables.ts';
 import { openStore } from '../../src/segment/store.ts';
 import type { Value } from '../../src/segment/vectors.ts';
-import type { ProcessRow, SegmentWriter } from '../../src/segment/writer.ts';
+import type { SegmentWriter } from '../../src/segment/writer.ts';
 import type { MadeBatch } from './batches.ts';
 
 export const HEADER: SegmentHeader = {

@@ -1,10 +1,12 @@
 // What a source hands over, row by row: dictionaries resolved, columns put together again.
 
 import { EVENTS } from '../../schemas/events.ts';
-import type { BatchItem, CutItem } from '../../src/event/batch.ts';
+import type { BatchItem, ColumnRegion, CutItem } from '../../src/event/batch.ts';
 import { type NativeSource, native, type ResumePoint } from '../../src/source/binding.ts';
 
-export type SourceRow = Readonly<Record<string, bigint | number | string | null>> & {
+type Cell = bigint | number | string | readonly string[] | readonly bigint[] | null;
+
+export type SourceRow = Readonly<Record<string, Cell>> & {
   readonly seq: bigint;
   readonly op: string;
 };
@@ -31,15 +33,28 @@ export function fromJson(text: string): unknown {
   });
 }
 
-/** Takes what a source hands over. Lists are left out of the rows. */
+function listOf(view: DataView, { kind, data, inner, heap }: ColumnRegion, row: number): Cell {
+  const [from, to] = [view.getInt32(data + 4 * row, true), view.getInt32(data + 4 * row + 4, true)];
+  const places = Array.from({ length: to - from }, (_, i) => from + i);
+  if (kind === 'u64s') return places.map((at) => view.getBigUint64(heap + 8 * at, true));
+  return places.map((at) => {
+    const start = view.getInt32(inner + 4 * at, true);
+    const end = view.getInt32(inner + 4 * at + 4, true);
+    return Buffer.from(view.buffer as ArrayBuffer, heap + start, end - start).toString();
+  });
+}
+
+/** Takes what a source hands over. Lists are left out of the rows, where they are not asked for. */
 export class RowTaker {
   readonly rows: SourceRow[] = [];
   readonly cuts: CutItem[] = [];
   readonly #source: NativeSource;
   readonly #dictionaries = new Map<string, string[]>();
+  readonly #lists: boolean;
 
-  constructor(source: NativeSource) {
+  constructor(source: NativeSource, lists = false) {
     this.#source = source;
+    this.#lists = lists;
   }
 
   /** Takes all there is. */
@@ -72,9 +87,9 @@ export class RowTaker {
     const view = new DataView(this.#source.slotBuffer(batch.slot));
     const regions = native().columns(batch.type);
     for (let i = 0; i < batch.rows; i++) {
-      const row: Record<string, bigint | number | string | null> = { type };
+      const row: Record<string, Cell> = { type };
       regions.forEach((region, column) => {
-        if (region.inner >= 0 || region.heap >= 0) return;
+        if (region.heap >= 0 && !this.#lists) return;
         const { validity, data } = region;
         if (validity >= 0 && ((view.getUint8(validity + (i >> 3)) >> (i & 7)) & 1) === 0) {
           row[region.name] = null;
@@ -98,6 +113,10 @@ export class RowTaker {
             break;
           case 'u64':
             row[region.name] = view.getBigUint64(data + 8 * i, true);
+            break;
+          case 'texts':
+          case 'u64s':
+            row[region.name] = listOf(view, region, i);
             break;
           default:
             row[region.name] = view.getBigInt64(data + 8 * i, true);

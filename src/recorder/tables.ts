@@ -1,0 +1,70 @@
+// The tables that a recorder keeps of what is there, beside the rows: processes, and sockets where it can.
+
+import type { EventType } from '../../schemas/arrow.ts';
+import type { BatchItem, ColumnRegion } from '../event/batch.ts';
+import type { SegmentWriter } from '../segment/writer.ts';
+import type { StartResult } from '../source/binding.ts';
+import { ProcessTable } from './processes.ts';
+import { SOCKETS_MAX, SocketTable, tellsSockets } from './sockets.ts';
+
+export class Tables {
+  readonly #processes = new ProcessTable();
+  /** Null where nobody knows what is open. */
+  #sockets: SocketTable | null = null;
+
+  /** Processes of this segment so far. */
+  get processes(): number {
+    return this.#processes.inSegment;
+  }
+
+  /** Begins with what is there as a source starts that records these ops; `ts` is now. */
+  start({ alive, sockets }: StartResult, ops: readonly number[], ts: bigint): void {
+    this.#processes.start(alive);
+    if (!tellsSockets(ops)) return;
+    this.#sockets = new SocketTable();
+    this.#sockets.start(sockets, ts);
+  }
+
+  apply(
+    type: EventType,
+    batch: BatchItem,
+    regions: readonly ColumnRegion[],
+    memory: ArrayBuffer,
+  ): void {
+    if (type === 'process') this.#processes.apply(batch, regions, memory);
+    else if (type === 'network') this.#sockets?.apply(batch, regions, memory);
+  }
+
+  /** Hands over what is new since the last call. */
+  writeTo(writer: SegmentWriter): void {
+    writer.addProcesses(this.#processes.takeChanges());
+    if (this.#sockets !== null) writer.addSockets(this.#sockets.takeChanges());
+  }
+
+  /** A new segment begins. */
+  rotate(): void {
+    this.#processes.rotate();
+    this.#sockets?.rotate();
+  }
+
+  /** Rows beyond a seq come again, in a new segment. */
+  rewind(throughSeq: bigint): void {
+    this.#sockets?.rewind(throughSeq);
+    this.rotate();
+  }
+
+  /**
+   * Gives the sockets up where they cannot be known any more, and says why; null where they can, or were not.
+   * The segment should end then: a table is whole, or there is none.
+   */
+  giveUpSockets(ops: readonly number[] | null): string | null {
+    if (this.#sockets === null) return null;
+    const tooMany = this.#sockets.size > SOCKETS_MAX;
+    if (!tooMany && (ops === null || tellsSockets(ops))) return null;
+    this.#sockets = null;
+    const why = tooMany
+      ? `more than ${SOCKETS_MAX.toLocaleString('en-US')} TCP sockets are open`
+      : 'what opens and closes TCP sockets is not recorded any more';
+    return `${why}: conns knows none from now on, until the recorder starts again`;
+  }
+}
