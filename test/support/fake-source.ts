@@ -324,6 +324,7 @@ export class FakeNative implements Native {
   }
   /** What the source's start() answers. */
   started: FakeSource['started'] = { how: 'new', resumed: false, notes: [] };
+  sockets: SocketSnapshot[] = [];
   /** What the recorder asked the source for. */
   options!: SourceOptions;
   pins: PinnedSet[] = [];
@@ -339,6 +340,7 @@ export class FakeNative implements Native {
     this.options = options;
     this.source = new FakeSource(wake);
     this.source.started = this.started;
+    this.source.sockets = this.sockets;
     return this.source;
   }
   syscalls(): Readonly<Record<string, number>> {
