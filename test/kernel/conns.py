@@ -195,6 +195,7 @@ def main():
         for one in waiting:
             one.close()
         waiting = []
+        print("round", flush=True)
     for one in [*clients, *accepted, *listeners]:
         one.close()
     time.sleep(0.2)

@@ -59,17 +59,23 @@ function connsAt(store: string, at: string): Row[] {
 const sorted = (sockets: readonly Told[]): string[] => sockets.map((one) => one.join(' ')).sort();
 
 describe.skipIf(why !== null)(`conns ${why ?? ''}`, () => {
-  test('conns --at lists what /proc said then, also of what was there before', async () => {
+  test('conns --at lists what /proc said then, also of before the start, and while the recorder was dead', async () => {
     const driver = spawn('python3', ['test/kernel/conns.py', `${seed}`, `${ROUNDS}`], {
       cwd: ROOT,
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const said = createInterface({ input: driver.stdout })[Symbol.asyncIterator]();
     expect((await said.next()).value).toBe('ready');
-    const recording = await Recording.start(`${directory.path}/store`, []);
+    let recording = await Recording.start(`${directory.path}/store`, []);
     const rotations = setInterval(() => recording.signal('SIGUSR2'), 500);
     try {
       driver.stdin.write('go\n');
+      for (let round = 0; round < ROUNDS; round++) {
+        expect((await said.next()).value).toBe('round');
+        // What goes on while nobody reads the rings is not missing either.
+        if (round === 5) await recording.kill();
+        if (round === 7) recording = await Recording.start(`${directory.path}/store`, []);
+      }
       const { pid, moments } = JSON.parse((await said.next()).value ?? '') as Moments;
       clearInterval(rotations);
       const { summary } = await recording.stop();
