@@ -5,7 +5,6 @@ import { EVENTS } from '../../schemas/events.ts';
 import { TapioError } from '../errors.ts';
 import { formatTs } from '../event/clock.ts';
 import {
-  endpointsOf,
   type OpenSocket,
   OpenSockets,
   SOCKET_OPS,
@@ -110,10 +109,10 @@ function socketRow(get: (name: string) => unknown): SocketRow | null {
   return { ts, seq, after, began: connects ? ts - BigInt(latency) : null, socket };
 }
 
-/** The sockets of a segment's table; null where it keeps none. */
-function tableOf(segment: Segment | null): (SocketAt & { readonly isOpen: boolean })[] | null {
+/** The sockets of a segment's table. */
+function tableOf(segment: Segment): SocketAt[] {
   return (
-    segment?.sockets()?.map((row) => ({
+    segment.sockets()?.map((row) => ({
       saddr: row.saddr as string | null,
       sport: row.sport as number | null,
       daddr: row.daddr as string | null,
@@ -126,52 +125,47 @@ function tableOf(segment: Segment | null): (SocketAt & { readonly isOpen: boolea
       uid: row.uid as number,
       since: row.since as bigint | null,
       firstSeq: row.first_seq as bigint | null,
-      isOpen: row.last_seq === null,
-    })) ?? null
+    })) ?? []
   );
 }
 
-const nameOf = (one: SocketAt): string => `${endpointsOf(one)} ${one.pid} ${one.pstart}`;
-
-/**
- * What was open as a segment began. A recorder that had died knows only what was still open when it was started
- * again: what was closed meanwhile, the segment before knows, and its close row.
- */
-function openAtBegin({ segment, previous }: Stretch, rows: readonly SocketRow[]): SocketAt[] {
-  const first = segment
-    .batches('network')
-    .reduce<bigint | null>(
-      (seq, one) => (seq === null || one.firstSeq < seq ? one.firstSeq : seq),
-      null,
-    );
-  const own = (tableOf(segment) ?? []).filter(
+/** What was open as a segment began. */
+function openAtBegin(segment: Segment): SocketAt[] {
+  const seqs = segment.batches('network').map(({ firstSeq }) => firstSeq);
+  const first = seqs.reduce<bigint | null>(
+    (least, seq) => (least === null || seq < least ? seq : least),
+    null,
+  );
+  return tableOf(segment).filter(
     ({ firstSeq }) => firstSeq === null || first === null || firstSeq < first,
   );
-  const known = new Set(own.map(nameOf));
-  const opened = new Set<string>();
-  const closed = new Set<string>();
-  for (const { after, socket } of rows) {
-    if (after !== 'CLOSE' && after !== null) opened.add(nameOf(socket));
-    else if (after === 'CLOSE' && !opened.has(nameOf(socket))) closed.add(nameOf(socket));
-  }
-  const before = (tableOf(previous) ?? []).filter(
-    (one) => one.isOpen && !known.has(nameOf(one)) && closed.has(nameOf(one)),
-  );
-  return [...own, ...before];
 }
 
-/** What was open at a time within a segment, and what was being opened. */
-function openAt(stretch: Stretch, at: bigint): ListedSocket[] {
+/** How long after a time the outcome of what was then under way is looked for, ns: longer than the kernel tries. */
+const OUTCOME_NS = 180_000_000_000n;
+
+/** What was under way at a time, by its outcome. */
+function connectingAt(rows: readonly SocketRow[], at: bigint, host: string): ListedSocket[] {
+  return rows.flatMap(({ ts, began, socket }) =>
+    ts > at && began !== null && began <= at
+      ? [{ ...socket, state: 'SYN_SENT' as const, since: began, host }]
+      : [],
+  );
+}
+
+/** What was open at a time within a segment, and what was being opened; `later`: the segments behind it. */
+function openAt(stretch: Stretch, later: readonly Stretch[], at: bigint): ListedSocket[] {
   const { host } = stretch.segment.header;
   const rows = socketRows(stretch.segment);
   const open = new OpenSockets<SocketAt>();
-  for (const one of openAtBegin(stretch, rows)) open.add(one);
-  const connecting: ListedSocket[] = [];
-  for (const { ts, after, began, socket } of rows) {
-    if (ts > at) {
-      if (began === null || began > at) continue;
-      connecting.push({ ...socket, state: 'SYN_SENT', since: began, host });
-    } else if (after === 'CLOSE') {
+  for (const one of openAtBegin(stretch.segment)) open.add(one);
+  const told = later.filter(({ from }) => from <= at + OUTCOME_NS);
+  const connecting = [rows, ...told.map(({ segment }) => socketRows(segment))].flatMap((some) =>
+    connectingAt(some, at, host),
+  );
+  for (const { ts, after, socket } of rows) {
+    if (ts > at) break;
+    if (after === 'CLOSE') {
       const gone = open.closed(socket);
       if (gone !== null) open.remove(gone);
     } else if (after !== null) {
@@ -239,8 +233,8 @@ function inOrder(a: ListedSocket, b: ListedSocket): number {
 
 /**
  * The TCP sockets that processes had open at a time; null is the end of what is held. CONNECTED is from the
- * connect or accept to the close, whichever side has shut down meanwhile. SYN_SENT is told by the outcome, where
- * that is in the same segment. The process is the one that connected, accepted or listened, whoever else holds
+ * connect or accept to the close, whichever side has shut down meanwhile. SYN_SENT is told by the outcome, within
+ * three minutes. The process is the one that connected, accepted or listened, whoever else holds
  * the socket. What nobody has accepted yet, and what the kernel keeps after the close, is not listed. Throws
  * TapioError where nothing is held of that time, or no sockets are kept.
  */
@@ -249,7 +243,9 @@ export function socketsAt({ segments, problems }: OpenedStore, at: bigint | null
   const ends = recordings.flat().map(({ to }) => to);
   if (ends.length === 0) throw new TapioError('not_held', 'nothing is recorded yet');
   const time = at ?? ends.reduce((a, b) => (b > a ? b : a));
-  const found = recordings.map((own) => covering(own, time)).filter((own) => own.length > 0);
+  const found = recordings
+    .map((all) => ({ all, own: covering(all, time) }))
+    .filter(({ own }) => own.length > 0);
   if (found.length === 0) {
     throw new TapioError(
       'not_held',
@@ -260,7 +256,7 @@ export function socketsAt({ segments, problems }: OpenedStore, at: bigint | null
   const boots = new Set<string>();
   const [notes, missing]: [string[], string[]] = [[], []];
   const without: string[] = [];
-  for (const own of found) {
+  for (const { all, own } of found) {
     const here = own.at(-1) as Stretch;
     const keeps = here.segment.sockets() !== null;
     if (!keeps && here.segment.problems.length === 0) {
@@ -270,7 +266,7 @@ export function socketsAt({ segments, problems }: OpenedStore, at: bigint | null
     // Two recorders of a host know the same.
     if (boots.has(bootKey(here.segment))) continue;
     boots.add(bootKey(here.segment));
-    sockets.push(...openAt(here, time));
+    sockets.push(...openAt(here, all.slice(own.length), time));
     const held = own.map(({ segment }) => segment);
     missing.push(...missingAt(held, problems, time));
     notes.push(...notesOf(own, time));

@@ -24,7 +24,7 @@ import { hasRoom, type Outage, outageOf, outageText, probeStore, storeGone } fro
 import { clockTexts, pointOfCut, resumePoint } from './point.ts';
 import { Rates } from './rates.ts';
 import type { Retention } from './retention.ts';
-import { Tables } from './tables.ts';
+import { socketsBefore, Tables } from './tables.ts';
 import { Tally } from './tally.ts';
 
 /** When a segment is ended. */
@@ -192,7 +192,8 @@ export class Recorder {
     const { kind, ops } = this.#options.source;
     const unattached = this.#source.stats().unattached;
     const told = kind === 'live' ? ops.filter((op) => !(op in unattached)) : [];
-    this.#tables.start(start, told, this.#options.native.clocks().realtime);
+    const before = survived && point !== null ? socketsBefore(this.#options.store, point) : null;
+    this.#tables.start(start, told, this.#options.native.clocks().realtime, before);
     this.#timer = setInterval(() => this.#tick(), FLUSH_MS);
     started();
     return new Promise((resolve, reject) => {

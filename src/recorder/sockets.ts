@@ -32,7 +32,7 @@ interface Entry extends OpenSocket {
   readonly uid: number;
   since: bigint | null;
   lastSeq: bigint | null;
-  /** The segment has it, or will have with the next commit. */
+  /** The segment has it, or has to: it was open as that began. */
   written: boolean;
 }
 
@@ -154,6 +154,16 @@ export class SocketTable {
     }
   }
 
+  /** Goes on from what was open as a segment ended, row by row. */
+  resume(rows: readonly SocketRow[]): void {
+    for (const row of rows) {
+      if (row.last_seq !== null) continue;
+      const { first_seq: firstSeq, last_seq: lastSeq, protocol: _, ...same } = row;
+      // Also of one that is closed before the first flush, the segment has to know that it was there.
+      this.#add({ ...(same as unknown as Entry), firstSeq, lastSeq, written: true });
+    }
+  }
+
   /** Reads the connect, accept, listen and close rows of a network batch. */
   apply(batch: BatchItem, regions: readonly ColumnRegion[], memory: ArrayBuffer): void {
     this.#dictionary.add(batch);
@@ -243,7 +253,8 @@ export class SocketTable {
   #close(name: SocketName, seq: bigint, ts: bigint): void {
     this.#closings.set(closingKey(name), ts);
     const entry = this.#open.closed(name);
-    if (entry !== null) this.#end(entry, seq);
+    // A row that comes late closes nothing that was opened since.
+    if (entry !== null && (entry.since === null || entry.since <= ts)) this.#end(entry, seq);
   }
 
   #end(entry: Entry, seq: bigint | null): void {
@@ -256,9 +267,11 @@ export class SocketTable {
   }
 
   #wasClosed(name: SocketName, ts: bigint): boolean {
-    const key = closingKey(name);
-    const closed = this.#closings.get(key) ?? this.#closingsBefore.get(key);
-    return closed !== undefined && closed > ts;
+    // The kernel may have forgotten whose it was.
+    const keys = [closingKey(name), closingKey({ ...name, pid: 0, pstart: 0n })];
+    return [this.#closings, this.#closingsBefore].some((closings) =>
+      keys.some((key) => (closings.get(key) ?? 0n) > ts),
+    );
   }
 
   #add(entry: Entry): void {

@@ -2,10 +2,27 @@
 
 import type { EventType } from '../../schemas/arrow.ts';
 import type { BatchItem, ColumnRegion } from '../event/batch.ts';
+import type { CommitPoint } from '../segment/commits.ts';
+import { Segment } from '../segment/reader.ts';
+import type { SocketRow } from '../segment/small-tables.ts';
+import { segmentDirectories } from '../segment/store.ts';
 import type { SegmentWriter } from '../segment/writer.ts';
 import type { StartResult } from '../source/binding.ts';
 import { ProcessTable } from './processes.ts';
 import { SOCKETS_MAX, SocketTable, tellsSockets } from './sockets.ts';
+
+/** The sockets of the segment of a store that ends with this commit; null where it keeps none. */
+export function socketsBefore(store: string, point: CommitPoint): SocketRow[] | null {
+  const last = segmentDirectories(store).at(-1);
+  if (last === undefined) return null;
+  const segment = new Segment(last);
+  try {
+    const ends = segment.commits?.lines.at(-1)?.through_seq === point.through_seq;
+    return ends ? (segment.sockets() as unknown as SocketRow[] | null) : null;
+  } finally {
+    segment.close();
+  }
+}
 
 export class Tables {
   readonly #processes = new ProcessTable();
@@ -17,12 +34,21 @@ export class Tables {
     return this.#processes.inSegment;
   }
 
-  /** Begins with what is there as a source starts that records these ops; `ts` is now. */
-  start({ alive, sockets }: StartResult, ops: readonly number[], ts: bigint): void {
+  /**
+   * Begins with what is there as a source starts that records these ops; `ts` is now. Where the rows go on
+   * without a gap, the sockets are those that were open before.
+   */
+  start(
+    { alive, sockets }: StartResult,
+    ops: readonly number[],
+    ts: bigint,
+    before: readonly SocketRow[] | null,
+  ): void {
     this.#processes.start(alive);
     if (!tellsSockets(ops)) return;
     this.#sockets = new SocketTable();
-    this.#sockets.start(sockets, ts);
+    if (before === null) this.#sockets.start(sockets, ts);
+    else this.#sockets.resume(before);
   }
 
   apply(

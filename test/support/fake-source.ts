@@ -333,6 +333,7 @@ export class FakeNative implements Native {
   }
   /** What the source's start() answers. */
   started: FakeSource['started'] = { how: 'new', resumed: false, notes: [] };
+  sockets: SocketSnapshot[] = [];
   /** What the recorder asked the source for. */
   options!: SourceOptions;
   pins: PinnedSet[] = [];
@@ -348,6 +349,7 @@ export class FakeNative implements Native {
     this.options = options;
     this.source = new FakeSource(wake, options.filter?.text ?? null);
     this.source.started = this.started;
+    this.source.sockets = this.sockets;
     return this.source;
   }
   syscalls(): Readonly<Record<string, number>> {
