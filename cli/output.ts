@@ -35,10 +35,10 @@ export class Output {
     }
   }
 
-  /** Writes what was added; while the reader is slow, others on this thread go on. */
-  async drain(): Promise<void> {
+  /** Writes what was added, until `signal` ends it; while the reader is slow, others on this thread go on. */
+  async drain(signal?: AbortSignal): Promise<void> {
     let bytes = this.#taken();
-    while (bytes.length > 0) {
+    while (bytes.length > 0 && signal?.aborted !== true) {
       bytes = this.#write(bytes);
       if (bytes.length > 0) await setTimeout(FULL_MS);
     }

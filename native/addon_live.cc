@@ -40,7 +40,10 @@ class LiveReaderObject : public Napi::ObjectWrap<LiveReaderObject> {
                                               scan_table_of(table.As<Napi::Object>(), false))
                                         : nullptr);
     }
-    reader_ = std::make_unique<LiveReader>(std::move(mapping), std::move(tables));
+    bool lossless;
+    const LiveSeen seen = {info[2].As<Napi::BigInt>().Uint64Value(&lossless),
+                           info[3].As<Napi::BigInt>().Uint64Value(&lossless)};
+    reader_ = std::make_unique<LiveReader>(std::move(mapping), std::move(tables), seen);
   }
 
  private:
@@ -64,6 +67,7 @@ class LiveReaderObject : public Napi::ObjectWrap<LiveReaderObject> {
     out.Set("through", Napi::BigInt::New(env, chunk.through));
     out.Set("gapUntil", Napi::BigInt::New(env, chunk.gap_until));
     out.Set("tsOffset", Napi::BigInt::New(env, chunk.ts_offset));
+    out.Set("newest", Napi::BigInt::New(env, chunk.newest));
     out.Set("blocks", blocks);
     return out;
   }

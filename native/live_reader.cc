@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "decode.h"
@@ -97,8 +98,11 @@ LiveReader::Decoder::Decoder(unsigned type, std::unique_ptr<ScanTable> asked)
       reader(&columns, counts) {}
 
 LiveReader::LiveReader(std::unique_ptr<LiveMapping> mapping,
-                       std::vector<std::unique_ptr<ScanTable>> tables)
-    : mapping_(std::move(mapping)), reasons_(mapping_->reasons()), ring_(mapping_->rings(), 0) {
+                       std::vector<std::unique_ptr<ScanTable>> tables, LiveSeen seen)
+    : mapping_(std::move(mapping)),
+      reasons_(mapping_->reasons()),
+      seen_(seen),
+      ring_(mapping_->rings(), 0) {
   ring_.resume(mapping_->position(), {}, 0);
   decoders_.resize(kTypes + 1);
   for (unsigned type = 1; type < tables.size() && type <= kTypes; type++) {
@@ -122,13 +126,15 @@ LiveChunk LiveReader::read(uint64_t after) {
     LivePrefix prefix;
     std::memcpy(&prefix, ring_.bytes_of(record), sizeof(prefix));
     const auto offset = static_cast<int64_t>(prefix.ts_offset);
-    // Rows that come again, as after the store could not be written, are those that came before.
     if (seq > chunk.through) {
       if (any && offset != chunk.ts_offset) break;
-      if (!take(record)) break;
+      uint64_t ktime;
+      std::memcpy(&ktime, ring_.bytes_of(record) + sizeof(prefix) + 8, sizeof(ktime));
+      if (!seen_.has(seq, ktime) && !take(record)) break;
       any = true;
       chunk.ts_offset = offset;
       chunk.through = seq;
+      chunk.newest = std::max(chunk.newest, ktime);
     }
     ring_.pop();
   }

@@ -32,7 +32,18 @@ struct LiveChunk {
   // Where rows are missing from the ring: seq of the next that is there, else 0.
   uint64_t gap_until = 0;
   int64_t ts_offset = 0;
+  uint64_t newest = 0;  // largest ktime of what was read, 0 where nothing was
   std::vector<LiveBlock> blocks;
+};
+
+// What a reader had before: where a recorder goes on behind it, rows come again under the same seq,
+// or others take their place.
+struct LiveSeen {
+  uint64_t seq = 0;
+  uint64_t ktime = 0;
+  bool has(uint64_t other_seq, uint64_t other_ktime) const {
+    return other_seq <= seq && other_ktime <= ktime;
+  }
 };
 
 // The mapping of a ring, for as long as it lives.
@@ -60,7 +71,9 @@ class LiveReader {
  public:
   // Reads from where the ring is now. `tables` by type id; types without one are passed over. The
   // columns of a table are those of its type, with `ktime` after them.
-  LiveReader(std::unique_ptr<LiveMapping> mapping, std::vector<std::unique_ptr<ScanTable>> tables);
+  // What was `seen` is passed over.
+  LiveReader(std::unique_ptr<LiveMapping> mapping, std::vector<std::unique_ptr<ScanTable>> tables,
+             LiveSeen seen);
 
   // True once the drain writes here: every row that gets its seq from then on will come.
   bool attached() const { return mapping_->next_seq() != 0; }
@@ -94,6 +107,7 @@ class LiveReader {
 
   std::unique_ptr<LiveMapping> mapping_;
   const DropReasons reasons_;
+  const LiveSeen seen_;
   RingReader ring_;
   std::vector<std::unique_ptr<Decoder>> decoders_;
   Masks masks_;

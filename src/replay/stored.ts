@@ -13,13 +13,15 @@ import { Merge } from './merge.ts';
 /** Rows given at a time: enough to cost little, few enough that nobody waits for them. */
 const ROWS_AT_A_TIME = 2048;
 
-function everyRow(count: number): Uint32Array {
+/** Numbers of so many rows. */
+export function everyRow(count: number): Uint32Array {
   const rows = new Uint32Array(count);
   for (let row = 0; row < count; row++) rows[row] = row;
   return rows;
 }
 
-function seqsOf({ rows, columns }: EventBlock): BigUint64Array {
+/** Seqs of the rows of a block. */
+export function seqsOf({ rows, columns }: EventBlock): BigUint64Array {
   const seq = columns.get('seq');
   // Where all rows match, the column is the answer: 65,536 calls would hold up rows that are due.
   if (seq instanceof NumberVector && seq.values instanceof BigUint64Array) {

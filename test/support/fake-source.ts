@@ -152,6 +152,17 @@ export class FakeSource implements NativeSource {
     this.tsOffset = options.tsOffset;
     this.paused = true;
   }
+  // Nobody follows a fake.
+  follow(): number {
+    return -1;
+  }
+
+  unfollow(): void {}
+
+  loudest(): null {
+    return null;
+  }
+
   forget(rings: string): void {
     this.forgotten.push(rings);
   }
