@@ -17,6 +17,9 @@ std::string text_of(const char (&bytes)[N]) {
   return {bytes, strnlen(bytes, N)};
 }
 
+// Refills in vain before a reader waits.
+constexpr int kTries = 8;
+
 bool is_power_of_two(uint64_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
 bool is_dictionary(Kind kind) { return kind == Kind::kDict16 || kind == Kind::kDict32; }
@@ -114,7 +117,9 @@ LiveReader::LiveReader(std::unique_ptr<LiveMapping> mapping,
 LiveChunk LiveReader::read(uint64_t after) {
   LiveChunk chunk;
   chunk.through = after;
-  if (ring_.empty()) ring_.refill(UINT64_MAX);
+  // A refill that was overtaken gives nothing, and the next begins elsewhere: nothing at all means
+  // that the writer has written nothing, or writes just now.
+  for (int i = 0; i < kTries && ring_.empty() && !ring_.at_head(); i++) ring_.refill(UINT64_MAX);
   bool any = false;
   while (!ring_.empty()) {
     const PendingRecord& record = ring_.front();
