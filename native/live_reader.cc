@@ -117,35 +117,49 @@ LiveReader::LiveReader(std::unique_ptr<LiveMapping> mapping,
 LiveChunk LiveReader::read(uint64_t after) {
   LiveChunk chunk;
   chunk.through = after;
-  // A refill that was overtaken gives nothing, and the next begins elsewhere: nothing at all means
-  // that the writer has written nothing, or writes just now.
-  for (int i = 0; i < kTries && ring_.empty() && !ring_.at_head(); i++) ring_.refill(UINT64_MAX);
-  bool any = false;
-  while (!ring_.empty()) {
-    const PendingRecord& record = ring_.front();
-    const uint64_t seq = record.ktime;  // where other rings have it: see LivePrefix
-    if (seq > chunk.through + 1) {
-      if (!any) chunk.gap_until = seq;
+  // A refill that was overtaken gives nothing, and the next begins elsewhere; one may give only
+  // rows that were had before. When nothing comes at all, the ring is read to its end.
+  for (int vain = 0; vain < kTries;) {
+    if (!ring_.empty()) {
+      if (take_all(&chunk)) break;
+    } else if (ring_.at_head()) {
       break;
+    } else {
+      ring_.refill(UINT64_MAX);
+      if (ring_.empty()) vain++;
     }
-    LivePrefix prefix;
-    std::memcpy(&prefix, ring_.bytes_of(record), sizeof(prefix));
-    const auto offset = static_cast<int64_t>(prefix.ts_offset);
-    if (seq > chunk.through) {
-      if (any && offset != chunk.ts_offset) break;
-      uint64_t ktime;
-      std::memcpy(&ktime, ring_.bytes_of(record) + sizeof(prefix) + 8, sizeof(ktime));
-      if (!seen_.has(seq, ktime) && !take(record)) break;
-      any = true;
-      chunk.ts_offset = offset;
-      chunk.through = seq;
-      chunk.newest = std::max(chunk.newest, ktime);
-    }
-    ring_.pop();
   }
   for (auto& decoder : decoders_)
     if (decoder != nullptr && decoder->slot.rows > 0) finish(*decoder, &chunk);
   return chunk;
+}
+
+// Takes rows that were read from the ring; false where all of them had been had before.
+bool LiveReader::take_all(LiveChunk* chunk) {
+  bool any = false;
+  while (!ring_.empty()) {
+    const PendingRecord& record = ring_.front();
+    const uint64_t seq = record.ktime;  // where other rings have it: see LivePrefix
+    if (seq > chunk->through + 1) {
+      if (!any) chunk->gap_until = seq;
+      return true;
+    }
+    LivePrefix prefix;
+    std::memcpy(&prefix, ring_.bytes_of(record), sizeof(prefix));
+    const auto offset = static_cast<int64_t>(prefix.ts_offset);
+    if (seq > chunk->through) {
+      if (any && offset != chunk->ts_offset) return true;
+      uint64_t ktime;
+      std::memcpy(&ktime, ring_.bytes_of(record) + sizeof(prefix) + 8, sizeof(ktime));
+      if (!seen_.has(seq, ktime) && !take(record)) return true;
+      any = true;
+      chunk->ts_offset = offset;
+      chunk->through = seq;
+      chunk->newest = std::max(chunk->newest, ktime);
+    }
+    ring_.pop();
+  }
+  return any;
 }
 
 // False where there is no room for its row in this chunk.

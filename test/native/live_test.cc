@@ -207,6 +207,19 @@ void goes_back() {
   CHECK(seqs(again, 49) == expected);
 }
 
+// Rows that the store has given already are passed over, however many they are: nothing at all is
+// said only where nothing is left.
+void passes_over() {
+  const auto ring = LiveRing::create(kRingBytes, "r", {});
+  LiveReader reader = reader_of(*ring, kWanted);
+  ring->begin(1);
+  // All but a block of the ring, more than one refill.
+  const uint64_t count = (kRingBytes - 2 * TAPIO_BLOCK_BYTES) / 136;
+  for (uint64_t seq = 1; seq <= count; seq++) write(*ring, seq);
+  const LiveChunk chunk = reader.read(count - 1);
+  CHECK(chunk.through == count && chunk.blocks.size() == 1 && chunk.blocks[0].rows == 1);
+}
+
 // What the drain gives to JS and what it gives to followers are the same rows; a filter sees a
 // record's ktime, and strings by their text.
 void as_the_drain_gives() {
@@ -344,6 +357,7 @@ int main(int argc, char** argv) {
   const Seen lazy = under_load(count, true, true);
   CHECK(lazy.gaps > 0);
   goes_back();
+  passes_over();
   as_the_drain_gives();
   finds_the_loud();
   is_only_read();
