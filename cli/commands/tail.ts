@@ -11,7 +11,10 @@ export const tail: Command = {
   flags: {
     ...SELECTION_FLAGS,
     ...ONE_STORE_FLAG,
-    since: WINDOW_FLAGS.since,
+    // Refused with a reason, but not offered.
+    until: { ...WINDOW_FLAGS.until, hidden: true },
+    around: { ...WINDOW_FLAGS.around, hidden: true },
+    span: { ...WINDOW_FLAGS.span, hidden: true },
     last: { type: 'string', describe: 'N — stored rows that come first (10 without --since)' },
     all: { type: 'boolean', describe: 'first all that is stored' },
     ...FIELDS_FLAG,
