@@ -46,7 +46,11 @@ export class Tail {
   /** Waits until something is so; throws what it said where it ends before. */
   async until(what: () => boolean): Promise<void> {
     while (!what()) {
-      if (this.child.exitCode !== null) throw new Error(`tail ended: ${this.#stderr}`);
+      if (this.child.exitCode !== null || this.child.signalCode !== null) {
+        const code = await this.#closed;
+        if (what()) return;
+        throw new Error(`tail ended with ${code ?? this.child.signalCode}: ${this.#stderr}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
