@@ -11,6 +11,10 @@ await runProgram({
       about: 'rows of a window, by type, op and process',
       load: async () => (await import('./commands/query.ts')).query,
     },
+    tail: {
+      about: 'rows as they come, after the last that are stored',
+      load: async () => (await import('./commands/tail.ts')).tail,
+    },
     play: {
       about: 'rows again, in order, at the speed at which they came or another',
       load: async () => (await import('./commands/play.ts')).play,

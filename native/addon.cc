@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 
+#include "addon_live.h"
 #include "addon_scan.h"
 #include "drain.h"
 #include "live_source.h"
@@ -128,8 +129,9 @@ class Source : public Napi::ObjectWrap<Source> {
          InstanceMethod<&Source::release>("release"), InstanceMethod<&Source::cut>("cut"),
          InstanceMethod<&Source::configure>("configure"), InstanceMethod<&Source::stats>("stats"),
          InstanceMethod<&Source::pause>("pause"), InstanceMethod<&Source::rewind>("rewind"),
-         InstanceMethod<&Source::forget>("forget"), InstanceMethod<&Source::stop>("stop"),
-         InstanceMethod<&Source::close>("close")});
+         InstanceMethod<&Source::forget>("forget"), InstanceMethod<&Source::follow>("follow"),
+         InstanceMethod<&Source::unfollow>("unfollow"), InstanceMethod<&Source::loudest>("loudest"),
+         InstanceMethod<&Source::stop>("stop"), InstanceMethod<&Source::close>("close")});
   }
 
   explicit Source(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Source>(info) {
@@ -373,6 +375,34 @@ class Source : public Napi::ObjectWrap<Source> {
     raw_->forget(rings);
   }
 
+  Napi::Value follow(const Napi::CallbackInfo& info) {
+    if (!live_) {
+      live_ = LiveRing::create(static_cast<uint64_t>(info[1].As<Napi::Number>().Int64Value()),
+                               info[0].As<Napi::String>(), raw_->drop_reasons());
+      if (!live_) {
+        js_error(info.Env(), "io", std::string("no memory for a live ring: ") + strerror(errno))
+            .ThrowAsJavaScriptException();
+        return info.Env().Undefined();
+      }
+      drain_->copy_to(live_);
+    }
+    return Napi::Number::New(info.Env(), live_->fd());
+  }
+
+  void unfollow(const Napi::CallbackInfo&) {
+    if (drain_) drain_->copy_to(nullptr);
+    live_.reset();
+  }
+
+  Napi::Value loudest(const Napi::CallbackInfo& info) {
+    if (!live_) return info.Env().Null();
+    const auto [pid, share] = live_->loudest();
+    auto out = Napi::Object::New(info.Env());
+    out.Set("pid", pid);
+    out.Set("share", share / 1000.0);
+    return out;
+  }
+
   void stop(const Napi::CallbackInfo&) {
     raw_->stop();
     drain_->finish();
@@ -394,6 +424,7 @@ class Source : public Napi::ObjectWrap<Source> {
   DrainOptions drain_options_;
   std::unique_ptr<RawSource> raw_;
   std::unique_ptr<Drain> drain_;
+  std::shared_ptr<LiveRing> live_;  // while anybody follows
   std::vector<Napi::Reference<Napi::ArrayBuffer>> buffers_;
   Napi::ThreadSafeFunction wake_;
   std::atomic<bool> wake_pending_{false};
@@ -551,6 +582,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("patternError", Napi::Function::New(env, pattern_error));
   exports.Set("Scan", define_scan(env));
   exports.Set("Pacer", define_pacer(env));
+  exports.Set("LiveReader", define_live_reader(env));
   exports.Set(
       "createSource", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
         return info.Env().GetInstanceData<Napi::FunctionReference>()->New({info[0], info[1]});

@@ -54,25 +54,6 @@ GroupSpec groups_of(const Napi::Object& object) {
   return spec;
 }
 
-ScanTable table_of(const Napi::Object& object, bool grouped) {
-  ScanTable table;
-  for_each(object.Get("columns"), [&](const Napi::Value& value) {
-    const auto column = value.As<Napi::Object>();
-    table.columns.push_back({column.Get("name").As<Napi::String>(),
-                             kind_of(column.Get("type").As<Napi::String>()),
-                             column.Get("nullable").ToBoolean()});
-  });
-  unsigned ids = 0;
-  table.predicate =
-      predicate_from_js(object.Get("predicate").As<Napi::Object>(), table.columns, ids);
-  table.windowed = predicate_from_js(object.Get("windowed").As<Napi::Object>(), table.columns, ids);
-  for_each(object.Get("output"), [&](const Napi::Value& value) {
-    table.output.push_back(value.As<Napi::Number>().Uint32Value());
-  });
-  if (grouped) table.groups = groups_of(object.Get("groups").As<Napi::Object>());
-  return table;
-}
-
 class ScanObject : public Napi::ObjectWrap<ScanObject> {
  public:
   static Napi::Function define(Napi::Env env) {
@@ -93,7 +74,7 @@ class ScanObject : public Napi::ObjectWrap<ScanObject> {
     request->first = number(options, "first");
     request->last = number(options, "last");
     for_each(options.Get("tables"), [&](const Napi::Value& value) {
-      request->tables.push_back(table_of(value.As<Napi::Object>(), request->grouped));
+      request->tables.push_back(scan_table_of(value.As<Napi::Object>(), request->grouped));
     });
     for_each(options.Get("files"), [&](const Napi::Value& value) {
       request->files.push_back(file_of(value.As<Napi::Object>()));
@@ -290,6 +271,25 @@ class ScanObject : public Napi::ObjectWrap<ScanObject> {
 };
 
 }  // namespace
+
+ScanTable scan_table_of(const Napi::Object& object, bool grouped) {
+  ScanTable table;
+  for_each(object.Get("columns"), [&](const Napi::Value& value) {
+    const auto column = value.As<Napi::Object>();
+    table.columns.push_back({column.Get("name").As<Napi::String>(),
+                             kind_of(column.Get("type").As<Napi::String>()),
+                             column.Get("nullable").ToBoolean()});
+  });
+  unsigned ids = 0;
+  table.predicate =
+      predicate_from_js(object.Get("predicate").As<Napi::Object>(), table.columns, ids);
+  table.windowed = predicate_from_js(object.Get("windowed").As<Napi::Object>(), table.columns, ids);
+  for_each(object.Get("output"), [&](const Napi::Value& value) {
+    table.output.push_back(value.As<Napi::Number>().Uint32Value());
+  });
+  if (grouped) table.groups = groups_of(object.Get("groups").As<Napi::Object>());
+  return table;
+}
 
 Napi::Function define_scan(Napi::Env env) { return ScanObject::define(env); }
 

@@ -199,6 +199,23 @@ DrainStats Drain::stats() {
   return out;
 }
 
+void Drain::copy_to(std::shared_ptr<LiveRing> ring) {
+  const std::lock_guard lock(mutex_);
+  live_wanted_ = std::move(ring);
+}
+
+// Between two readings of the rings.
+void Drain::take_live() {
+  std::shared_ptr<LiveRing> wanted;
+  {
+    const std::lock_guard lock(mutex_);
+    wanted = live_wanted_;
+  }
+  if (wanted == live_) return;
+  live_ = std::move(wanted);
+  if (live_) live_->begin(next_seq_);
+}
+
 void Drain::run() {
   microseconds sleep = kBusySleep;
   uint64_t progress_at = monotonic_ns();
@@ -215,6 +232,7 @@ void Drain::run() {
       if (cut_wanted) rotate_to = std::exchange(rotate_to_, std::nullopt);
     }
     note_beat();
+    take_live();
     const uint64_t before = taken_;
     // Nobody writes these rings any more: they are drained to their end.
     const bool over = finishing || !last;
@@ -330,6 +348,7 @@ bool Drain::take_record(const tapio_header* header, uint32_t bytes, unsigned cpu
     undecodable_[op]++;
     return true;
   }
+  if (live_) live_->write(header, bytes, cpu, next_seq_, ts_offset_);
   next_seq_++;
   events_[op]++;
   if (table.open->rows == kBatchRows || heaps_full(*table.open)) hand_over(type);

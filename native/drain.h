@@ -14,6 +14,7 @@
 #include <variant>
 
 #include "columns.h"
+#include "live_ring.h"
 #include "merge.h"
 #include "record_values.h"
 #include "row_filter.h"
@@ -96,6 +97,8 @@ class Drain {
   // Nobody writes the rings any more: everything in them is drained, then comes the final cut.
   void finish();
   DrainStats stats();
+  // From soon on each row's record goes to `ring` as well; null: no more.
+  void copy_to(std::shared_ptr<LiveRing> ring);
 
  private:
   struct Table {
@@ -121,6 +124,7 @@ class Drain {
   void push(Item item);
   void note_beat();
   void note_stats(size_t released);
+  void take_live();
   bool dictionaries_full() const;
 
   const DropReasons reasons_;
@@ -146,6 +150,7 @@ class Drain {
   uint64_t rows_since_check_ = 0;  // of the dictionaries
   uint64_t next_beat_ = 0;
   Interval muted_, handover_;  // not told yet
+  std::shared_ptr<LiveRing> live_;
 
   // Slots are made once; which are free, and everything below, is guarded by mutex_.
   std::vector<std::unique_ptr<Slot>> slots_;
@@ -163,6 +168,7 @@ class Drain {
   bool finishing_ = false;
   bool stopping_ = false;
   DrainStats stats_;
+  std::shared_ptr<LiveRing> live_wanted_;
   std::thread thread_;
 };
 

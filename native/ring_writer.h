@@ -55,6 +55,8 @@ class RingWriter {
         control_(memory.control(cpu)),
         ring_bytes_(memory.rings().ring_bytes),
         secret_(memory.rings().secret) {}
+  RingWriter(uint8_t* data, tapio_ring_control& control, uint64_t ring_bytes, uint64_t secret)
+      : data_(data), control_(control), ring_bytes_(ring_bytes), secret_(secret) {}
 
   // An open reservation. All words of the ring are written as relaxed atomics, as a reader may be
   // copying them.

@@ -88,6 +88,16 @@ void BatchReader::open(StoredFile& file, const StoredBatch& batch) {
   if (memory_.size() < table_->size() * kParts) memory_.resize(table_->size() * kParts);
 }
 
+void BatchReader::hold(StoredFile& file, const StoredBatch& batch,
+                       const std::vector<ColumnData>& columns) {
+  file_ = &file;
+  batch_ = &batch;
+  table_ = tables_[file.table];
+  damage_ = {};
+  columns_ = columns;
+  for (ColumnData& column : columns_) column.loaded = true;
+}
+
 void BatchReader::fail(const std::string& text) {
   if (damage_.is) return;
   damage_.is = true;

@@ -115,6 +115,8 @@ class BatchReader {
   BatchReader& operator=(const BatchReader&) = delete;
 
   void open(StoredFile& file, const StoredBatch& batch);
+  // A batch whose columns, all of them, are in memory already.
+  void hold(StoredFile& file, const StoredBatch& batch, const std::vector<ColumnData>& columns);
   // Reads it now if it was not; of a damaged one all values are null.
   const ColumnData& column(unsigned index);
   const TableColumn& spec(unsigned index) const { return (*table_)[index]; }

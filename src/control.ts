@@ -1,6 +1,6 @@
 // The local door of a running recorder: control.sock in the store. Requests and answers are JSON, one a
 // line, answered in order: {"request":"status"} → {…} or {"error":"…","code":"…"}. Only the recorder's
-// own user and root are heard.
+// own user and root are heard. Who asked to follow is told more, a line each, for as long as it is connected.
 
 import { chmodSync, closeSync, openSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
@@ -8,9 +8,23 @@ import { join } from 'node:path';
 import { type ErrorCode, TapioError } from './errors.ts';
 import { native } from './source/binding.ts';
 
-const REQUESTS = ['status', 'flush', 'stop'] as const;
+const REQUESTS = ['status', 'flush', 'follow', 'stop'] as const;
 export type ControlRequest = (typeof REQUESTS)[number];
 export type Answer = Readonly<Record<string, unknown>>;
+
+/** Who asks. */
+export interface Peer {
+  readonly pid: number;
+  /** True when it has hung up. */
+  readonly gone: boolean;
+  /** Calls back when it has hung up. */
+  onGone(then: () => void): void;
+  /** Says something that was not asked for. */
+  tell(line: Answer): void;
+  hangUp(): void;
+}
+
+type Answering = (request: ControlRequest, peer: Peer) => Promise<Answer>;
 
 const LINE_BYTES_MAX = 4096;
 /** Room in sockaddr_un.sun_path, without its NUL. */
@@ -30,11 +44,12 @@ function shortPath(store: string): { readonly path: string; readonly done: () =>
   return { path: `/proc/self/fd/${directory}/${SOCKET}`, done: () => closeSync(directory) };
 }
 
-function peerIsAllowed(socket: Socket): boolean {
+/** The process at the other end, or null where it may not ask. */
+function allowedPeer(socket: Socket): number | null {
   const handle = (socket as unknown as { _handle?: { fd?: number } })._handle;
-  if (handle?.fd === undefined || handle.fd < 0) return false;
-  const { uid } = native().peerCredentials(handle.fd);
-  return uid === 0 || uid === process.geteuid?.();
+  if (handle?.fd === undefined || handle.fd < 0) return null;
+  const { pid, uid } = native().peerCredentials(handle.fd);
+  return uid === 0 || uid === process.geteuid?.() ? pid : null;
 }
 
 function failureLine(error: unknown): Answer {
@@ -43,20 +58,38 @@ function failureLine(error: unknown): Answer {
 }
 
 /** One connection: its requests are answered one after another. */
-class Caller {
+class Caller implements Peer {
+  readonly pid: number;
   readonly #socket: Socket;
-  readonly #answer: (request: ControlRequest) => Promise<Answer>;
+  readonly #answer: Answering;
   readonly #waiting: string[] = [];
   #text = '';
   #busy = false;
   #closing = false;
 
-  constructor(socket: Socket, answer: (request: ControlRequest) => Promise<Answer>) {
+  constructor(socket: Socket, pid: number, answer: Answering) {
+    this.pid = pid;
     this.#socket = socket;
     this.#answer = answer;
     socket.setEncoding('utf8');
     socket.on('error', () => socket.destroy());
     socket.on('data', (text: string) => this.#hear(text));
+  }
+
+  get gone(): boolean {
+    return this.#socket.destroyed;
+  }
+
+  onGone(then: () => void): void {
+    this.#socket.once('close', then);
+  }
+
+  tell(line: Answer): void {
+    if (this.#socket.writable) this.#socket.write(`${JSON.stringify(line)}\n`);
+  }
+
+  hangUp(): void {
+    this.#socket.destroy();
   }
 
   /** Ends the connection, once what was asked is answered. */
@@ -98,7 +131,7 @@ class Caller {
     if (known === undefined) {
       throw new TapioError('usage', `unknown request: one of ${REQUESTS.join(', ')}`);
     }
-    return await this.#answer(known);
+    return await this.#answer(known, this);
   }
 }
 
@@ -109,12 +142,13 @@ export class ControlServer {
   readonly #path: string;
   readonly #done: () => void;
 
-  private constructor(store: string, answer: (request: ControlRequest) => Promise<Answer>) {
+  private constructor(store: string, answer: Answering) {
     const { path, done } = shortPath(store);
     this.#path = path;
     this.#done = done;
     this.#server = createServer((socket) => {
-      if (!peerIsAllowed(socket)) {
+      const pid = allowedPeer(socket);
+      if (pid === null) {
         const refusal = new TapioError(
           'not_permitted',
           'only root and the recorder’s user may ask',
@@ -123,17 +157,14 @@ export class ControlServer {
         socket.end(`${JSON.stringify(failureLine(refusal))}\n`);
         return;
       }
-      const caller = new Caller(socket, answer);
+      const caller = new Caller(socket, pid, answer);
       this.#callers.add(caller);
       socket.on('close', () => this.#callers.delete(caller));
     });
   }
 
   /** Listens in the store, in place of a socket that a crash left; `answer` is given each request. */
-  static async open(
-    store: string,
-    answer: (request: ControlRequest) => Promise<Answer>,
-  ): Promise<ControlServer> {
+  static async open(store: string, answer: Answering): Promise<ControlServer> {
     const control = new ControlServer(store, answer);
     try {
       await control.#listen();
@@ -197,27 +228,45 @@ function notRunning(store: string): TapioError {
   );
 }
 
-/** Asks the recorder of a store. Throws TapioError('not_running') when there is none. */
-export async function askRecorder(store: string, request: ControlRequest): Promise<Answer> {
+/** A connection on which something was asked. */
+export interface Connection {
+  readonly answer: Answer;
+  /** False once the recorder has hung up. */
+  readonly isOpen: boolean;
+  close(): void;
+}
+
+/**
+ * Asks the recorder of a store and stays connected; `onLine` hears what it says after its answer. Throws
+ * TapioError('not_running') when there is none.
+ */
+export async function connectRecorder(
+  store: string,
+  request: ControlRequest,
+  onLine: (line: Answer) => void = () => {},
+): Promise<Connection> {
   let named: ReturnType<typeof shortPath>;
   try {
     named = shortPath(store);
   } catch (error) {
     throw connectionFailure(error as NodeJS.ErrnoException, store);
   }
+  const socket = createConnection(named.path, () => {
+    socket.write(`${JSON.stringify({ request })}\n`);
+  });
   try {
     const line = await new Promise<string>((resolve, reject) => {
       let text = '';
-      const socket = createConnection(named.path, () => {
-        socket.write(`${JSON.stringify({ request })}\n`);
-      });
+      let answered = false;
       socket.setEncoding('utf8');
       socket.on('data', (part: string) => {
-        text += part;
-        const end = text.indexOf('\n');
-        if (end < 0) return;
-        resolve(text.slice(0, end));
-        socket.end();
+        const lines = (text + part).split('\n');
+        text = lines.pop() ?? '';
+        for (const one of lines) {
+          if (answered) onLine(answerFrom(one, store));
+          else resolve(one);
+          answered = true;
+        }
       });
       socket.on('error', (error) => reject(connectionFailure(error, store)));
       socket.on('close', () =>
@@ -226,8 +275,24 @@ export async function askRecorder(store: string, request: ControlRequest): Promi
         ),
       );
     });
-    return answerFrom(line, store);
+    return {
+      answer: answerFrom(line, store),
+      get isOpen() {
+        return !socket.destroyed && !socket.readableEnded;
+      },
+      close: () => socket.destroy(),
+    };
+  } catch (error) {
+    socket.destroy();
+    throw error;
   } finally {
     named.done();
   }
+}
+
+/** Asks the recorder of a store. Throws TapioError('not_running') when there is none. */
+export async function askRecorder(store: string, request: ControlRequest): Promise<Answer> {
+  const connection = await connectRecorder(store, request);
+  connection.close();
+  return connection.answer;
 }

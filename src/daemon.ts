@@ -5,8 +5,9 @@ import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 import { type RecordConfig, syscallNumbers } from './config.ts';
-import { type Answer, type ControlRequest, ControlServer } from './control.ts';
+import { type Answer, type ControlRequest, ControlServer, type Peer } from './control.ts';
 import { type ErrorCode, TapioError } from './errors.ts';
+import { type Follower, Followers } from './recorder/followers.ts';
 import { type Forecast, forecast } from './recorder/forecast.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './recorder/protocol.ts';
 import { ROTATION, type RotationLimits, type Totals } from './recorder/recorder.ts';
@@ -47,7 +48,7 @@ export interface DaemonAids {
 }
 
 interface Waiting {
-  readonly resolve: (value: Totals | null) => void;
+  readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -90,6 +91,7 @@ export class Daemon {
   readonly #config: RecordConfig;
   readonly #aids: DaemonAids;
   readonly #beats = new Int32Array(new SharedArrayBuffer(4));
+  readonly #followers: Followers;
   #source: SourceConfig;
   /** What the recording thread last said, and when it last gave a sign of life. */
   #known: Totals | null = null;
@@ -127,6 +129,7 @@ export class Daemon {
     this.#aids = aids;
     this.#onNote = onNote;
     this.#source = sourceConfig(config, filter);
+    this.#followers = new Followers(onNote);
     ensureStore(store);
     this.#unlock = lockStore(store);
     const done = new Promise<Totals>((resolve, reject) => {
@@ -227,6 +230,8 @@ export class Daemon {
     // Nobody answers those who asked it, nor those who asked while it ended.
     this.#reject(new TapioError('not_running', 'the recording thread was started again'));
     if (this.#ended) return;
+    // The ring that they read went with the thread: they come again.
+    this.#followers.hangUp();
     this.#worker = this.#startWorker();
     if (this.#stopping) this.#post({ kind: 'stop' });
   }
@@ -234,7 +239,9 @@ export class Daemon {
   /** Opens the control socket. */
   async listen(): Promise<void> {
     try {
-      this.#control = await ControlServer.open(this.store, (request) => this.#answer(request));
+      this.#control = await ControlServer.open(this.store, (request, peer) =>
+        this.#answer(request, peer),
+      );
       if (this.#ended) this.#control.close();
     } catch (error) {
       this.#onNote(
@@ -243,17 +250,46 @@ export class Daemon {
     }
   }
 
-  async #answer(request: ControlRequest): Promise<Answer> {
+  async #answer(request: ControlRequest, peer: Peer): Promise<Answer> {
     switch (request) {
       case 'status':
         return { ...(await this.status()) };
       case 'flush':
         await this.flush();
         return {};
+      case 'follow':
+        return await this.#follow(peer);
       case 'stop':
         this.stop();
         return { ...(await this.finished) };
     }
+  }
+
+  /** Registers who asks for as long as it is connected: rows go to the live ring, but for its own. */
+  async #follow(peer: Peer): Promise<Answer> {
+    if (peer.gone) return {};
+    const follower: Follower = {
+      pid: peer.pid,
+      tell: (text) => peer.tell({ note: text }),
+      hangUp: () => peer.hangUp(),
+    };
+    this.#followers.add(follower);
+    peer.onGone(() => {
+      this.#followers.remove(follower);
+      this.#postConfig();
+      if (this.#followers.isEmpty) this.#post({ kind: 'unfollow' });
+    });
+    this.#postConfig();
+    const answer = await this.#ask({ kind: 'follow', id: this.#nextId++ });
+    const { fd, recording, firstSeq } = answer as Extract<FromWorker, { kind: 'following' }>;
+    const ring = `/proc/${process.pid}/fd/${fd}`;
+    return { ring, recording, first_seq: firstSeq.toString(), excluded: peer.pid };
+  }
+
+  #postConfig(): void {
+    const { exclude } = this.#source;
+    const pids = [...new Set([...exclude.pids, ...this.#followers.pids])];
+    this.#post({ kind: 'configure', config: { ...this.#source, exclude: { ...exclude, pids } } });
   }
 
   /** What was recorded so far. Rejects when the recording ends first. */
@@ -274,7 +310,7 @@ export class Daemon {
   /** Changes ops, syscalls, latency, exclusions and the filter while recording. */
   configure(config: RecordConfig, filter: SourceFilter | null): void {
     this.#source = sourceConfig(config, filter);
-    this.#post({ kind: 'configure', config: this.#source });
+    this.#postConfig();
   }
 
   /** Ends the recording; `finished` tells when it is sealed. */
@@ -374,7 +410,7 @@ export class Daemon {
     this.#worker.postMessage(message);
   }
 
-  #ask(message: ToWorker & { readonly id: number }): Promise<Totals | null> {
+  #ask(message: ToWorker & { readonly id: number }): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#ended) {
         reject(new TapioError('not_running', 'the recording has ended'));
@@ -404,6 +440,20 @@ export class Daemon {
       case 'flushed':
         this.#waiting.get(message.id)?.resolve(null);
         this.#waiting.delete(message.id);
+        return;
+      case 'following':
+        this.#waiting.get(message.id)?.resolve(message);
+        this.#waiting.delete(message.id);
+        return;
+      case 'refused':
+        this.#waiting.get(message.id)?.reject(new TapioError('io', message.message));
+        this.#waiting.delete(message.id);
+        return;
+      case 'rewound':
+        this.#followers.hangUp();
+        return;
+      case 'loud':
+        this.#followers.hearLoud(message.pid, message.share);
         return;
       case 'finished':
         this.#finish(message.totals);

@@ -4,7 +4,14 @@ import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { askRecorder, ControlServer, controlPath } from '../src/control.ts';
+import {
+  type Answer,
+  askRecorder,
+  ControlServer,
+  connectRecorder,
+  controlPath,
+  type Peer,
+} from '../src/control.ts';
 import { TapioError } from '../src/errors.ts';
 import { temporaryDirectory } from './support/recording.ts';
 
@@ -49,7 +56,7 @@ test('requests are answered in order, errors with their code', async () => {
   expect(statSync(controlPath(directory.path)).mode & 0o777).toBe(0o600);
   const text = ['status', 'flush', 'reboot'].map((request) => JSON.stringify({ request }));
   const answers = await talk(directory.path, `${[...text, 'nonsense', 'null'].join('\n')}\n`, 5);
-  const unknown = { error: 'unknown request: one of status, flush, stop', code: 'usage' };
+  const unknown = { error: 'unknown request: one of status, flush, follow, stop', code: 'usage' };
   expect(answers).toEqual([
     { was: 'status', text: 'naïve' },
     { error: 'no room', code: 'io' },
@@ -110,4 +117,34 @@ test('a socket that a crash left is replaced; a store with a long path has one t
   server.close();
   server = null;
   expect(existsSync(controlPath(store))).toBe(false);
+});
+
+test('who follows is told more, and is known to be gone', async () => {
+  let peer: Peer | null = null;
+  let gone = 0;
+  server = await ControlServer.open(directory.path, async (_request, caller) => {
+    peer = caller;
+    caller.onGone(() => gone++);
+    return { ring: '/proc/1/fd/2' };
+  });
+  const heard: Answer[] = [];
+  const until = async (what: () => boolean): Promise<void> => {
+    while (!what()) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  const first = await connectRecorder(directory.path, 'follow', (line) => void heard.push(line));
+  expect([first.answer, first.isOpen]).toEqual([{ ring: '/proc/1/fd/2' }, true]);
+  const caller = peer as unknown as Peer;
+  expect([caller.pid, caller.gone]).toEqual([process.pid, false]);
+  caller.tell({ note: 'loud' });
+  await until(() => heard.length > 0);
+  expect(heard).toEqual([{ note: 'loud' }]);
+  first.close();
+  await until(() => gone === 1);
+  expect(caller.gone).toBe(true);
+  const second = await connectRecorder(directory.path, 'follow');
+  (peer as unknown as Peer).hangUp();
+  await until(() => !second.isOpen);
+  const third = await connectRecorder(directory.path, 'follow');
+  server.close();
+  await until(() => !third.isOpen);
 });

@@ -1,10 +1,7 @@
 // tapio-replay play: rows again, in order, when they are due.
 
 import { stderr, stdout } from 'node:process';
-import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { TapioError } from '../../src/errors.ts';
-import { JsonEncoder } from '../../src/event/json.ts';
-import type { EventRun } from '../../src/event/stream.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
 import { plan } from '../../src/query/plan.ts';
 import { pacedClock } from '../../src/replay/clock.ts';
@@ -17,12 +14,12 @@ import {
   parseSpeed,
 } from '../../src/replay/schedule.ts';
 import { StoredEvents } from '../../src/replay/stored.ts';
+import { addLines, type LineForm, lineForm } from '../event-lines.ts';
 import { countText, durationText, spanText } from '../format.ts';
-import { allColumns, Output } from '../output.ts';
+import { Output } from '../output.ts';
 import { PlayControls } from '../play-controls.ts';
 import type { Command, Flags } from '../program.ts';
 import { reading, say } from '../reading.ts';
-import { compactLine } from '../rows.ts';
 import { SELECTION_FLAGS, selectionOf, whyEmpty } from '../selection.ts';
 
 const NS_PER_S = 1e9;
@@ -67,34 +64,6 @@ function playOptions(flags: Flags): {
   };
 }
 
-/** What is done with rows: the columns that it needs, and how a row is written. */
-interface Form {
-  columns(type: EventType): readonly string[];
-  line: ((run: EventRun, row: number) => string) | null;
-}
-
-function formOf(name: string): Form {
-  if (name === 'none') return { columns: () => [], line: null };
-  if (name === 'compact') {
-    return {
-      columns: allColumns,
-      line: ({ block }, row) => compactLine(block.type, block.columns, row),
-    };
-  }
-  const encoders = new Map(EVENT_TYPES.map((type) => [type, new JsonEncoder(type, null)]));
-  const encoderOf = (type: EventType): JsonEncoder => encoders.get(type) as JsonEncoder;
-  return {
-    columns: (type) => encoderOf(type).columns,
-    line: ({ block }, row) => encoderOf(block.type).encode(block.columns, row, block.tsOffset),
-  };
-}
-
-function addLines(runs: readonly EventRun[], line: NonNullable<Form['line']>, out: Output): void {
-  for (const run of runs) {
-    for (let row = run.from; row < run.to; row++) out.add(line(run, row));
-  }
-}
-
 function summaryJson({ rows, loops, wallNs, scheduledNs, errorNs, lateRows }: PlayStats): string {
   const us = (ns: number): number => Math.round(ns / 100) / 10;
   return JSON.stringify({
@@ -131,7 +100,7 @@ function shiftText(shift: bigint): string {
   return `ts is shifted ${way} by ${spanText(Math.abs(seconds))} (${shift} ns), so that the first row of each loop is now; ktime and durations are as recorded`;
 }
 
-async function write(player: Player, { line }: Form, controls: PlayControls): Promise<void> {
+async function write(player: Player, { line }: LineForm, controls: PlayControls): Promise<void> {
   const out = new Output();
   for await (const runs of player.events()) {
     if (line !== null) {
@@ -147,7 +116,7 @@ async function write(player: Player, { line }: Form, controls: PlayControls): Pr
 async function run(flags: Flags): Promise<number> {
   const selection = await selectionOf(flags);
   const options = playOptions(flags);
-  const form = formOf(String(flags.output));
+  const form = lineForm(String(flags.output));
   return reading(flags, async (opened) => {
     const { segments } = opened;
     const clock = pacedClock();

@@ -9,6 +9,7 @@ import { withDescendants } from '../../src/query/descendants.ts';
 import type { Run } from '../../src/query/order.ts';
 import { type Limit, Reading } from '../../src/query/reading.ts';
 import { explainPlan, explainRead } from '../explain.ts';
+import { follow } from '../follow.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { allColumns, Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
@@ -38,7 +39,8 @@ function limitOf(flags: Flags): Limit {
   return { last: said.length === 0 && !window ? LAST_DEFAULT : last, first };
 }
 
-function fieldsOf(flags: Flags): string[] | null {
+/** The fields that --fields names; null for all. */
+export function fieldsOf(flags: Flags): string[] | null {
   const fields = words(flags.fields);
   const known = fieldNames();
   for (const field of fields) {
@@ -155,6 +157,7 @@ async function writeCount(query: Reading, out: Output): Promise<number> {
 }
 
 async function run(flags: Flags): Promise<number> {
+  if (flags.follow === true) return await follow(flags, fieldsOf(flags));
   const selection = await selectionOf(flags);
   const limit = limitOf(flags);
   const out = new Output();
@@ -177,6 +180,13 @@ async function run(flags: Flags): Promise<number> {
   });
 }
 
+export const FIELDS_FLAG = {
+  fields: {
+    type: 'string',
+    describe: 'FIELD,… — only these (not compact), e.g. ts,pid,file.path',
+  },
+} as const;
+
 export const query: Command = {
   usage: 'query [EXPR] [flags]',
   flags: {
@@ -186,10 +196,8 @@ export const query: Command = {
     first: { type: 'string', describe: 'N — the first N that match' },
     all: { type: 'boolean', describe: 'all that match' },
     count: { type: 'boolean', describe: 'only how many match' },
-    fields: {
-      type: 'string',
-      describe: 'FIELD,… — only these (json and table), e.g. ts,pid,file.path',
-    },
+    follow: { type: 'boolean', describe: 'then what comes, until Ctrl-C: see tail' },
+    ...FIELDS_FLAG,
     output: {
       alias: 'o',
       choices: ['compact', 'table', 'json'],

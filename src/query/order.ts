@@ -1,6 +1,7 @@
 // Rows in order: batches of several types become one stream by seq, and recordings one by time.
 
 import type { EventType } from '../../schemas/arrow.ts';
+import type { RowColumns } from '../event/json.ts';
 import { NumberVector } from '../segment/vectors.ts';
 import { mergeRecordings, type Ordered, recordingKey } from './merge.ts';
 import type { Plan, PlannedBatch } from './plan.ts';
@@ -25,7 +26,8 @@ const withOrder =
   (columns: Columns): Columns =>
   (type) => [...new Set(['seq', 'ts', ...columns(type)])];
 
-function seqsOf({ columns }: Block): BigUint64Array {
+/** Seqs of the rows of a block. */
+export function seqsOf({ columns }: { readonly columns: RowColumns }): BigUint64Array {
   const seq = columns.get('seq');
   return seq instanceof NumberVector ? (seq.values as BigUint64Array) : new BigUint64Array();
 }

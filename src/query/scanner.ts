@@ -20,6 +20,7 @@ import type {
 import type { Decision, PlannedBatch } from './plan.ts';
 import { type Bool, fieldsIn } from './predicate.ts';
 import { bootKey } from './process-rows.ts';
+import type { Selection } from './select.ts';
 
 /** Files that one native scan has open at most; a store may have far more. */
 const FILES_MAX = 128;
@@ -68,7 +69,8 @@ export interface Question {
 const MIN = -(2n ** 63n);
 const MAX = 2n ** 63n - 1n;
 
-function windowed({ selection: { since, until } }: Decision, predicate: Bool): Bool {
+/** A predicate and the window. */
+export function windowed({ since, until }: Selection, predicate: Bool): Bool {
   const ranges = [[since ?? MIN, until === null ? MAX : until - 1n] as const];
   const window: Bool = { kind: 'within', of: { kind: 'field', field: 'ts' }, ranges };
   return { kind: 'and', args: [window, predicate] };
@@ -158,7 +160,7 @@ class Request {
     const table = {
       columns,
       predicate: own,
-      windowed: windowed(this.#decision, own),
+      windowed: windowed(this.#decision.selection, own),
       output,
       groups,
     };

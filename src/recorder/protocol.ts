@@ -20,6 +20,8 @@ export type ToWorker =
   | { readonly kind: 'flush'; readonly id: number }
   | { readonly kind: 'rotate' }
   | { readonly kind: 'configure'; readonly config: SourceConfig }
+  | { readonly kind: 'follow'; readonly id: number }
+  | { readonly kind: 'unfollow' }
   | { readonly kind: 'stop' };
 
 export type FromWorker =
@@ -27,6 +29,19 @@ export type FromWorker =
   | { readonly kind: 'note'; readonly text: string }
   | { readonly kind: 'totals'; readonly id: number; readonly totals: Totals }
   | { readonly kind: 'flushed'; readonly id: number }
+  | {
+      readonly kind: 'following';
+      readonly id: number;
+      /** Descriptor of the live ring. */
+      readonly fd: number;
+      readonly recording: string;
+      readonly firstSeq: bigint;
+    }
+  /** Rows since the last commit are given anew: what followers have read may come again. */
+  | { readonly kind: 'rewound' }
+  | { readonly kind: 'refused'; readonly id: number; readonly message: string }
+  /** While anybody follows: a process that makes much of the rows. */
+  | { readonly kind: 'loud'; readonly pid: number; readonly share: number }
   | { readonly kind: 'finished'; readonly totals: Totals }
   | {
       readonly kind: 'failed';

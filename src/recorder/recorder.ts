@@ -50,6 +50,8 @@ export const ROTATION: RotationLimits = {
 export const FLUSH_MS = 900;
 /** Time between readings of the clocks that are kept, ms. */
 const CLOCKS_MS = 60_000;
+/** Memory of the live ring: a follower that is further behind reads the store instead. */
+const LIVE_RING_BYTES = 32 * 2 ** 20;
 /** Time of the recording thread that removing segments may take at once, ms. */
 const RETIRE_MS_MAX = 50;
 /** How long a recorder that is told to stop waits for a store that cannot be written, ms. */
@@ -73,6 +75,8 @@ export interface RecorderOptions {
   readonly rotation: RotationLimits;
   readonly retention: Retention | null;
   readonly onNote: (text: string) => void;
+  /** Rows since the last commit will be given anew. */
+  readonly onRewind?: () => void;
 }
 
 /** Events by type and op, losses by stage, cause and type. */
@@ -130,6 +134,8 @@ export class Recorder {
   #uncommittedLosses: SmallRow[] = [];
   /** The last point that is durable: what was handed over since then can be had again. */
   #durable: CommitPoint | null;
+  /** The first seq since the source began or was taken back. */
+  #firstSeq: bigint;
   #lastCut: CutItem | null = null;
   #lost: Nested = {};
   #segments = 0;
@@ -155,6 +161,7 @@ export class Recorder {
     this.#options = options;
     this.#number = options.firstNumber;
     this.#durable = beginning.point;
+    this.#firstSeq = this.#nextSeq();
     this.#clocks = native.clocks();
     this.#lastTick = this.#clocks.realtime;
     this.#tsOffset = tsOffset(this.#clocks);
@@ -231,6 +238,23 @@ export class Recorder {
     this.#nextFilter = filter;
     // A cut that was asked for before may have been made without it.
     this.#askToRotate();
+  }
+
+  /** Rows go to a live ring as well from soon on; its descriptor, and what followers must know. */
+  follow(): { fd: number; recording: string; firstSeq: bigint } {
+    const { recording } = this.#options.beginning;
+    const fd = this.#source.follow(recording, LIVE_RING_BYTES);
+    return { fd, recording, firstSeq: this.#firstSeq };
+  }
+
+  /** Nobody follows any more. */
+  unfollow(): void {
+    this.#source.unfollow();
+  }
+
+  /** See NativeSource. */
+  loudest(): ReturnType<NativeSource['loudest']> {
+    return this.#source.loudest();
   }
 
   /** Ends the source; what it still holds is written before `run` resolves. */
@@ -478,6 +502,8 @@ export class Recorder {
     this.#tsOffset = tsOffset(this.#clocks);
     this.#filter = this.#nextFilter;
     this.#losses = this.#lossesFrom(this.#durable?.at ?? null);
+    this.#firstSeq = this.#nextSeq();
+    this.#options.onRewind?.();
     this.#source.rewind({
       tsOffset: this.#tsOffset,
       nextSeq: this.#nextSeq(),

@@ -62,11 +62,16 @@ async function main(options: WorkerOptions): Promise<void> {
     rotation: options.rotation,
     retention,
     onNote: note,
+    onRewind: () => tell({ kind: 'rewound' }),
   });
   parentPort?.on('message', (message: ToWorker) => {
     void handle(recorder, message).catch((error) => tell(failure(error)));
   });
-  const beat = setInterval(() => Atomics.add(options.beats, 0, 1), BEAT_MS);
+  const beat = setInterval(() => {
+    Atomics.add(options.beats, 0, 1);
+    const loudest = recorder.loudest();
+    if (loudest !== null && loudest.share > LOUD_SHARE) tell({ kind: 'loud', ...loudest });
+  }, BEAT_MS);
   try {
     await recorder.run(() => tell({ kind: 'started' }));
     // Only when the store says that the recording ended may its rings go.
@@ -83,6 +88,8 @@ async function main(options: WorkerOptions): Promise<void> {
 
 /** Time between signs of life, ms. */
 const BEAT_MS = 500;
+/** Part of the rows from which a process that reads along is told of. */
+const LOUD_SHARE = 0.2;
 
 async function handle(recorder: Recorder, message: ToWorker): Promise<void> {
   switch (message.kind) {
@@ -103,6 +110,16 @@ async function handle(recorder: Recorder, message: ToWorker): Promise<void> {
         const { message: why } = error as Error;
         note(`the old settings are kept: ${why}`);
       }
+      return;
+    case 'follow':
+      try {
+        tell({ kind: 'following', id: message.id, ...recorder.follow() });
+      } catch (error) {
+        tell({ kind: 'refused', id: message.id, message: (error as Error).message });
+      }
+      return;
+    case 'unfollow':
+      recorder.unfollow();
       return;
     case 'stop':
       recorder.stop();

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { TapioError } from '../errors.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../event/batch.ts';
 import type { SocketSnapshot } from '../event/sockets.ts';
+import type { LiveNative } from './live.ts';
 import type { NativePredicate, ScanNative } from './scan.ts';
 
 /** What the kernel side rejects before it fills a record. */
@@ -146,6 +147,15 @@ export interface NativeSource {
   rewind(options: { tsOffset: bigint; nextSeq: bigint; point: ResumePoint | null }): void;
   /** Lets go of rings whose `ended` cut is durable. Until then they can be resumed. */
   forget(rings: string): void;
+  /**
+   * From soon on each row's record goes to a live ring as well, which is made by the first call; its
+   * descriptor. Throws where there is no memory for it.
+   */
+  follow(recording: string, ringBytes: number): number;
+  /** Nobody follows any more. */
+  unfollow(): void;
+  /** While anybody follows: the process that made most of the last rows, and its part of them, 0..1. */
+  loudest(): { readonly pid: number; readonly share: number } | null;
   /** Detaches, drains what the rings hold, then gives a final cut. */
   stop(): void;
   /** Frees everything. After it no view of a slot may be touched. Without stop(), what is pinned goes on. */
@@ -208,15 +218,17 @@ export interface Native {
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
 }
 
-let loaded: (Native & ScanNative) | null = null;
+type Addon = Native & ScanNative & LiveNative;
 
-function addon(): Native & ScanNative {
+let loaded: Addon | null = null;
+
+function addon(): Addon {
   if (loaded === null) {
     const path = addonPath();
     if (!existsSync(path)) {
       throw new TapioError('internal', 'the native addon is not built: run npm run build');
     }
-    loaded = createRequire(import.meta.url)(path) as Native & ScanNative;
+    loaded = createRequire(import.meta.url)(path) as Addon;
   }
   return loaded;
 }
@@ -226,6 +238,9 @@ export const native = (): Native => addon();
 
 /** The addon for readers. */
 export const scanNative = (): ScanNative => addon();
+
+/** The addon for followers. */
+export const liveNative = (): LiveNative => addon();
 
 function addonPath(): string {
   // The bundle lies in dist/chunks/, this file in src/source/: both are two folders deep.

@@ -159,6 +159,17 @@ export class FakeSource implements NativeSource {
     this.filter = this.#wantedFilter;
     this.paused = true;
   }
+  // Nobody follows a fake.
+  follow(): number {
+    return -1;
+  }
+
+  unfollow(): void {}
+
+  loudest(): null {
+    return null;
+  }
+
   forget(rings: string): void {
     this.forgotten.push(rings);
   }

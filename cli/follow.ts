@@ -1,0 +1,96 @@
+// What tail and query --follow do: stored rows, then those that come, until Ctrl-C.
+
+import { askRecorder, connectRecorder } from '../src/control.ts';
+import { TapioError } from '../src/errors.ts';
+import { Follow, type LiveDoor } from '../src/replay/follow.ts';
+import { addLines, lineForm } from './event-lines.ts';
+import { Output } from './output.ts';
+import type { Flags } from './program.ts';
+import { say, storeOf } from './reading.ts';
+import { count, selectionOf } from './selection.ts';
+
+const LAST_DEFAULT = 10;
+/** What means nothing without an end, or cannot be told of rows to come. */
+const REFUSED: Readonly<Record<string, string>> = {
+  until: 'what is followed has no end',
+  around: 'what is followed has no end: use --since',
+  span: 'it belongs to --around',
+  first: 'what is followed goes on: use --last, or --since',
+  count: 'what is followed goes on: count what is stored with query --count',
+  children: 'which processes will descend from one is not known before they come',
+  explain: 'rows to come have no plan',
+  exitCode: 'what is followed goes on until Ctrl-C, which is a normal end',
+};
+
+function checkFlags(flags: Flags): void {
+  for (const [name, why] of Object.entries(REFUSED)) {
+    if (flags[name] === undefined || flags[name] === false) continue;
+    const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new TapioError('usage', `--${flag} cannot be followed: ${why}`);
+  }
+  if (flags.output === 'table') {
+    throw new TapioError(
+      'usage',
+      '-o table cannot be followed: it is as wide as its widest row, which may be still to come',
+    );
+  }
+  if (flags.all === true && flags.last !== undefined) {
+    throw new TapioError('usage', '--last and --all contradict each other');
+  }
+}
+
+/** How many stored rows come first: the last ten, where nothing else is said. */
+function lastOf(flags: Flags): number | null {
+  const last = count('last', flags.last);
+  return last === null && flags.since === undefined && flags.all !== true ? LAST_DEFAULT : last;
+}
+
+/** Registers with the recorder of a store; it tells of itself on stderr. */
+async function connect(store: string): Promise<LiveDoor> {
+  const connection = await connectRecorder(store, 'follow', ({ note }) => {
+    if (typeof note === 'string') say(`warning: ${note}`);
+  });
+  const { ring, recording, first_seq: firstSeq } = connection.answer;
+  return {
+    ring: String(ring),
+    recording: String(recording),
+    firstSeq: BigInt(String(firstSeq)),
+    get isOpen() {
+      return connection.isOpen;
+    },
+    close: () => connection.close(),
+  };
+}
+
+/** Writes rows as they come until Ctrl-C or until nobody reads them; gives the exit code. */
+export async function follow(flags: Flags, fields: readonly string[] | null): Promise<number> {
+  checkFlags(flags);
+  const selection = await selectionOf(flags);
+  const store = storeOf(flags);
+  const form = lineForm(String(flags.output), fields);
+  const end = new AbortController();
+  const stop = (): void => end.abort();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+  const out = new Output();
+  const rows = new Follow({
+    store,
+    selection,
+    limit: { first: null, last: lastOf(flags) },
+    columns: form.columns,
+    connect: () => connect(store),
+    flush: () => askRecorder(store, 'flush'),
+    say,
+    signal: end.signal,
+  });
+  try {
+    say(`following ${store} (Ctrl-C ends it)`);
+    for await (const runs of rows.events()) {
+      if (form.line !== null) addLines(runs, form.line, out);
+      await out.drain(end.signal);
+      if (out.closed || end.signal.aborted) break;
+    }
+  } finally {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
+  }
+  return 0;
+}

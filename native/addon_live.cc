@@ -1,0 +1,98 @@
+#include "addon_live.h"
+
+#include <memory>
+
+#include "addon_scan.h"
+#include "live_reader.h"
+
+namespace tapio {
+namespace {
+
+Napi::Uint32Array numbers(Napi::Env env, const std::vector<uint32_t>& values) {
+  auto out = Napi::Uint32Array::New(env, values.size());
+  if (!values.empty()) memcpy(out.Data(), values.data(), values.size() * 4);
+  return out;
+}
+
+class LiveReaderObject : public Napi::ObjectWrap<LiveReaderObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "LiveReader",
+                       {InstanceMethod<&LiveReaderObject::attached>("attached"),
+                        InstanceMethod<&LiveReaderObject::recording>("recording"),
+                        InstanceMethod<&LiveReaderObject::read>("read"),
+                        InstanceMethod<&LiveReaderObject::close>("close")});
+  }
+
+  explicit LiveReaderObject(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<LiveReaderObject>(info) {
+    std::string why;
+    auto mapping = LiveMapping::open(info[0].As<Napi::Number>().Int32Value(), &why);
+    if (mapping == nullptr) {
+      Napi::Error::New(info.Env(), why).ThrowAsJavaScriptException();
+      return;
+    }
+    std::vector<std::unique_ptr<ScanTable>> tables;
+    const auto given = info[1].As<Napi::Array>();
+    for (uint32_t type = 0; type < given.Length(); type++) {
+      const Napi::Value table = given.Get(type);
+      tables.push_back(table.IsObject() ? std::make_unique<ScanTable>(
+                                              scan_table_of(table.As<Napi::Object>(), false))
+                                        : nullptr);
+    }
+    bool lossless;
+    const LiveSeen seen = {info[2].As<Napi::BigInt>().Uint64Value(&lossless),
+                           info[3].As<Napi::BigInt>().Uint64Value(&lossless)};
+    reader_ = std::make_unique<LiveReader>(std::move(mapping), std::move(tables), seen);
+  }
+
+ private:
+  Napi::Value attached(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), reader_ && reader_->attached());
+  }
+
+  Napi::Value recording(const Napi::CallbackInfo& info) {
+    return Napi::String::New(info.Env(), reader_ ? reader_->mapping().recording() : "");
+  }
+
+  Napi::Value read(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    if (!reader_) return env.Null();
+    bool lossless;
+    LiveChunk chunk = reader_->read(info[0].As<Napi::BigInt>().Uint64Value(&lossless));
+    auto blocks = Napi::Array::New(env, chunk.blocks.size());
+    for (uint32_t i = 0; i < chunk.blocks.size(); i++)
+      blocks.Set(i, block_object(env, std::move(chunk.blocks[i])));
+    auto out = Napi::Object::New(env);
+    out.Set("through", Napi::BigInt::New(env, chunk.through));
+    out.Set("gapUntil", Napi::BigInt::New(env, chunk.gap_until));
+    out.Set("tsOffset", Napi::BigInt::New(env, chunk.ts_offset));
+    out.Set("newest", Napi::BigInt::New(env, chunk.newest));
+    out.Set("blocks", blocks);
+    return out;
+  }
+
+  static Napi::Object block_object(Napi::Env env, LiveBlock&& block) {
+    auto out = Napi::Object::New(env);
+    out.Set("type", block.type);
+    out.Set("rows", block.rows);
+    out.Set("regions", numbers(env, block.regions));
+    out.Set("strings", numbers(env, block.strings));
+    auto* const owned = new std::vector<uint8_t>(std::move(block.memory));
+    out.Set("memory",
+            Napi::ArrayBuffer::New(
+                env, owned->data(), owned->size(),
+                [](Napi::Env, void*, std::vector<uint8_t>* owner) { delete owner; }, owned));
+    return out;
+  }
+
+  void close(const Napi::CallbackInfo&) { reader_.reset(); }
+
+  std::unique_ptr<LiveReader> reader_;
+};
+
+}  // namespace
+
+Napi::Function define_live_reader(Napi::Env env) { return LiveReaderObject::define(env); }
+
+}  // namespace tapio
