@@ -36,6 +36,9 @@ enum tapio_selection {
   TAPIO_EXCLUDE_UID = 2,
   TAPIO_EXCLUDE_COMM = 4,
   TAPIO_EXCLUDE_CGROUP = 8,
+  /* Which of the two filters holds; a change writes the other one first. */
+  TAPIO_FILTER_FIRST = 16,
+  TAPIO_FILTER_SECOND = 32,
 };
 
 /* Append only: a newer process takes over from programs that were loaded with this. */

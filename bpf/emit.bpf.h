@@ -10,6 +10,7 @@
 #define TAPIO_EMIT_BPF_H
 
 #include "arch.bpf.h"
+#include "filter.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -60,6 +61,13 @@ struct {
   __type(key, __u64);
   __type(value, __u8);
 } excluded_cgroups SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 2);
+  __type(key, __u32);
+  __type(value, struct tapio_filter);
+} filters SEC(".maps");
 
 const volatile __u32 blocks_per_cpu; /* a power of two */
 const volatile __u64 ring_secret;
@@ -112,26 +120,107 @@ static __noinline void count_refused(__u32 cause, __u32 op) {
   if (control && op < TAPIO_OPS_MAX && cause < TAPIO_REFUSALS) count(&control->refused[cause][op]);
 }
 
+static __always_inline void owner_of_task(struct owner *owner, struct task_struct *task) {
+  __u64 *comm = (__u64 *)task->comm;
+  owner->pid = task->tgid;
+  owner->tid = task->pid;
+  owner->ppid = task->real_parent->tgid;
+  owner->uid = task->cred->uid.val;
+  owner->gid = task->cred->gid.val;
+  owner->reserved = 0;
+  owner->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+  owner->pstart = task->group_leader->start_boottime;
+  owner->comm[0] = comm[0];
+  owner->comm[1] = comm[1];
+}
+
+/* The filter that holds, or null. */
+static __always_inline const struct tapio_filter *current_filter(void) {
+  __u32 excludes = config.excludes;
+  __u32 which = excludes & TAPIO_FILTER_SECOND ? 1 : 0;
+  if (!(excludes & (TAPIO_FILTER_FIRST | TAPIO_FILTER_SECOND))) return 0;
+  return bpf_map_lookup_elem(&filters, &which);
+}
+
+/* Whether tests of this op look at its own words: filling them may be dear. */
+static __always_inline bool asks_for_own(__u32 op) {
+  const struct tapio_filter *filter = current_filter();
+  return filter && (filter->own & (1ull << op));
+}
+
+/* Words of an event that are its op's own. */
+struct own_words {
+  __u64 words[TAPIO_WORDS - TAPIO_WORD_OWN];
+};
+
+/* A chain of tests that is being followed. */
+struct chain {
+  __u64 words[TAPIO_WORDS + 1];
+  const struct tapio_filter *filter;
+  __u32 at;
+  __u32 has_own;
+};
+
+static long follow_chain(__u32 step, struct chain *chain) {
+  __u32 at = chain->at;
+  if (at >= TAPIO_TESTS_MAX) return 1;
+  chain->at = tapio_filter_step(chain->filter, at, chain->words, chain->has_own);
+  return 0;
+}
+
+static __noinline bool fails_filter(const struct tapio_filter *filter, __u32 op,
+                                    const struct owner *owner, const struct own_words *own) {
+  struct chain chain = {.filter = filter, .at = filter->entries[op & (TAPIO_OPS_MAX - 1)]};
+  if (chain.at < TAPIO_TESTS_MAX) {
+    __u64 *words = chain.words;
+    words[TAPIO_WORD_PID] = owner->pid;
+    words[TAPIO_WORD_TID] = owner->tid;
+    words[TAPIO_WORD_PPID] = owner->ppid;
+    words[TAPIO_WORD_UID] = owner->uid;
+    words[TAPIO_WORD_GID] = owner->gid;
+    words[TAPIO_WORD_CGROUP] = owner->cgroup_id;
+    words[TAPIO_WORD_PSTART] = owner->pstart;
+    words[TAPIO_WORD_COMM] = owner->comm[0];
+    words[TAPIO_WORD_COMM + 1] = owner->comm[1];
+    if (own) {
+      __builtin_memcpy(&words[TAPIO_WORD_OWN], own->words, sizeof(own->words));
+      chain.has_own = 1;
+    }
+    bpf_loop(TAPIO_TESTS_MAX, follow_chain, &chain, 0);
+  }
+  return chain.at == TAPIO_FILTER_REJECT;
+}
+
+/* True when the owner's event of this op is not to be recorded; counts it then. `own` is null where
+ * its words are not known. Not static, so that it is verified once and not for each caller. */
+__noinline bool is_rejected(const struct owner *owner, __u32 op, const struct own_words *own) {
+  if (!owner) return false;
+  bool rejected =
+      is_excluded(owner->pid, owner->uid, owner->cgroup_id, owner->comm[0], owner->comm[1]);
+  if (!rejected) {
+    const struct tapio_filter *filter = current_filter();
+    rejected = filter && fails_filter(filter, op, owner, own);
+  }
+  if (rejected) count_filtered(op);
+  return rejected;
+}
+
+static __noinline bool is_rejected_task(struct task_struct *task, __u32 op) {
+  struct owner owner;
+  owner_of_task(&owner, task);
+  return is_rejected(&owner, op, 0);
+}
+
 /* True when the current task's events of this op are not to be recorded; counts what was rejected.
  */
 static __always_inline bool rejects_current(struct task_struct *task, __u32 op) {
   if (is_self(task)) return true;
-  if (!config.excludes) return false;
-  __u64 *comm = (__u64 *)task->comm;
-  if (!is_excluded(task->tgid, task->cred->uid.val, task->cgroups->dfl_cgrp->kn->id, comm[0],
-                   comm[1]))
-    return false;
-  count_filtered(op);
-  return true;
+  return config.excludes && is_rejected_task(task, op);
 }
 
 static __always_inline bool rejects_owner(const struct owner *owner, __u32 op) {
   if (owner->pid == config.self) return true;
-  if (!config.excludes) return false;
-  if (!is_excluded(owner->pid, owner->uid, owner->cgroup_id, owner->comm[0], owner->comm[1]))
-    return false;
-  count_filtered(op);
-  return true;
+  return config.excludes && is_rejected(owner, op, 0);
 }
 
 static __always_inline void *block_at(__u32 cpu, __u64 position) {
@@ -231,20 +320,6 @@ static __always_inline void fill_owner(struct tapio_header *record, const struct
   record->pstart = owner->pstart;
   ((__u64 *)record->comm)[0] = owner->comm[0];
   ((__u64 *)record->comm)[1] = owner->comm[1];
-}
-
-static __always_inline void owner_of_task(struct owner *owner, struct task_struct *task) {
-  __u64 *comm = (__u64 *)task->comm;
-  owner->pid = task->tgid;
-  owner->tid = task->pid;
-  owner->ppid = task->real_parent->tgid;
-  owner->uid = task->cred->uid.val;
-  owner->gid = task->cred->gid.val;
-  owner->reserved = 0;
-  owner->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
-  owner->pstart = task->group_leader->start_boottime;
-  owner->comm[0] = comm[0];
-  owner->comm[1] = comm[1];
 }
 
 /* Time from a start that was noted to the record's own ktime: one clock reading serves both. */

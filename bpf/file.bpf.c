@@ -93,11 +93,12 @@ static __noinline int emit_open(struct task_struct *task, struct open_call *call
 
 static __noinline int handle_open(struct task_struct *task, struct pt_regs *regs, long ret,
                                   __u32 kind, __u64 started) {
-  if (!op_is_on(TAPIO_FILE_OPEN) || rejects_current(task, TAPIO_FILE_OPEN)) return 0;
+  if (!op_is_on(TAPIO_FILE_OPEN)) return 0;
   struct open_call call = {.ret = ret, .started = started, .dirfd = AT_FDCWD};
   if (kind == TAPIO_CALL_OPENAT || kind == TAPIO_CALL_OPENAT2) {
     call.dirfd = (int)call_arg0(regs);
     call.name = (const void *)call_arg1(regs);
+    if (rejects_name(task, TAPIO_FILE_OPEN, call.name, true)) return 0;
     if (kind == TAPIO_CALL_OPENAT2) {
       struct {
         __u64 flags, mode;
@@ -111,6 +112,7 @@ static __noinline int handle_open(struct task_struct *task, struct pt_regs *regs
     }
   } else {
     call.name = (const void *)call_arg0(regs);
+    if (rejects_name(task, TAPIO_FILE_OPEN, call.name, true)) return 0;
     call.flags = kind == TAPIO_CALL_CREAT ? O_CREAT_WRONLY_TRUNC : call_arg1(regs);
     call.mode = kind == TAPIO_CALL_CREAT ? call_arg1(regs) : call_arg2(regs);
   }

@@ -15,7 +15,7 @@ struct connect_result {
 };
 
 static __noinline int emit_connect(struct connect_result *result) {
-  if (rejects_owner(&result->owner, TAPIO_NETWORK_CONNECT)) return 0;
+  if (rejects_pair(&result->owner, TAPIO_NETWORK_CONNECT, &result->pair)) return 0;
   const __u32 bytes = sizeof(struct tapio_network_connect);
   struct slot slot;
   struct tapio_network_connect *record = (void *)reserve(&slot, TAPIO_NETWORK_CONNECT, bytes);
@@ -142,10 +142,10 @@ static __noinline int handle_accept(struct task_struct *task, struct pt_regs *re
   owner_of_task(&entry.owner, task);
   __u64 key = (__u64)sk;
   if (ret >= 0) bpf_map_update_elem(&socket_table, &key, &entry, BPF_ANY);
-  if (rejects_owner(&entry.owner, TAPIO_NETWORK_ACCEPT)) return 0;
-  const __u32 bytes = sizeof(struct tapio_network_accept);
   struct endpoint_pair pair;
   endpoints_of(&pair, sk);
+  if (rejects_pair(&entry.owner, TAPIO_NETWORK_ACCEPT, &pair)) return 0;
+  const __u32 bytes = sizeof(struct tapio_network_accept);
   struct slot slot;
   struct tapio_network_accept *record = (void *)reserve(&slot, TAPIO_NETWORK_ACCEPT, bytes);
   if (!record) return 0;
@@ -176,14 +176,16 @@ static __noinline int handle_listen(struct task_struct *task, struct pt_regs *re
     known->connect_state = CONNECT_IDLE;
     old_state = TCP_CLOSE;
   }
-  if (rejects_current(task, TAPIO_NETWORK_LISTEN)) return 0;
+  struct owner owner;
+  owner_of_task(&owner, task);
   struct endpoint_pair pair;
   endpoints_of(&pair, sk);
+  if (rejects_pair(&owner, TAPIO_NETWORK_LISTEN, &pair)) return 0;
   const __u32 bytes = sizeof(struct tapio_network_listen);
   struct slot slot;
   struct tapio_network_listen *record = (void *)reserve(&slot, TAPIO_NETWORK_LISTEN, bytes);
   if (!record) return 0;
-  fill_task(&record->header, task);
+  fill_owner(&record->header, &owner);
   ((__u64 *)record->saddr)[0] = pair.saddr[0];
   ((__u64 *)record->saddr)[1] = pair.saddr[1];
   record->error = ret < 0 ? -ret : 0;
@@ -199,9 +201,9 @@ static __noinline int handle_listen(struct task_struct *task, struct pt_regs *re
 static __noinline int emit_close(struct sock *sk, int old_state) {
   struct owner owner;
   owner_of_socket(&owner, (__u64)sk);
-  if (rejects_owner(&owner, TAPIO_NETWORK_CLOSE)) return 0;
   struct endpoint_pair pair;
   endpoints_of(&pair, sk);
+  if (rejects_pair(&owner, TAPIO_NETWORK_CLOSE, &pair)) return 0;
   const __u32 bytes = sizeof(struct tapio_network_close);
   struct slot slot;
   struct tapio_network_close *record = (void *)reserve(&slot, TAPIO_NETWORK_CLOSE, bytes);
@@ -282,9 +284,9 @@ int BPF_PROG(retransmit, struct sock *sk, struct sk_buff *skb) {
   if (!op_is_on(TAPIO_NETWORK_RETRANSMIT)) return 0;
   struct owner owner;
   owner_of_socket(&owner, (__u64)sk);
-  if (rejects_owner(&owner, TAPIO_NETWORK_RETRANSMIT)) return 0;
   struct endpoint_pair pair;
   endpoints_of(&pair, sk);
+  if (rejects_pair(&owner, TAPIO_NETWORK_RETRANSMIT, &pair)) return 0;
   const __u32 bytes = sizeof(struct tapio_network_retransmit);
   struct slot slot;
   struct tapio_network_retransmit *record = (void *)reserve(&slot, TAPIO_NETWORK_RETRANSMIT, bytes);
@@ -313,7 +315,7 @@ static __noinline int emit_reset(struct endpoint_pair *pair, __u64 sk, __u32 sta
                                  __u32 direction) {
   struct owner owner;
   owner_of_socket(&owner, sk);
-  if (rejects_owner(&owner, TAPIO_NETWORK_RESET)) return 0;
+  if (rejects_pair(&owner, TAPIO_NETWORK_RESET, pair)) return 0;
   const __u32 bytes = sizeof(struct tapio_network_reset);
   struct slot slot;
   struct tapio_network_reset *record = (void *)reserve(&slot, TAPIO_NETWORK_RESET, bytes);
@@ -371,7 +373,7 @@ static __always_inline int emit_drop(struct sk_buff *skb, __u32 reason, __u64 sk
   if (!endpoints_of_packet(&pair, skb)) return 0;
   struct owner owner;
   owner_of_socket(&owner, sk);
-  if (rejects_owner(&owner, TAPIO_NETWORK_DROP)) return 0;
+  if (rejects_pair(&owner, TAPIO_NETWORK_DROP, &pair)) return 0;
   const __u32 bytes = sizeof(struct tapio_network_drop);
   struct slot slot;
   struct tapio_network_drop *record = (void *)reserve(&slot, TAPIO_NETWORK_DROP, bytes);

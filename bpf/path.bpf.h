@@ -74,6 +74,26 @@ static __always_inline __u64 put_kernel_string(char *record, __u64 used, const v
   return used + STRING_HEAD + align8(stored);
 }
 
+/* As rejects_current(), of an event with a name that its caller gives, of user memory or the
+ * kernel's. One that is relative is not told from others here. */
+static __noinline bool is_rejected_name(struct task_struct *task, __u32 op, const void *name,
+                                        bool of_user) {
+  struct owner owner;
+  struct own_words own = {};
+  owner_of_task(&owner, task);
+  if (!asks_for_own(op)) return is_rejected(&owner, op, 0);
+  char *path = (char *)own.words;
+  long bytes = of_user ? bpf_probe_read_user_str(path, TAPIO_PATH_BYTES, name)
+                       : bpf_probe_read_kernel_str(path, TAPIO_PATH_BYTES, name);
+  return is_rejected(&owner, op, bytes > 0 && path[0] == '/' ? &own : 0);
+}
+
+static __always_inline bool rejects_name(struct task_struct *task, __u32 op, const void *name,
+                                         bool of_user) {
+  if (is_self(task)) return true;
+  return config.excludes && is_rejected_name(task, op, name, of_user);
+}
+
 #define WALK_CUT (1ull << 32)
 
 struct walk_state {

@@ -34,7 +34,8 @@ static __always_inline __u64 put_cwd(char *record, __u64 used, struct task_struc
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm) {
-  if (!op_is_on(TAPIO_PROCESS_EXEC) || rejects_current(task, TAPIO_PROCESS_EXEC)) return 0;
+  if (!op_is_on(TAPIO_PROCESS_EXEC)) return 0;
+  if (rejects_name(task, TAPIO_PROCESS_EXEC, bprm->filename, false)) return 0;
   struct slot slot;
   struct tapio_process_exec *record = (void *)reserve(&slot, TAPIO_PROCESS_EXEC, EXEC_ROOM);
   if (!record) return 0;
@@ -69,8 +70,10 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux
 /* At the exit of execve and execveat: an exec that succeeded is sched_process_exec's. */
 static __noinline int handle_failed_exec(struct task_struct *task, struct pt_regs *regs, long ret,
                                          __u32 kind) {
-  if (ret >= 0 || !op_is_on(TAPIO_PROCESS_EXEC) || rejects_current(task, TAPIO_PROCESS_EXEC))
-    return 0;
+  if (ret >= 0 || !op_is_on(TAPIO_PROCESS_EXEC)) return 0;
+  bool at = kind == TAPIO_CALL_EXECVEAT;
+  const void *name = (const void *)(at ? call_arg1(regs) : call_arg0(regs));
+  if (rejects_name(task, TAPIO_PROCESS_EXEC, name, true)) return 0;
   struct slot slot;
   struct tapio_process_exec *record = (void *)reserve(&slot, TAPIO_PROCESS_EXEC, EXEC_ROOM);
   if (!record) return 0;
@@ -78,8 +81,6 @@ static __noinline int handle_failed_exec(struct task_struct *task, struct pt_reg
   record->args_length = 0;
   record->result = ret;
   __u32 nulls = TAPIO_NULL_PROCESS_EXEC_ARGS | TAPIO_NULL_PROCESS_EXEC_ARGS_LENGTH;
-  bool at = kind == TAPIO_CALL_EXECVEAT;
-  const void *name = (const void *)(at ? call_arg1(regs) : call_arg0(regs));
   int dirfd = at ? (int)call_arg0(regs) : AT_FDCWD;
   char *out = (char *)record;
   bool fault = false;

@@ -108,6 +108,27 @@ static __always_inline void endpoints_of(struct endpoint_pair *pair, struct sock
     (record)->protocol = (pair)->protocol;            \
   } while (0)
 
+/* As rejects_owner(), of an event with addresses. */
+static __noinline bool is_rejected_pair(const struct owner *owner, __u32 op,
+                                        const struct endpoint_pair *pair) {
+  bool v4 = pair->family == AF_INET;
+  struct own_words own = {.words = {
+                              [TAPIO_WORD_SADDR - TAPIO_WORD_OWN] = v4 ? 0 : pair->saddr[0],
+                              v4 ? pair->saddr[0] << 32 | V4_MAPPED_LOW : pair->saddr[1],
+                              v4 ? 0 : pair->daddr[0],
+                              v4 ? pair->daddr[0] << 32 | V4_MAPPED_LOW : pair->daddr[1],
+                              pair->sport,
+                              pair->dport,
+                          }};
+  return is_rejected(owner, op, &own);
+}
+
+static __always_inline bool rejects_pair(const struct owner *owner, __u32 op,
+                                         const struct endpoint_pair *pair) {
+  if (owner->pid == config.self) return true;
+  return config.excludes && is_rejected_pair(owner, op, pair);
+}
+
 /* The socket's owner; without one known, nobody (pid 0), never the process that was interrupted. */
 static __always_inline void owner_of_socket(struct owner *owner, __u64 sk) {
   struct owned *known = bpf_map_lookup_elem(&socket_table, &sk);

@@ -150,6 +150,7 @@ class LiveSource final : public RawSource {
   void write_config(const SourceConfig& config);
   void set_ops(uint64_t ops);
   void write_exclusions(const Exclusions& exclude);
+  uint32_t write_filter(const RowFilter* filter);
   void snapshot(std::vector<ProcessSnapshot>* alive);
   void own_open_sockets(std::vector<SocketSnapshot>* open);
   SetMemory& current() { return *sets_.back(); }
@@ -535,7 +536,7 @@ void LiveSource::write_config(const SourceConfig& config) {
   if (!config.exclude.uids.empty()) excludes |= TAPIO_EXCLUDE_UID;
   if (!config.exclude.comms.empty()) excludes |= TAPIO_EXCLUDE_COMM;
   if (!config.exclude.cgroups.empty()) excludes |= TAPIO_EXCLUDE_CGROUP;
-  config_->excludes = excludes;
+  config_->excludes = excludes | write_filter(config.filter.get());
   memcpy(config_->calls, calls, sizeof(calls));
 }
 
@@ -568,6 +569,17 @@ void LiveSource::write_exclusions(const Exclusions& exclude) {
     memcpy(comm.bytes, name.data(), std::min<size_t>(name.size(), 15));
     return comm;
   });
+}
+
+// Gives what makes it hold. Programs that run now may still look at the one that held.
+uint32_t LiveSource::write_filter(const RowFilter* filter) {
+  if (!filter || !filter->pushed) return 0;
+  const bool is_first = config_->excludes & TAPIO_FILTER_FIRST;
+  const uint32_t which = is_first ? 1 : 0;
+  const int map = bpf_map__fd(skeleton_->maps.filters);
+  // Without it in the kernel, all is decided on what was recorded.
+  if (bpf_map_update_elem(map, &which, filter->pushed.get(), BPF_ANY) != 0) return 0;
+  return is_first ? TAPIO_FILTER_SECOND : TAPIO_FILTER_FIRST;
 }
 
 // Attaches what the ops need and takes off what nothing needs any more.

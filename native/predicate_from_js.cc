@@ -190,12 +190,50 @@ std::unique_ptr<Predicate> predicate_from_js(const Napi::Object& tree,
   return Maker(columns, next_id).make(tree, false);
 }
 
+namespace {
+
+void pair_from_js(const Napi::Value& value, __u64 (&out)[2]) {
+  const auto pair = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < 2; i++) out[i] = static_cast<__u64>(int_from_js(pair.Get(i)));
+}
+
+std::unique_ptr<const tapio_filter> pushed_from_js(const Napi::Value& value) {
+  if (!value.IsObject()) return nullptr;
+  const auto object = value.As<Napi::Object>();
+  const auto tests = object.Get("tests").As<Napi::Array>();
+  const auto ops = object.Get("ops").As<Napi::Array>();
+  auto filter = std::make_unique<tapio_filter>(passing_filter());
+  const auto byte_of = [](const Napi::Object& of, const char* name) {
+    return static_cast<__u8>(of.Get(name).As<Napi::Number>().Uint32Value());
+  };
+  for (uint32_t i = 0; i < std::min<uint32_t>(tests.Length(), TAPIO_TESTS_MAX); i++) {
+    const auto from = tests.Get(i).As<Napi::Object>();
+    tapio_test& test = filter->tests[i];
+    test.word = byte_of(from, "word");
+    if (from.Get("masked").ToBoolean()) test.flags |= TAPIO_TEST_MASKED;
+    if (from.Get("inverted").ToBoolean()) test.flags |= TAPIO_TEST_INVERTED;
+    test.pass = byte_of(from, "pass");
+    test.fail = byte_of(from, "fail");
+    pair_from_js(from.Get("a"), test.a);
+    pair_from_js(from.Get("b"), test.b);
+  }
+  for (uint32_t i = 0; i < ops.Length(); i++) {
+    const auto from = ops.Get(i).As<Napi::Object>();
+    filter->entries[byte_of(from, "op") % TAPIO_OPS_MAX] = byte_of(from, "entry");
+  }
+  if (!complete_filter(filter.get(), tests.Length())) return nullptr;
+  return filter;
+}
+
+}  // namespace
+
 std::shared_ptr<const RowFilter> filter_from_js(const Napi::Value& value) {
   if (!value.IsObject()) return nullptr;
   const auto object = value.As<Napi::Object>();
   const auto predicates = object.Get("predicates").As<Napi::Object>();
   auto filter = std::make_shared<RowFilter>();
   filter->text = object.Get("text").As<Napi::String>();
+  filter->pushed = pushed_from_js(object.Get("pushed"));
   for (unsigned type = 1; type <= kTypes; type++) {
     if (!predicates.Get(type).IsObject()) continue;
     const TableLayout& layout = table_layout(type);

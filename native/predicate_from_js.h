@@ -18,7 +18,7 @@ std::unique_ptr<Predicate> predicate_from_js(const Napi::Object& tree,
                                              const std::vector<TableColumn>& columns,
                                              unsigned& next_id);
 
-// The filter of a recording, {text, predicates: {type id: tree}}; null without.
+// The filter of a recording, SourceFilter of src/source/binding.ts; null without.
 std::shared_ptr<const RowFilter> filter_from_js(const Napi::Value& value);
 
 // An integer of up to 64 bits and a sign; what is larger is cut.

@@ -307,8 +307,9 @@ class SyntheticSource final : public RawSource {
     {
       std::lock_guard lock(exclude_mutex_);
       exclude_ = config.exclude;
+      filter_ = config.filter;
       excludes_ = !exclude_.pids.empty() || !exclude_.uids.empty() || !exclude_.comms.empty() ||
-                  !exclude_.cgroups.empty();
+                  !exclude_.cgroups.empty() || (filter_ && filter_->pushed);
     }
     ops_ = ops;
     return {};
@@ -352,19 +353,20 @@ class SyntheticSource final : public RawSource {
     const tapio_header* header = generator.header();
     const uint64_t ops = ops_.load(std::memory_order_relaxed);
     if (!(ops >> header->op & 1)) return ops == 0;
-    if (excludes_.load(std::memory_order_relaxed) && is_excluded(*header))
+    if (excludes_.load(std::memory_order_relaxed) && is_excluded(*header, bytes))
       writer.count_filtered(header->op);
     else
       writer.write(generator.record(), bytes, monotonic_ns);
     return true;
   }
 
-  bool is_excluded(const tapio_header& header) {
+  bool is_excluded(const tapio_header& header, uint32_t bytes) {
     std::lock_guard lock(exclude_mutex_);
     const auto has = [](const auto& list, const auto& value) {
       return std::find(list.begin(), list.end(), value) != list.end();
     };
     const auto* comm = reinterpret_cast<const char*>(header.comm);
+    if (filter_ && filter_->pushed && rejects_record(*filter_->pushed, &header, bytes)) return true;
     return has(exclude_.pids, header.pid) || has(exclude_.uids, header.uid) ||
            has(exclude_.cgroups, header.cgroup_id) ||
            has(exclude_.comms, std::string(comm, strnlen(comm, 16)));
@@ -379,6 +381,7 @@ class SyntheticSource final : public RawSource {
   std::atomic<bool> stopping_{false};
   std::mutex exclude_mutex_;
   Exclusions exclude_;
+  std::shared_ptr<const RowFilter> filter_;
   std::vector<std::thread> threads_;
 };
 

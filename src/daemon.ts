@@ -10,7 +10,8 @@ import { type ErrorCode, TapioError } from './errors.ts';
 import { type Follower, Followers } from './recorder/followers.ts';
 import { type Forecast, forecast } from './recorder/forecast.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './recorder/protocol.ts';
-import { ROTATION, type RotationLimits, type Totals } from './recorder/recorder.ts';
+import { ROTATION, type RotationLimits } from './recorder/rotation.ts';
+import type { Totals } from './recorder/totals.ts';
 import { ensureStore, lockStore } from './segment/store.ts';
 import { native, PINS, type SourceConfig, type SourceFilter } from './source/binding.ts';
 

@@ -6,6 +6,7 @@ import { TapioError } from '../errors.ts';
 import type { SourceFilter } from '../source/binding.ts';
 import { parseFilter } from './filter/filter.ts';
 import { fieldsIn } from './predicate.ts';
+import { pushDown } from './pushdown.ts';
 
 /** Reads the expression of --filter; throws TapioError('usage') for what is none. Null: all is wanted. */
 export async function recordingFilter(text: string | null): Promise<SourceFilter | null> {
@@ -18,5 +19,9 @@ export async function recordingFilter(text: string | null): Promise<SourceFilter
       'a recording cannot be filtered by seq: only what the filter lets through is given one',
     );
   }
-  return { text, predicates: Object.fromEntries(predicates) };
+  return {
+    text,
+    predicates: Object.fromEntries(predicates),
+    pushed: pushDown((type) => filter.for(type)),
+  };
 }

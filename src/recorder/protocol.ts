@@ -1,8 +1,9 @@
 // Messages between the main thread, which steers, and the worker, which records.
 
 import type { SourceConfig, SourceOptions } from '../source/binding.ts';
-import type { RotationLimits, Totals } from './recorder.ts';
 import type { RetentionLimits } from './retention.ts';
+import type { RotationLimits } from './rotation.ts';
+import type { Totals } from './totals.ts';
 
 export interface WorkerOptions {
   readonly store: string;

@@ -24,27 +24,10 @@ import { hasRoom, type Outage, outageOf, outageText, probeStore, storeGone } fro
 import { clockTexts, pointOfCut, resumePoint } from './point.ts';
 import { Rates } from './rates.ts';
 import type { Retention } from './retention.ts';
+import { isDue, type RotationLimits } from './rotation.ts';
 import { socketsBefore, Tables } from './tables.ts';
 import { Tally } from './tally.ts';
-
-/** When a segment is ended. */
-export interface RotationLimits {
-  readonly bytesMax: number;
-  /** Age from which one above `agedBytesMin` is ended, ms. */
-  readonly agedMs: number;
-  readonly agedBytesMin: number;
-  readonly ageMaxMs: number;
-  /** Processes of one segment: they are kept in memory until it is sealed. */
-  readonly processesMax: number;
-}
-
-export const ROTATION: RotationLimits = {
-  bytesMax: 256 * 2 ** 20,
-  agedMs: 5 * 60_000,
-  agedBytesMin: 16 * 2 ** 20,
-  ageMaxMs: 60 * 60_000,
-  processesMax: 65_536,
-};
+import type { Totals } from './totals.ts';
 
 /** Time between flushes, ms: what a power cut may cost. */
 export const FLUSH_MS = 900;
@@ -77,34 +60,6 @@ export interface RecorderOptions {
   readonly onNote: (text: string) => void;
   /** Rows since the last commit will be given anew. */
   readonly onRewind?: () => void;
-}
-
-/** Events by type and op, losses by stage, cause and type. */
-export interface Totals {
-  readonly events: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  readonly lost: Readonly<
-    Record<string, Readonly<Record<string, Readonly<Record<string, number>>>>>
-  >;
-  /** Events per second of the last ten seconds, by type. */
-  readonly rates: Readonly<Record<string, number>>;
-  /** Left out, in the kernel or as it was read. */
-  readonly filtered: number;
-  readonly late: number;
-  readonly segments: number;
-  /** Of this recording so far. */
-  readonly bytes: number;
-  /** Of the whole store. */
-  readonly storeBytes: number;
-  /** Segments that had to go to keep the store within its limits. */
-  readonly retired: number;
-  /** Of the first and last row, ns since 1970 as text; null without rows. */
-  readonly firstTs: string | null;
-  readonly lastTs: string | null;
-  readonly drainCpuNs: number;
-  readonly backlog: number;
-  readonly unattached: Readonly<Record<string, string>>;
-  /** While the store cannot be written: why, and since when. */
-  readonly outage: Outage | null;
 }
 
 const sum = (counts: BigUint64Array): number => Number(counts.reduce((a, b) => a + b, 0n));
@@ -622,13 +577,6 @@ export class Recorder {
   #isDue(): boolean {
     if (this.#writer === null) return false;
     const age = performance.now() - this.#writerSince;
-    const { bytes } = this.#writer;
-    const { bytesMax, agedMs, agedBytesMin, ageMaxMs, processesMax } = this.#options.rotation;
-    return (
-      bytes >= bytesMax ||
-      (age >= agedMs && bytes >= agedBytesMin) ||
-      age >= ageMaxMs ||
-      this.#tables.processes >= processesMax
-    );
+    return isDue(this.#options.rotation, age, this.#writer.bytes, this.#tables.processes);
   }
 }

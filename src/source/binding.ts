@@ -21,12 +21,31 @@ export interface Exclusions {
   readonly cgroups: readonly bigint[];
 }
 
+/** A test of the kernel's: bpf/filter.h says what is what. */
+export interface PushedTest {
+  readonly word: number;
+  readonly masked: boolean;
+  readonly inverted: boolean;
+  readonly pass: number;
+  readonly fail: number;
+  readonly a: readonly [bigint, bigint];
+  readonly b: readonly [bigint, bigint];
+}
+
+/** What of a filter is decided before a record is made: chains of tests, and where that of each op begins. */
+export interface PushedFilter {
+  readonly tests: readonly PushedTest[];
+  readonly ops: readonly { readonly op: number; readonly entry: number }[];
+}
+
 /** Which rows become rows: decided on raw records as they are read. */
 export interface SourceFilter {
   /** As the user wrote it. */
   readonly text: string;
   /** By type id; rows of a type without one are all wanted. `seq` is not known yet, `ktime` is a column. */
   readonly predicates: Readonly<Record<number, NativePredicate>>;
+  /** Rejects before that only what the predicates would reject; null: nothing. */
+  readonly pushed: PushedFilter | null;
 }
 
 /** What can be changed while the source runs. */

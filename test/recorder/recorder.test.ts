@@ -130,7 +130,7 @@ test('an idle recording ends without a trace', async () => {
 test('another filter begins another segment, which says so', async () => {
   const config = native.options;
   const only = (text: string): void =>
-    recorder.configure({ ...config, filter: { text, predicates: {} } });
+    recorder.configure({ ...config, filter: { text, predicates: {}, pushed: null } });
   opens(1);
   only('pid == 1');
   only('pid == 1');

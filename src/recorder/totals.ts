@@ -1,0 +1,31 @@
+// What a recording has come to so far.
+
+import type { Outage } from './outage.ts';
+
+/** Events by type and op, losses by stage, cause and type. */
+export interface Totals {
+  readonly events: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly lost: Readonly<
+    Record<string, Readonly<Record<string, Readonly<Record<string, number>>>>>
+  >;
+  /** Events per second of the last ten seconds, by type. */
+  readonly rates: Readonly<Record<string, number>>;
+  /** Left out, in the kernel or as it was read. */
+  readonly filtered: number;
+  readonly late: number;
+  readonly segments: number;
+  /** Of this recording so far. */
+  readonly bytes: number;
+  /** Of the whole store. */
+  readonly storeBytes: number;
+  /** Segments that had to go to keep the store within its limits. */
+  readonly retired: number;
+  /** Of the first and last row, ns since 1970 as text; null without rows. */
+  readonly firstTs: string | null;
+  readonly lastTs: string | null;
+  readonly drainCpuNs: number;
+  readonly backlog: number;
+  readonly unattached: Readonly<Record<string, string>>;
+  /** While the store cannot be written: why, and since when. */
+  readonly outage: Outage | null;
+}
