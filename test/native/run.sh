@@ -42,7 +42,7 @@ build asan -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 "$out/drain-plain"
 "$out/resume-plain" "$seed" $((200 * scale))
 "$out/transcode-plain" "$seed" $((20000 * scale))
-"$out/live-plain" $((500000 * scale)) control
+"$out/live-plain" $((500000 * scale))
 "$out/ring-tsan" $((200000 * scale))
 "$out/merge-tsan" "$seed" $((20 * scale))
 "$out/drain-tsan"
