@@ -82,9 +82,6 @@ class LiveReader {
   LiveChunk read(uint64_t after);
   const LiveMapping& mapping() const { return *mapping_; }
 
-  // Test aid: see RingReader.
-  void set_validates(bool validates) { ring_.set_validates(validates); }
-
  private:
   // Of one type: where its rows are decoded, and what they are then to the scanner's parts.
   struct Decoder {

@@ -83,7 +83,8 @@ test('from the past across rotations and under load: every row once, in order', 
   }
   // One that comes when others are there already.
   followers.push(tail('--last', '5'));
-  await sleep(1500);
+  for (const one of followers) await one.until(() => one.count > 1000);
+  await sleep(500);
   const { summary } = await source.stop();
   for (const one of followers) {
     await one.until(() => one.stderr.includes('the recorder has ended'));
@@ -116,8 +117,8 @@ test('a filter sees live rows as it sees stored ones', async () => {
     'process.args.exists(a, size(a) > 3) || cpu == 0',
   ];
   const followers = expressions.map((expression) => tail(expression, '--last', '0'));
-  for (const one of followers) await one.until(() => one.stderr.includes('following'));
-  await sleep(3000);
+  for (const one of followers) await one.until(() => one.count > 100);
+  await sleep(500);
   await rotate(source);
   await sleep(1500);
   await source.stop();
