@@ -10,6 +10,8 @@ export interface SocketName {
   /** Who connected, accepted or listened; 0 where nobody knows. */
   readonly pid: number;
   readonly pstart: bigint;
+  /** endpointsOf() it. */
+  readonly endpoints: string;
 }
 
 /** Rows tell no more: which side has shut down, only the kernel knows. */
@@ -67,7 +69,12 @@ export function stateAfter(row: SocketRowFacts): SocketState | 'CLOSE' | null {
 }
 
 /** The addresses of a socket as one text; network namespaces may share them. */
-export function endpointsOf({ saddr, sport, daddr, dport }: SocketName): string {
+export function endpointsOf({
+  saddr,
+  sport,
+  daddr,
+  dport,
+}: Pick<SocketName, 'saddr' | 'sport' | 'daddr' | 'dport'>): string {
   return `${saddr} ${sport} ${daddr} ${dport}`;
 }
 
@@ -89,7 +96,7 @@ export class OpenSockets<One extends OpenSocket> {
 
   /** Adds one that is none of those that are there. */
   add(socket: One): void {
-    const endpoints = endpointsOf(socket);
+    const { endpoints } = socket;
     const there = this.#byEndpoints.get(endpoints);
     if (there === undefined) this.#byEndpoints.set(endpoints, [socket]);
     else there.push(socket);
@@ -97,7 +104,7 @@ export class OpenSockets<One extends OpenSocket> {
   }
 
   remove(socket: One): void {
-    const endpoints = endpointsOf(socket);
+    const { endpoints } = socket;
     const there = this.#byEndpoints.get(endpoints);
     const at = there?.indexOf(socket) ?? -1;
     if (there === undefined || at < 0) return;
@@ -111,14 +118,14 @@ export class OpenSockets<One extends OpenSocket> {
    * a process cannot be connected alike, the one whose close was lost.
    */
   known(socket: OpenSocket, mayBeUntold: boolean): One | null {
-    const own = this.#byEndpoints.get(endpointsOf(socket))?.filter((o) => isSameOwner(o, socket));
+    const own = this.#byEndpoints.get(socket.endpoints)?.filter((one) => isSameOwner(one, socket));
     const untold = mayBeUntold ? own?.find(({ firstSeq }) => firstSeq === null) : undefined;
     return untold ?? (socket.state === 'CONNECTED' ? own?.[0] : undefined) ?? null;
   }
 
   /** The one that a close row speaks of; the kernel may have forgotten whose it is. */
   closed(name: SocketName): One | null {
-    const there = this.#byEndpoints.get(endpointsOf(name));
+    const there = this.#byEndpoints.get(name.endpoints);
     return there?.find((one) => isSameOwner(one, name) || name.pid === 0) ?? null;
   }
 }

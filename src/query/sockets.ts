@@ -5,6 +5,7 @@ import { EVENTS } from '../../schemas/events.ts';
 import { TapioError } from '../errors.ts';
 import { formatTs } from '../event/clock.ts';
 import {
+  endpointsOf,
   type OpenSocket,
   OpenSockets,
   SOCKET_OPS,
@@ -78,6 +79,17 @@ function socketRows(segment: Segment): SocketRow[] {
   return rows.sort((a, b) => (order(a, b) ? -1 : 1));
 }
 
+type Ends = Pick<SocketAt, 'saddr' | 'sport' | 'daddr' | 'dport'>;
+
+function endsOf(get: (name: string) => unknown): Ends {
+  return {
+    saddr: get('saddr') as string | null,
+    sport: get('sport') as number | null,
+    daddr: get('daddr') as string | null,
+    dport: get('dport') as number | null,
+  };
+}
+
 function socketRow(get: (name: string) => unknown): SocketRow | null {
   const [op, ts, seq] = [get('op') as string, get('ts') as bigint, get('seq') as bigint];
   if (!SOCKET_OPS.some((one) => one === op)) return null;
@@ -92,11 +104,9 @@ function socketRow(get: (name: string) => unknown): SocketRow | null {
   const latency = get('latency_ns') as bigint | number | null;
   const connects = op === 'connect' && oldState === 'SYN_SENT' && latency !== null;
   if (after === null && !connects) return null;
+  const ends = endsOf(get);
   const socket: SocketAt = {
-    saddr: get('saddr') as string | null,
-    sport: get('sport') as number | null,
-    daddr: get('daddr') as string | null,
-    dport: get('dport') as number | null,
+    ...{ ...ends, endpoints: endpointsOf(ends) },
     pid: get('pid') as number,
     pstart: get('pstart') as bigint,
     state: after === 'LISTEN' ? 'LISTEN' : 'CONNECTED',
@@ -113,10 +123,8 @@ function socketRow(get: (name: string) => unknown): SocketRow | null {
 function tableOf(segment: Segment): SocketAt[] {
   return (
     segment.sockets()?.map((row) => ({
-      saddr: row.saddr as string | null,
-      sport: row.sport as number | null,
-      daddr: row.daddr as string | null,
-      dport: row.dport as number | null,
+      ...endsOf((name) => row[name]),
+      endpoints: endpointsOf(endsOf((name) => row[name])),
       pid: row.pid as number,
       pstart: row.pstart as bigint,
       state: row.state as SocketState,

@@ -20,17 +20,15 @@ export class Dictionary {
   }
 }
 
-/** Whether a row of a batch has no value in a column. */
-export function isNull(
+/** Says of rows of a batch whether they have no value in a column. */
+export function nullsOf(
   batch: BatchItem,
   regions: readonly ColumnRegion[],
   memory: ArrayBuffer,
   column: number,
-  row: number,
-): boolean {
-  if ((batch.nulls[column] ?? 0) === 0) return false;
+): (row: number) => boolean {
   const validity = regions[column]?.validity ?? -1;
-  if (validity < 0) return false;
-  const [byte = 0] = new Uint8Array(memory, validity + (row >> 3), 1);
-  return ((byte >> (row & 7)) & 1) === 0;
+  if ((batch.nulls[column] ?? 0) === 0 || validity < 0) return () => false;
+  const bits = new Uint8Array(memory, validity, (batch.rows + 7) >> 3);
+  return (row) => (((bits[row >> 3] ?? 0) >> (row & 7)) & 1) === 0;
 }

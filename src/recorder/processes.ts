@@ -4,7 +4,7 @@ import { EVENT_TABLES } from '../../schemas/arrow.ts';
 import type { BatchItem, ColumnRegion, ProcessSnapshot } from '../event/batch.ts';
 import type { ProcessRow } from '../segment/small-tables.ts';
 import { processStartTicks } from '../segment/store.ts';
-import { Dictionary, isNull } from './batch-columns.ts';
+import { Dictionary, nullsOf } from './batch-columns.ts';
 import { argsOf, Cgroups, isZombie, linkOf, parentOf } from './proc.ts';
 
 /** USER_HZ: what /proc counts starts in, whatever the kernel's own tick. */
@@ -95,7 +95,7 @@ class ProcessColumns {
   /** A string of a 32-bit dictionary column. */
   text(name: 'filename' | 'cwd', row: number): string | null {
     const column = columnOf(name);
-    if (isNull(this.#batch, this.#regions, this.#memory, column, row)) return null;
+    if (nullsOf(this.#batch, this.#regions, this.#memory, column)(row)) return null;
     const [index = 0] = new Int32Array(
       this.#memory,
       (this.#regions[column]?.data ?? 0) + row * 4,

@@ -13,7 +13,7 @@ import {
   stateAfter,
 } from '../event/sockets.ts';
 import type { SocketRow } from '../segment/small-tables.ts';
-import { Dictionary, isNull } from './batch-columns.ts';
+import { Dictionary, nullsOf } from './batch-columns.ts';
 
 /** As many as the kernel side knows the owners of. */
 export const SOCKETS_MAX = 65_536;
@@ -48,13 +48,27 @@ function rowOf(entry: Entry): SocketRow {
 
 const COLUMN = Object.fromEntries(EVENT_TABLES.network.columns.map(({ name }, i) => [name, i]));
 
+const column = (name: string): number => COLUMN[name] ?? 0;
+
 /** The columns of a network batch that the table reads. */
 class NetworkColumns {
-  readonly #batch: BatchItem;
-  readonly #regions: readonly ColumnRegion[];
-  readonly #memory: ArrayBuffer;
-  readonly #dictionary: Dictionary;
-  readonly #views = new Map<string, ArrayLike<number> | ArrayLike<bigint>>();
+  readonly seq: BigUint64Array;
+  readonly ts: BigInt64Array;
+  readonly pid: Uint32Array;
+  readonly pstart: BigUint64Array;
+  readonly uid: Uint32Array;
+  readonly flags: Uint16Array;
+  readonly op: (row: number) => string | null;
+  readonly comm: (row: number) => string | null;
+  readonly family: (row: number) => string | null;
+  readonly protocol: (row: number) => string | null;
+  readonly saddr: (row: number) => string | null;
+  readonly daddr: (row: number) => string | null;
+  readonly sport: (row: number) => number | null;
+  readonly dport: (row: number) => number | null;
+  readonly oldState: (row: number) => string | null;
+  readonly newState: (row: number) => string | null;
+  readonly error: (row: number) => number | null;
 
   constructor(
     batch: BatchItem,
@@ -62,65 +76,47 @@ class NetworkColumns {
     memory: ArrayBuffer,
     dictionary: Dictionary,
   ) {
-    this.#batch = batch;
-    this.#regions = regions;
-    this.#memory = memory;
-    this.#dictionary = dictionary;
+    const { rows } = batch;
+    const at = (name: string): number => regions[column(name)]?.data ?? 0;
+    const numbers = (of: string, values: ArrayLike<number>) => {
+      const isNull = nullsOf(batch, regions, memory, column(of));
+      return (row: number) => (isNull(row) ? null : (values[row] ?? 0));
+    };
+    const texts = (of: string, values: ArrayLike<number>) => {
+      const isNull = nullsOf(batch, regions, memory, column(of));
+      return (row: number) => (isNull(row) ? null : dictionary.get(column(of), values[row] ?? 0));
+    };
+    const name = (of: string) => texts(of, new Uint16Array(memory, at(of), rows));
+    const address = (of: string) => texts(of, new Int32Array(memory, at(of), rows));
+    const port = (of: string) => numbers(of, new Uint16Array(memory, at(of), rows));
+    this.seq = new BigUint64Array(memory, at('seq'), rows);
+    this.ts = new BigInt64Array(memory, at('ts'), rows);
+    this.pid = new Uint32Array(memory, at('pid'), rows);
+    this.pstart = new BigUint64Array(memory, at('pstart'), rows);
+    this.uid = new Uint32Array(memory, at('uid'), rows);
+    this.flags = new Uint16Array(memory, at('flags'), rows);
+    this.op = name('op');
+    this.comm = name('comm');
+    this.family = name('family');
+    this.protocol = name('protocol');
+    this.saddr = address('saddr');
+    this.daddr = address('daddr');
+    this.sport = port('sport');
+    this.dport = port('dport');
+    this.oldState = name('old_state');
+    this.newState = name('new_state');
+    this.error = numbers('error', new Int32Array(memory, at('error'), rows));
   }
 
-  number(name: string, row: number): number {
-    return Number(this.#view(name)[row] ?? 0);
-  }
-
-  big(name: string, row: number): bigint {
-    return BigInt(this.#view(name)[row] ?? 0);
-  }
-
-  /** Null where the row does not say. */
-  numberOrNull(name: string, row: number): number | null {
-    return this.#isNull(name, row) ? null : this.number(name, row);
-  }
-
-  text(name: string, row: number): string | null {
-    if (this.#isNull(name, row)) return null;
-    return this.#dictionary.get(COLUMN[name] ?? 0, this.number(name, row));
-  }
-
-  #isNull(name: string, row: number): boolean {
-    return isNull(this.#batch, this.#regions, this.#memory, COLUMN[name] ?? 0, row);
-  }
-
-  #view(name: string): ArrayLike<number> | ArrayLike<bigint> {
-    let view = this.#views.get(name);
-    if (view === undefined) {
-      view = viewOf(this.#regions[COLUMN[name] ?? 0], this.#memory, this.#batch.rows);
-      this.#views.set(name, view);
-    }
-    return view;
-  }
-}
-
-function viewOf(
-  region: ColumnRegion | undefined,
-  memory: ArrayBuffer,
-  rows: number,
-): ArrayLike<number> | ArrayLike<bigint> {
-  const at = region?.data ?? 0;
-  switch (region?.kind) {
-    case 'u16':
-    case 'dict16':
-      return new Uint16Array(memory, at, rows);
-    case 'u32':
-      return new Uint32Array(memory, at, rows);
-    case 'i32':
-    case 'dict32':
-      return new Int32Array(memory, at, rows);
-    case 'u64':
-      return new BigUint64Array(memory, at, rows);
-    case 'i64':
-      return new BigInt64Array(memory, at, rows);
-    default:
-      throw new Error(`the socket table reads no column of kind ${region?.kind}`);
+  /** What a row's socket is known by. */
+  socket(row: number): SocketName {
+    const saddr = this.saddr(row);
+    const sport = this.sport(row);
+    const daddr = this.daddr(row);
+    const dport = this.dport(row);
+    const endpoints = endpointsOf({ saddr, sport, daddr, dport });
+    const pid = this.pid[row] ?? 0;
+    return { saddr, sport, daddr, dport, pid, pstart: this.pstart[row] ?? 0n, endpoints };
   }
 }
 
@@ -132,7 +128,7 @@ export class SocketTable {
   /** Closed since the last flush, and before it: should the rows come again, they are open again. */
   #closed: Entry[] = [];
   #closedBefore: Entry[] = [];
-  /** When these names were last closed: a row that comes late opens nothing that was closed since. */
+  /** When these addresses were last closed: a row that comes late opens nothing that was closed since. */
   #closings = new Map<string, bigint>();
   #closingsBefore = new Map<string, bigint>();
   #snapshotTs = 0n;
@@ -146,9 +142,19 @@ export class SocketTable {
   start(snapshot: readonly SocketSnapshot[], ts: bigint): void {
     this.#snapshotTs = ts;
     for (const { listens, ...one } of snapshot) {
-      const remote = listens ? { daddr: null, dport: null } : {};
+      const local = { saddr: one.saddr, sport: one.sport };
+      const ends = {
+        ...local,
+        daddr: listens ? null : one.daddr,
+        dport: listens ? null : one.dport,
+      };
       this.#add({
-        ...{ ...one, ...remote, state: listens ? 'LISTEN' : 'CONNECTED' },
+        ...{
+          ...one,
+          ...ends,
+          endpoints: endpointsOf(ends),
+          state: listens ? 'LISTEN' : 'CONNECTED',
+        },
         ...{ since: null, firstSeq: null, lastSeq: null, written: false },
       });
     }
@@ -160,7 +166,8 @@ export class SocketTable {
       if (row.last_seq !== null) continue;
       const { first_seq: firstSeq, last_seq: lastSeq, protocol: _, ...same } = row;
       // Also of one that is closed before the first flush, the segment has to know that it was there.
-      this.#add({ ...(same as unknown as Entry), firstSeq, lastSeq, written: true });
+      const entry = { ...(same as unknown as Entry), firstSeq, lastSeq, written: true };
+      this.#add({ ...entry, endpoints: endpointsOf(entry) });
     }
   }
 
@@ -169,32 +176,39 @@ export class SocketTable {
     this.#dictionary.add(batch);
     const columns = new NetworkColumns(batch, regions, memory, this.#dictionary);
     for (let i = 0; i < batch.rows; i++) {
-      const op = columns.text('op', i) ?? '';
+      const op = columns.op(i) ?? '';
       if (!SOCKET_OPS.some((one) => one === op)) continue;
       const state = stateAfter({
         op,
-        protocol: columns.text('protocol', i),
-        error: columns.numberOrNull('error', i),
-        oldState: columns.text('old_state', i),
-        newState: columns.text('new_state', i),
+        protocol: columns.protocol(i),
+        error: columns.error(i),
+        oldState: columns.oldState(i),
+        newState: columns.newState(i),
       });
       if (state === null) continue;
-      const name: SocketName = {
-        saddr: columns.text('saddr', i),
-        sport: columns.numberOrNull('sport', i),
-        daddr: columns.text('daddr', i),
-        dport: columns.numberOrNull('dport', i),
-        pid: columns.number('pid', i),
-        pstart: columns.big('pstart', i),
-      };
-      const [seq, ts] = [columns.big('seq', i), columns.big('ts', i)];
+      const name = columns.socket(i);
+      const [seq, ts] = [columns.seq[i] ?? 0n, columns.ts[i] ?? 0n];
       if (state === 'CLOSE') {
         this.#close(name, seq, ts);
-      } else if ((columns.number('flags', i) & LATE) === 0 || !this.#wasClosed(name, ts)) {
+      } else if (((columns.flags[i] ?? 0) & LATE) === 0 || !this.#wasClosed(name, ts)) {
+        const { saddr, sport, daddr, dport, pid, pstart, endpoints } = name;
         this.#opened({
-          ...{ ...name, state, inode: null, family: columns.text('family', i) ?? '' },
-          ...{ comm: columns.text('comm', i) ?? '', uid: columns.number('uid', i) },
-          ...{ since: ts, firstSeq: seq, lastSeq: null, written: false },
+          saddr,
+          sport,
+          daddr,
+          dport,
+          pid,
+          pstart,
+          endpoints,
+          state,
+          inode: null,
+          family: columns.family(i) ?? '',
+          comm: columns.comm(i) ?? '',
+          uid: columns.uid[i] ?? 0,
+          since: ts,
+          firstSeq: seq,
+          lastSeq: null,
+          written: false,
         });
       }
     }
@@ -251,7 +265,7 @@ export class SocketTable {
   }
 
   #close(name: SocketName, seq: bigint, ts: bigint): void {
-    this.#closings.set(closingKey(name), ts);
+    this.#closings.set(`${name.endpoints} ${name.pid}`, ts);
     const entry = this.#open.closed(name);
     // A row that comes late closes nothing that was opened since.
     if (entry !== null && (entry.since === null || entry.since <= ts)) this.#end(entry, seq);
@@ -268,7 +282,7 @@ export class SocketTable {
 
   #wasClosed(name: SocketName, ts: bigint): boolean {
     // The kernel may have forgotten whose it was.
-    const keys = [closingKey(name), closingKey({ ...name, pid: 0, pstart: 0n })];
+    const keys = [`${name.endpoints} ${name.pid}`, `${name.endpoints} 0`];
     return [this.#closings, this.#closingsBefore].some((closings) =>
       keys.some((key) => (closings.get(key) ?? 0n) > ts),
     );
@@ -282,8 +296,4 @@ export class SocketTable {
   #note(entry: Entry): void {
     this.#changed.add(entry);
   }
-}
-
-function closingKey(name: SocketName): string {
-  return `${endpointsOf(name)} ${name.pid} ${name.pstart}`;
 }
