@@ -13,15 +13,15 @@ import { type CommitPoint, isLasting, type LeftOut, pointOf } from '../segment/c
 import type { StoreFiles } from '../segment/files.ts';
 import type { Segment } from '../segment/reader.ts';
 import { beginOf, type Counts, countOps, endOf } from '../segment/repair.ts';
-import type { ProcessRow } from '../segment/small-tables.ts';
+import type { ProcessRow, SocketRow } from '../segment/small-tables.ts';
 import { DictionaryVector, NumberVector } from '../segment/vectors.ts';
 import { SegmentWriter } from '../segment/writer.ts';
 import { Interner } from './interner.ts';
 
 /** What an excerpt holds beside its rows. */
 export interface ExcerptEnd {
-  /** All processes of the segment, or those that rows name. */
-  readonly processes: 'all' | 'named';
+  /** All processes and sockets of the segment; else those that rows name, and no sockets. */
+  readonly whole: boolean;
   readonly losses: readonly SmallRow[];
   /** Null where nothing was left out. */
   readonly leftOut: LeftOut | null;
@@ -112,12 +112,15 @@ export class Excerpt {
   }
 
   /** Ends it as a sealed segment. */
-  seal({ processes, losses, leftOut }: ExcerptEnd): void {
-    const rows = this.#segment.processes() as unknown as ProcessRow[];
-    const isNamed = ({ pid, pstart }: ProcessRow): boolean => this.#named.has(pid, pstart);
-    this.#writer.addProcesses(processes === 'all' ? rows : rows.filter(isNamed));
-    this.#writer.addLosses(losses);
+  seal({ whole, losses, leftOut }: ExcerptEnd): void {
     const segment = this.#segment;
+    const rows = segment.processes() as unknown as ProcessRow[];
+    const isNamed = ({ pid, pstart }: ProcessRow): boolean => this.#named.has(pid, pstart);
+    this.#writer.addProcesses(whole ? rows : rows.filter(isNamed));
+    // Others would tell of connections whose rows were left out, and know too little without these.
+    const sockets = whole ? segment.sockets() : null;
+    if (sockets !== null) this.#writer.addSockets(sockets as unknown as SocketRow[]);
+    this.#writer.addLosses(losses);
     const batches = segment.types().flatMap((type) => segment.batches(type));
     const { left_out: _before, ...end } = endOf(segment, batches);
     const clocks = segment.commits?.lines.at(-1)?.clocks;

@@ -10,12 +10,10 @@ import type { Plan, PlannedBatch } from '../query/plan.ts';
 import type { Reading } from '../query/reading.ts';
 import { committedFiles } from '../segment/damage.ts';
 import {
-  DICTIONARY_LOG,
   INDEX_FILE,
+  LOGS,
   LOSSES_FILE,
-  PROCESS_LOG,
   PROCESSES_FILE,
-  SOCKET_LOG,
   SOCKETS_FILE,
 } from '../segment/file-names.ts';
 import type { BatchInfo, Segment } from '../segment/reader.ts';
@@ -130,7 +128,7 @@ class SegmentExport {
         this.#through(1);
         damaged.delete(block.info);
         if (block.rows === 0) continue;
-        excerpt ??= await this.#begin(segment);
+        excerpt ??= await this.#begin(segment, whole);
         excerpt.append(block);
         this.#count(block.info.type, block.rows);
       }
@@ -139,7 +137,7 @@ class SegmentExport {
         .losses()
         .some((loss) => loss.stage !== 'clock' && touches(loss, plan.selection));
       if (excerpt === null && damaged.size === 0 && !isLost && !whole) return false;
-      excerpt ??= await this.#begin(segment);
+      excerpt ??= await this.#begin(segment, whole);
       await this.#end(excerpt, whole, damaged);
       return true;
     } catch (error) {
@@ -149,8 +147,10 @@ class SegmentExport {
   }
 
   /** Begins the excerpt of a segment, with those skipped before it from which no gap divides it. */
-  async #begin(segment: Segment): Promise<Excerpt> {
-    const runs = runsOf([...(this.#skipped ?? []), segment]);
+  async #begin(segment: Segment, whole: boolean): Promise<Excerpt> {
+    const skipped = this.#skipped ?? [];
+    // One of which all is wanted is as it was: it begins where it did.
+    const runs = whole ? [...runsOf(skipped), [segment]] : runsOf([...skipped, segment]);
     await this.#fill(runs.slice(0, -1));
     return this.#excerptOf(runs.at(-1) ?? [segment]);
   }
@@ -168,7 +168,7 @@ class SegmentExport {
     for (const skipped of sources.slice(0, -1)) await count.take(skipped);
     const losses = await count.take(segment, kept, damaged);
     excerpt.seal({
-      processes: whole ? 'all' : 'named',
+      whole,
       losses: losses.map(lossCells),
       leftOut: whole && count.isNothing ? null : count.total,
     });
@@ -212,9 +212,7 @@ const numberText = (number: number): string => String(number).padStart(7, '0');
 
 const KNOWN_FILES = new Set([
   ...EVENT_TYPES.map((type) => `${type}.arrow`),
-  ...[LOSSES_FILE, PROCESSES_FILE, INDEX_FILE, DICTIONARY_LOG, PROCESS_LOG],
-  // An excerpt has none: they would tell of connections whose rows were left out.
-  ...[SOCKETS_FILE, SOCKET_LOG],
+  ...[LOSSES_FILE, PROCESSES_FILE, SOCKETS_FILE, INDEX_FILE, ...LOGS],
 ]);
 
 /** What a later version wrote and an excerpt of this one does not have. */

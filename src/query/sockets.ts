@@ -281,7 +281,7 @@ export function socketsAt({ segments, problems }: OpenedStore, at: bigint | null
   }
   const noTable = without.map(
     (name) =>
-      `${name} keeps no sockets: it was recorded without network.connect, accept, listen or close, with too many open, or by an earlier version`,
+      `${name} keeps no sockets: it is an excerpt, or was recorded without network.connect, accept, listen or close, with too many open, or by an earlier version`,
   );
   if (boots.size === 0) throw new TapioError('not_held', noTable.join('; '));
   missing.push(...noTable.map((text) => `incomplete: ${text}`));

@@ -14,7 +14,7 @@ import type { Value } from '../../src/segment/vectors.ts';
 import { SegmentWriter } from '../../src/segment/writer.ts';
 import { BatchMaker } from '../support/batches.ts';
 import { temporaryDirectory } from '../support/recording.ts';
-import { append, HEADER, pointAt, processRow } from '../support/segments.ts';
+import { append, HEADER, pointAt, processRow, socketRow } from '../support/segments.ts';
 
 const SECRET = 'of-nobody';
 const KEPT = 'to-be-kept';
@@ -129,6 +129,7 @@ function record(rows: number, batches: number, seal: boolean): void {
       { ...processRow(200, `${SECRET}-4`), pstart: 1n },
       { ...processRow(7, `${SECRET}-parent`), pstart: 1n },
     ]);
+    writer.addSockets([socketRow(200, `${SECRET}-peer`)]);
     writer.commit(pointAt(1_000n));
   }
   if (seal) writer.seal();
@@ -162,6 +163,7 @@ for (const [name, rows, batches, seal] of SHAPES) {
     // What is looked for is there, in every place in which it could be.
     const everywhere = filesWith(directory.path, SECRET);
     const strings = seal ? 'file.arrow' : 'dictionary.log';
+    expect(everywhere.some((file) => file.startsWith('sockets'))).toBe(true);
     const tables = [
       'process.arrow',
       'network.arrow',

@@ -26,6 +26,7 @@ import { Reading } from '../../src/query/reading.ts';
 import { type Selection, select } from '../../src/query/select.ts';
 import { readCommits } from '../../src/segment/commits.ts';
 import { diskFiles } from '../../src/segment/files.ts';
+import { Segment } from '../../src/segment/reader.ts';
 import { openStores, segmentDirectories } from '../../src/segment/store.ts';
 import { readStoreFile } from '../../src/segment/store-file.ts';
 import { verifySegment } from '../../src/segment/verify.ts';
@@ -33,7 +34,7 @@ import { random } from '../support/batches.ts';
 import { ask, EVERYTHING } from '../support/mutant-check.ts';
 import { columnIndex, MadeRecording, type RecordedRow } from '../support/recorded.ts';
 import { ROOT, temporaryDirectory } from '../support/recording.ts';
-import { flipped, processRow } from '../support/segments.ts';
+import { flipped, processRow, socketRow } from '../support/segments.ts';
 
 const PYTHON = join(ROOT, '.venv/bin/python');
 const SEED = Number(env.TAPIO_SEED ?? Date.now() % 1_000_000);
@@ -86,6 +87,7 @@ function record(): void {
   write(['memory', 25]);
   made.write(['syscall', 1]).seal();
   write(...EACH, ['file', 30]);
+  made.writer.addSockets([socketRow(4, '10.0.0.4'), socketRow(5, '10.0.0.5')]);
   made.write(['process', 9]);
 }
 
@@ -249,6 +251,14 @@ test('segments of which all is wanted are copied byte for byte; the open one is 
   const { files: _files, batches: _batches, ...end } = open?.lines.at(-1) ?? {};
   expect(sealed?.lines.at(-1)).toEqual({ ...end, files: expect.anything(), sealed: true });
   expect(sealed?.header).toEqual(open?.header);
+  const tables = [originals[4], segmentDirectories(done.path)[4]].map((one) => {
+    const segment = new Segment(one as string);
+    const both = [segment.sockets(), segment.processes()];
+    segment.close();
+    return both;
+  });
+  expect(tables[1]).toEqual(tables[0]);
+  expect(tables[0]?.[0]).toHaveLength(2);
   // Its rings are none of the store that it was made from.
   expect(readStoreFile(done.path)).toMatchObject({ recording: null });
   expect(readStoreFile(done.path).id).not.toBe(readStoreFile(store).id);

@@ -5,7 +5,7 @@ import { EVENT_TABLES, type EventType } from '../../schemas/arrow.ts';
 import { schemaFingerprint } from '../../schemas/layout.ts';
 import { type CommitPoint, noPoint, type SegmentHeader } from '../../src/segment/commits.ts';
 import type { BatchInfo, Segment } from '../../src/segment/reader.ts';
-import type { ProcessRow } from '../../src/segment/small-tables.ts';
+import type { ProcessRow, SocketRow } from '../../src/segment/small-tables.ts';
 import { openStore } from '../../src/segment/store.ts';
 import type { Value } from '../../src/segment/vectors.ts';
 import type { SegmentWriter } from '../../src/segment/writer.ts';
@@ -57,6 +57,15 @@ export function processRow(pid: number, comm: string): ProcessRow {
     container_id: null,
     first_seq: null,
     last_seq: null,
+  };
+}
+
+/** A connection of a process, by its inode. */
+export function socketRow(pid: number, daddr: string): SocketRow {
+  return {
+    ...{ inode: BigInt(pid), family: 'inet', protocol: 'tcp', state: 'CONNECTED' },
+    ...{ saddr: '10.0.0.1', sport: 40_000, daddr, dport: 443, pid, pstart: 5n, comm: 'of', uid: 0 },
+    ...{ since: null, first_seq: null, last_seq: null },
   };
 }
 
