@@ -30,7 +30,7 @@ build() {
   for source in $core; do objects="$objects $out/$(basename "$source" .cc)-$kind.o"; done
   for test in $tests; do
     # shellcheck disable=SC2086
-    "$clang" -pthread "$@" "$out/${test}_test-$kind.o" $objects -o "$out/$test-$kind"
+    "$clang" -pthread "$@" "$out/${test}_test-$kind.o" $objects -lre2 -o "$out/$test-$kind"
   done
 }
 
