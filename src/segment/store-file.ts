@@ -64,8 +64,8 @@ function parse(store: string): StoreFile | null {
 }
 
 /**
- * Writes which recording goes on or has ended, null where none was recorded here; durable when it returns. Where that is said already it takes
- * no room: a recorder that was killed goes on although its disk is full.
+ * Writes which recording goes on or has ended, null where none was recorded here; durable when it returns.
+ * Where that is said already it takes no room: a recorder that was killed goes on although its disk is full.
  */
 export function writeStoreFile(
   files: StoreFiles,
@@ -80,12 +80,6 @@ export function writeStoreFile(
     replaceFile(files, path, text);
     return;
   }
-  // Who wrote it may have been killed before it was durable.
-  const file = files.reopen(path, Buffer.byteLength(text));
-  try {
-    file.sync();
-  } finally {
-    file.close();
-  }
+  // Its content was durable before it had its name; whoever wrote it may have been killed before that was.
   files.syncDirectory(store);
 }
