@@ -34,6 +34,7 @@ const OPTIONS: Omit<SourceOptions, 'tsOffset' | 'seed'> = {
   exclude: { pids: [], uids: [], comms: [], cgroups: [] },
 };
 
+const bySeq = (a: SourceRow, b: SourceRow): number => Number(a.seq - b.seq);
 const sum = (values: BigUint64Array | undefined): number =>
   Number((values ?? new BigUint64Array()).reduce((a, b) => a + b, 0n));
 
@@ -70,7 +71,7 @@ class FullRings {
       expect(cut?.filter).toBe(filter?.text ?? null);
       expect(sum(cut?.lost) + sum(cut?.malformed)).toBe(0);
       expect(taker.rows.length).toBe(sum(cut?.consumed));
-      return { rows: taker.rows, leftOut: sum(cut?.own) };
+      return { rows: taker.rows.toSorted(bySeq), leftOut: sum(cut?.own) };
     }
   }
 

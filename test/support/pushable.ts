@@ -44,6 +44,11 @@ export function pushable(constants: PushableConstants): fc.Arbitrary<string> {
     pick('process', 'network', 'file', 'syscall').map((type) => `type == "${type}"`),
     pick('network.dport', 'file.path', 'process.exit_code').map((field) => `has(${field})`),
     // What is left to the recorder.
+    pick(
+      'process.args.exists(x, x.endsWith("e") || process.exit_code == 0)',
+      'process.args.all(x, x != "a" && process.exit_code == 0)',
+      'syscall.args.exists(x, x < 5 || pid == 1)',
+    ),
     pick('cpu < 64', 'comm.endsWith("d")', 'size(comm) > 4', 'pid + 1 > 1', 'file.ret < 0'),
   );
   const { bool } = fc.letrec<{ bool: string }>((tie) => ({
@@ -52,6 +57,7 @@ export function pushable(constants: PushableConstants): fc.Arbitrary<string> {
       leaf,
       tuple(tie('bool'), pick('&&', '||'), tie('bool')).map(([a, op, b]) => `(${a} ${op} ${b})`),
       tie('bool').map((a) => `!(${a})`),
+      tuple(tie('bool'), equality, tie('bool')).map(([a, op, b]) => `((${a}) ${op} (${b}))`),
       tuple(tie('bool'), tie('bool'), tie('bool')).map(([c, a, b]) => `(${c} ? ${a} : ${b})`),
     ),
   }));
