@@ -64,8 +64,9 @@ async function unnoticed(
   kind: Mutation['kind'],
   chosen: (reach: Reach) => boolean,
 ): Promise<string[]> {
+  // The segment's own are broken in turn by tests of their own, nearer to them.
   const sites = [...(await surveyed())].filter(
-    ([, [reach]]) => reach !== undefined && chosen(reach),
+    ([site, [reach]]) => site.startsWith('src/recorder') && reach !== undefined && chosen(reach),
   );
   const outcomes = await mutateLives(kind, make, new Map(sites), MUTANTS);
   // In the report of a run: what there is, and what notices its loss.
