@@ -36,6 +36,7 @@ enum tapio_selection {
   TAPIO_EXCLUDE_UID = 2,
   TAPIO_EXCLUDE_COMM = 4,
   TAPIO_EXCLUDE_CGROUP = 8,
+  TAPIO_EXCLUDES = 15, /* mask of the above */
   /* Which of the two filters holds; a change writes the other one first. */
   TAPIO_FILTER_FIRST = 16,
   TAPIO_FILTER_SECOND = 32,

@@ -142,6 +142,14 @@ static __always_inline const struct tapio_filter *current_filter(void) {
   return bpf_map_lookup_elem(&filters, &which);
 }
 
+/* TAPIO_FILTER_PASS or _REJECT where all events of the op are alike to the selections in use;
+ * anything else where each must be looked at. */
+static __always_inline __u32 verdict_of_op(__u32 op) {
+  if (config.excludes & TAPIO_EXCLUDES) return 0;
+  const struct tapio_filter *filter = current_filter();
+  return filter ? filter->entries[op & (TAPIO_OPS_MAX - 1)] : TAPIO_FILTER_PASS;
+}
+
 /* Whether tests of this op look at its own words: filling them may be dear. */
 static __always_inline bool asks_for_own(__u32 op) {
   const struct tapio_filter *filter = current_filter();
@@ -161,33 +169,39 @@ struct chain {
   __u32 has_own;
 };
 
-static long follow_chain(__u32 step, struct chain *chain) {
+/* One test; 1 where it was the last. */
+static __always_inline long next_test(struct chain *chain) {
   __u32 at = chain->at;
   if (at >= TAPIO_TESTS_MAX) return 1;
-  chain->at = tapio_filter_step(chain->filter, at, chain->words, chain->has_own);
-  return 0;
+  chain->at = at = tapio_filter_step(chain->filter, at, chain->words, chain->has_own);
+  return at >= TAPIO_TESTS_MAX;
+}
+
+static long follow_chain(__u32 step, struct chain *chain) {
+  return next_test(chain) || next_test(chain);
 }
 
 static __noinline bool fails_filter(const struct tapio_filter *filter, __u32 op,
                                     const struct owner *owner, const struct own_words *own) {
-  struct chain chain = {.filter = filter, .at = filter->entries[op & (TAPIO_OPS_MAX - 1)]};
-  if (chain.at < TAPIO_TESTS_MAX) {
-    __u64 *words = chain.words;
-    words[TAPIO_WORD_PID] = owner->pid;
-    words[TAPIO_WORD_TID] = owner->tid;
-    words[TAPIO_WORD_PPID] = owner->ppid;
-    words[TAPIO_WORD_UID] = owner->uid;
-    words[TAPIO_WORD_GID] = owner->gid;
-    words[TAPIO_WORD_CGROUP] = owner->cgroup_id;
-    words[TAPIO_WORD_PSTART] = owner->pstart;
-    words[TAPIO_WORD_COMM] = owner->comm[0];
-    words[TAPIO_WORD_COMM + 1] = owner->comm[1];
-    if (own) {
-      __builtin_memcpy(&words[TAPIO_WORD_OWN], own->words, sizeof(own->words));
-      chain.has_own = 1;
-    }
-    bpf_loop(TAPIO_TESTS_MAX, follow_chain, &chain, 0);
+  __u32 at = filter->entries[op & (TAPIO_OPS_MAX - 1)];
+  if (at >= TAPIO_TESTS_MAX) return at == TAPIO_FILTER_REJECT;
+  struct chain chain = {.filter = filter, .at = at};
+  __u64 *words = chain.words;
+  words[TAPIO_WORD_PID] = owner->pid;
+  words[TAPIO_WORD_TID] = owner->tid;
+  words[TAPIO_WORD_PPID] = owner->ppid;
+  words[TAPIO_WORD_UID] = owner->uid;
+  words[TAPIO_WORD_GID] = owner->gid;
+  words[TAPIO_WORD_CGROUP] = owner->cgroup_id;
+  words[TAPIO_WORD_PSTART] = owner->pstart;
+  words[TAPIO_WORD_COMM] = owner->comm[0];
+  words[TAPIO_WORD_COMM + 1] = owner->comm[1];
+  if (own) {
+    __builtin_memcpy(&words[TAPIO_WORD_OWN], own->words, sizeof(own->words));
+    chain.has_own = 1;
   }
+  /* Most chains are short. */
+  if (!next_test(&chain)) bpf_loop(TAPIO_TESTS_MAX, follow_chain, &chain, 0);
   return chain.at == TAPIO_FILTER_REJECT;
 }
 
@@ -196,6 +210,7 @@ static __noinline bool fails_filter(const struct tapio_filter *filter, __u32 op,
 __noinline bool is_rejected(const struct owner *owner, __u32 op, const struct own_words *own) {
   if (!owner) return false;
   bool rejected =
+      (config.excludes & TAPIO_EXCLUDES) &&
       is_excluded(owner->pid, owner->uid, owner->cgroup_id, owner->comm[0], owner->comm[1]);
   if (!rejected) {
     const struct tapio_filter *filter = current_filter();
@@ -207,6 +222,12 @@ __noinline bool is_rejected(const struct owner *owner, __u32 op, const struct ow
 
 static __noinline bool is_rejected_task(struct task_struct *task, __u32 op) {
   struct owner owner;
+  __u32 verdict = verdict_of_op(op);
+  if (verdict == TAPIO_FILTER_PASS) return false;
+  if (verdict == TAPIO_FILTER_REJECT) {
+    count_filtered(op);
+    return true;
+  }
   owner_of_task(&owner, task);
   return is_rejected(&owner, op, 0);
 }

@@ -78,10 +78,10 @@ static __always_inline __u64 put_kernel_string(char *record, __u64 used, const v
  * kernel's. One that is relative is not told from others here. */
 static __noinline bool is_rejected_name(struct task_struct *task, __u32 op, const void *name,
                                         bool of_user) {
+  if (!asks_for_own(op)) return is_rejected_task(task, op);
   struct owner owner;
   struct own_words own = {};
   owner_of_task(&owner, task);
-  if (!asks_for_own(op)) return is_rejected(&owner, op, 0);
   char *path = (char *)own.words;
   long bytes = of_user ? bpf_probe_read_user_str(path, TAPIO_PATH_BYTES, name)
                        : bpf_probe_read_kernel_str(path, TAPIO_PATH_BYTES, name);

@@ -2,7 +2,7 @@
 // what a recorder without a filter has, filtered afterwards.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
@@ -203,6 +203,30 @@ describe.skipIf(why !== null)(`kernel filter ${why ?? ''}`, () => {
       ]);
     }
     server.close();
+  });
+
+  test('names that are relative or longer than is seen are left to the recorder', async () => {
+    const source = live();
+    const folder = join(directory.path, 'a-directory-with-a-name-that-is-long-enough-for-this');
+    mkdirSync(folder);
+    for (const name of ['one', 'two']) writeFileSync(join(folder, name), name);
+    const drive = `cd ${folder}; cat one two ${folder}/one ${folder}/two; cat /proc/self/comm`;
+    const at = (name: string): string => `"${folder}/${name}"`;
+    // Of a long name the kernel sees the beginning, which these share.
+    for (const [filter, stored, own] of [
+      [`file.path == ${at('one')}`, 2, 2],
+      [`file.path != ${at('one')} && file.path.startsWith(${at('')})`, 2, 2],
+      ['file.path == "/proc/self/comm"', 1, 2],
+      [`file.path.startsWith("/tmp/") && !file.path.startsWith(${at('o')})`, 2, 2],
+    ] as const) {
+      await source.only(`comm == "cat" && op == "open" && ${filter}`);
+      const before = await source.flush();
+      await run('bash', ['-c', drive]);
+      const after = await source.flush();
+      const found = source.taker.rows.filter(({ path }) => /\/(one|two|comm)$/.test(`${path}`));
+      expect([filter, found.length]).toEqual([filter, stored]);
+      expect(sum(after.own) - sum(before.own), filter).toBeGreaterThanOrEqual(own);
+    }
   });
 
   test('random filters store what a recorder without them has of the same events', async () => {

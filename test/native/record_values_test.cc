@@ -12,6 +12,7 @@
 #include "check.h"
 #include "decode.h"
 #include "drain.h"
+#include "pushed_filter.h"
 #include "record_values.h"
 
 using namespace tapio;
@@ -328,11 +329,49 @@ void compare(unsigned seed, unsigned op, int rounds, Counts* counts) {
   }
 }
 
+// Chains from nowhere good are refused, or end whatever record they are followed for.
+void chains_end(unsigned seed, int rounds) {
+  Random random(seed);
+  unsigned refused = 0, rejected = 0, passed = 0;
+  for (int i = 0; i < rounds; i++) {
+    tapio_filter filter = passing_filter();
+    const auto tests = static_cast<unsigned>(1 + random() % 12);
+    const bool sound = random() % 4 != 0;
+    const auto target = [&](unsigned at) {
+      if (!sound && random() % 8 == 0) return static_cast<__u8>(random());
+      const auto next = static_cast<unsigned>(at + 1 + random() % 3);
+      return static_cast<__u8>(next < tests ? next : TAPIO_FILTER_PASS + random() % 2);
+    };
+    for (unsigned at = 0; at < tests; at++) {
+      tapio_test& test = filter.tests[at];
+      test.word = static_cast<__u8>(random() % (sound ? TAPIO_WORDS : TAPIO_WORDS + 2));
+      test.flags = static_cast<__u8>(random() % 4);
+      test.pass = target(at);
+      test.fail = target(at);
+      test.b[0] = random() % 2 ? random() % 8 : 0;
+    }
+    for (__u8& entry : filter.entries) entry = static_cast<__u8>(random() % tests);
+    if (!complete_filter(&filter, tests)) {
+      CHECK(!sound);
+      refused++;
+      continue;
+    }
+    const auto op = static_cast<unsigned>(1 + random() % (TAPIO_OPS - 1));
+    if (type_of_op[op] == 0) continue;
+    const std::vector<uint64_t> record = random_record(random, op);
+    const auto* header = reinterpret_cast<const tapio_header*>(record.data());
+    const auto bytes = static_cast<uint32_t>(record.size() * 8);
+    (rejects_record(filter, header, bytes) ? rejected : passed)++;
+  }
+  CHECK(refused > 0 && rejected > 0 && passed > 0);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const auto seed = static_cast<unsigned>(argc > 1 ? std::atoi(argv[1]) : 1);
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 2000;
+  chains_end(seed, rounds);
   Counts counts;
   unsigned ops = 0;
   for (unsigned op = 1; op < TAPIO_OPS; op++) {

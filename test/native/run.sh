@@ -9,7 +9,7 @@ out=build/test-native
 mkdir -p "$out"
 clang=$(command -v clang++-16 || command -v clang++)
 flags="-std=c++20 -g -pthread -Wall -Wextra -Wno-missing-field-initializers -Inative -Ischemas/generated -Itest/native"
-core="native/columns.cc native/text.cc native/names.cc native/syscalls.cc native/raw_source.cc native/transcode.cc native/predicate.cc native/record_values.cc native/drain.cc native/live_ring.cc"
+core="native/columns.cc native/text.cc native/names.cc native/syscalls.cc native/raw_source.cc native/transcode.cc native/predicate.cc native/record_values.cc native/pushed_filter.cc native/drain.cc native/live_ring.cc"
 # What only the live ring's reader needs.
 reading="native/live_reader.cc native/mask.cc native/stored_batch.cc native/checksum.cc"
 
