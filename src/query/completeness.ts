@@ -1,11 +1,26 @@
 // What an answer over a window lacks, in sentences: what was lost as it was recorded, and what cannot be
 // read any more.
 
-import type { LossRow, Problem } from '../segment/reader.ts';
+import { sumByOp } from '../segment/commits.ts';
+import type { LossRow, Problem, Segment } from '../segment/reader.ts';
 import type { OpenedStore } from '../segment/store.ts';
 import type { Selection } from './select.ts';
 
 const count = (n: number | bigint): string => n.toLocaleString('en-US');
+
+/** Whether selections have left out rows of one of these ops (ids), up to the segment's last commit. */
+export function areLeftOut(
+  { header, commits }: Pick<Segment, 'header' | 'commits'>,
+  ops: readonly number[],
+): boolean {
+  const line = commits?.lines.at(-1);
+  // Without a filter, what was left out as it was read are the recorder's own records.
+  const counts = [line?.filtered ?? [], header.filter === undefined ? [] : (line?.own ?? [])];
+  return counts.some((one) => {
+    const sums = sumByOp(one);
+    return ops.some((op) => (sums.get(op) ?? 0) > 0);
+  });
+}
 
 function inWindow(first: bigint | null, last: bigint | null, selection: Selection): boolean {
   const { since, until } = selection;

@@ -5,10 +5,10 @@
 import { EVENTS } from '../../schemas/events.ts';
 import { TapioError } from '../errors.ts';
 import { formatTs } from '../event/clock.ts';
-import { isExcerpt, sumByOp } from '../segment/commits.ts';
+import { isExcerpt } from '../segment/commits.ts';
 import type { Segment } from '../segment/reader.ts';
 import type { OpenedStore } from '../segment/store.ts';
-import { whatIsMissing } from './completeness.ts';
+import { areLeftOut, whatIsMissing } from './completeness.ts';
 import { covering, heldText, type Stretch, stretchesOf } from './held.ts';
 import { type Exec, Lives, lastExec, type ToldLife } from './lives.ts';
 import { bootKey, processesOf, processKey, type TableProcess } from './process-rows.ts';
@@ -213,12 +213,6 @@ function missingAt(
   return whatIsMissing(telling, wrong, selection);
 }
 
-/** True where rows about processes were left out by --exclude. */
-function hasExcluded(segment: Segment): boolean {
-  const counts = sumByOp(segment.commits?.lines.at(-1)?.filtered ?? []);
-  return TELLING.some((op) => (counts.get(EVENTS.process.ops[op].id) ?? 0) > 0);
-}
-
 /**
  * The processes that were alive at a time, as they were then; null is the end of what is held. Exact as far
  * as rows tell: a comm or argument vector that a program changes by itself is seen with the next row of its
@@ -272,8 +266,11 @@ function notesOf(own: readonly Stretch[], at: bigint): string[] {
   if (own.some((one) => isExcerpt(one.segment.commits))) {
     notes.push('this is an excerpt: only processes that its rows name are in it');
   }
-  if (hasExcluded(segment)) {
-    notes.push('processes that --exclude left out may be missing, or be listed after their end');
+  const telling = TELLING.map((op) => EVENTS.process.ops[op].id);
+  if (areLeftOut(segment, telling)) {
+    notes.push(
+      'processes that --exclude or --filter left out may be missing, or be listed after their end',
+    );
   }
   return notes;
 }

@@ -12,10 +12,9 @@ import {
   type SocketState,
   stateAfter,
 } from '../event/sockets.ts';
-import { sumByOp } from '../segment/commits.ts';
 import type { Segment } from '../segment/reader.ts';
 import type { OpenedStore } from '../segment/store.ts';
-import { whatIsMissing } from './completeness.ts';
+import { areLeftOut, whatIsMissing } from './completeness.ts';
 import { covering, heldText, type Stretch, stretchesOf } from './held.ts';
 import { bootKey } from './process-rows.ts';
 import type { Selection } from './select.ts';
@@ -204,20 +203,17 @@ function missingAt(
   return whatIsMissing(telling, wrong, selection);
 }
 
-/** True where rows about sockets were left out by --exclude. */
-function hasExcluded(segment: Segment): boolean {
-  const counts = sumByOp(segment.commits?.lines.at(-1)?.filtered ?? []);
-  return SOCKET_OPS.some((op) => (counts.get(EVENTS.network.ops[op].id) ?? 0) > 0);
-}
-
 function notesOf(own: readonly Stretch[], at: bigint): string[] {
   const { segment } = own.at(-1) as Stretch;
   const notes = own.flatMap((one) => one.segment.notes);
   if (own.slice(0, -1).some(({ from, to }) => from <= at && at <= to)) {
     notes.push(`the clock went back: ${formatTs(at)} was twice, and this is the second time`);
   }
-  if (hasExcluded(segment)) {
-    notes.push('sockets that --exclude left out may be missing, or be listed after their end');
+  const telling = SOCKET_OPS.map((op) => EVENTS.network.ops[op].id);
+  if (areLeftOut(segment, telling)) {
+    notes.push(
+      'sockets that --exclude or --filter left out may be missing, or be listed after their end',
+    );
   }
   return notes;
 }
