@@ -4,7 +4,7 @@ import { stderr, stdout } from 'node:process';
 import { formatTs } from '../../src/event/clock.ts';
 import type { Segment } from '../../src/segment/reader.ts';
 import { openStores } from '../../src/segment/store.ts';
-import { bytesText, countText } from '../format.ts';
+import { bytesText, countText, escapeControls } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
 import { STORE_FLAG, storesOf } from '../reading.ts';
 
@@ -16,6 +16,8 @@ interface SegmentRow {
   readonly rows: Readonly<Record<string, number>>;
   readonly bytes: number;
   readonly losses: number;
+  /** Only rows that match it were recorded. */
+  readonly filter: string | null;
 }
 
 function describe(segment: Segment): SegmentRow {
@@ -31,6 +33,7 @@ function describe(segment: Segment): SegmentRow {
     rows: Object.fromEntries(segment.types().map((type) => [type, segment.rows(type)])),
     bytes: segment.bytes(),
     losses: segment.losses().reduce((sum, loss) => sum + Number(loss.count ?? 0n), 0),
+    filter: segment.header.filter ?? null,
   };
 }
 
@@ -51,9 +54,10 @@ async function run(flags: Flags): Promise<number> {
     if (rows.length === 0) stdout.write('no segments yet\n');
     for (const row of rows) {
       const counts = Object.entries(row.rows).map(([type, n]) => `${type} ${countText(n)}`);
+      const only = row.filter === null ? '' : `  only ${escapeControls(row.filter)}`;
       const lost = row.losses > 0 ? `  LOST ${countText(row.losses)}` : '';
       stdout.write(
-        `${row.name}  ${row.state.padEnd(6)}  ${row.from ?? '-'} to ${row.to ?? '-'}  ${bytesText(row.bytes).padStart(10)}  ${counts.join(', ')}${lost}\n`,
+        `${row.name}  ${row.state.padEnd(6)}  ${row.from ?? '-'} to ${row.to ?? '-'}  ${bytesText(row.bytes).padStart(10)}  ${counts.join(', ')}${lost}${only}\n`,
       );
     }
     return 0;

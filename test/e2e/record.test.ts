@@ -145,6 +145,16 @@ test('a filter that is none ends it with the place; one that is read again is ke
   const { summary } = await recording.stop();
   // Another filter is another segment.
   expect(summary.segments).toBe(2);
+  const listed = spawnSync(
+    execPath,
+    ['cli/tapio-replay.ts', 'segments', '--store', store, '-o', 'json'],
+    { cwd: ROOT },
+  );
+  const lines = listed.stdout.toString().trim().split('\n');
+  expect(lines.map((line) => JSON.parse(line).filter as string)).toEqual([
+    'pid > 5',
+    'type == "file"',
+  ]);
   const rows = queryRows(store);
   const from = rows.findLastIndex(({ type }) => type !== 'file') + 1;
   expect(from).toBeGreaterThan(0);
