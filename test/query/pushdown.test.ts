@@ -51,6 +51,15 @@ test('what cannot be decided passes', async () => {
   const without = await entriesOf(`file.path != "${long}" && !has(process.exit_code)`);
   expect([open, exit].map(without)).toEqual([PASS, REJECT]);
   expect((await entriesOf('!has(process.exit_code)'))(exit)).toBe(PASS);
+  // An IPv4 address, which is among those of IPv6 there, is in no network of these.
+  const networks = (text: string): Promise<number> =>
+    entriesOf(`!cidr("${text}").containsIP(network.daddr)`).then((entry) => entry(connect));
+  expect(await Promise.all(['::/64', '::/0', '2000::/3', '10.0.0.0/8'].map(networks))).toEqual([
+    PASS,
+    PASS,
+    0,
+    0,
+  ]);
   // An element may do without a field that is absent in its op's rows, and so may an empty list.
   const nested = await entriesOf('process.args.exists(x, x == "a" || process.exit_code == 0)');
   expect([exec, exit, open].map(nested)).toEqual([PASS, REJECT, REJECT]);
