@@ -2,6 +2,7 @@
 // that are wanted, in the order of the plan. What is damaged is left out, and its segment says so.
 
 import { availableParallelism } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import { EVENT_TABLES, EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { damagedError, damageText } from '../segment/damage.ts';
 import type { BatchInfo, ScanFile, Segment } from '../segment/reader.ts';
@@ -197,7 +198,11 @@ class Run {
   async next(): Promise<ScanResult | null> {
     for (;;) {
       const result = this.#scan.take();
-      if (result !== undefined) return result;
+      if (result !== undefined) {
+        // Signals are heard and memory is given back only when the event loop has its turn.
+        await setImmediate();
+        return result;
+      }
       await new Promise<void>((resolve) => {
         this.#ready = resolve;
       });
