@@ -1,7 +1,7 @@
 // Rows of a stream as lines.
 
-import { EVENT_TYPES, type EventType } from '../schemas/arrow.ts';
-import { JsonEncoder } from '../src/event/json.ts';
+import type { EventType } from '../schemas/arrow.ts';
+import { JsonEncoders } from '../src/event/json.ts';
 import type { EventRun } from '../src/event/stream.ts';
 import { allColumns, type Output } from './output.ts';
 import { compactLine } from './rows.ts';
@@ -21,11 +21,10 @@ export function lineForm(name: string, fields: readonly string[] | null = null):
       line: ({ block }, row) => compactLine(block.type, block.columns, row),
     };
   }
-  const encoders = new Map(EVENT_TYPES.map((type) => [type, new JsonEncoder(type, fields)]));
-  const encoderOf = (type: EventType): JsonEncoder => encoders.get(type) as JsonEncoder;
+  const encoders = new JsonEncoders(fields);
   return {
-    columns: (type) => encoderOf(type).columns,
-    line: ({ block }, row) => encoderOf(block.type).encode(block.columns, row, block.tsOffset),
+    columns: (type) => encoders.of(type).columns,
+    line: ({ block }, row) => encoders.of(block.type).encode(block.columns, row, block.tsOffset),
   };
 }
 

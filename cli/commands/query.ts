@@ -3,11 +3,12 @@
 import { stderr } from 'node:process';
 import type { EventType } from '../../schemas/arrow.ts';
 import { nearestName, TapioError } from '../../src/errors.ts';
-import { fieldNames, JsonEncoder } from '../../src/event/json.ts';
+import { fieldNames } from '../../src/event/json.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
 import { withDescendants } from '../../src/query/descendants.ts';
 import type { Run } from '../../src/query/order.ts';
 import { type Limit, Reading } from '../../src/query/reading.ts';
+import { lineForm } from '../event-lines.ts';
 import { explainPlan, explainRead } from '../explain.ts';
 import { follow } from '../follow.ts';
 import { onInterrupt } from '../interrupt.ts';
@@ -15,7 +16,7 @@ import { allColumns, Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
 import { Progress } from '../progress.ts';
 import { reading, say } from '../reading.ts';
-import { cellText, compactLine, tableLines, zoneText } from '../rows.ts';
+import { cellText, tableLines, zoneText } from '../rows.ts';
 import { count, SELECTION_FLAGS, selectionOf, whyEmpty, words } from '../selection.ts';
 
 const LAST_DEFAULT = 20;
@@ -67,27 +68,10 @@ interface Form {
   end(): void;
 }
 
-function jsonForm(fields: string[] | null, out: Output): Form {
-  const encoders = new Map<EventType, JsonEncoder>();
-  const encoderOf = (type: EventType): JsonEncoder => {
-    const encoder = encoders.get(type) ?? new JsonEncoder(type, fields);
-    encoders.set(type, encoder);
-    return encoder;
-  };
-  return {
-    columns: (type) => encoderOf(type).columns,
-    row: ({ block: { info, columns, segment } }, row) =>
-      out.line(encoderOf(info.type).encode(columns, row, segment.tsOffset)),
-    end: () => {},
-  };
-}
-
-function compactForm(out: Output): Form {
-  return {
-    columns: allColumns,
-    row: ({ block: { info, columns } }, row) => out.line(compactLine(info.type, columns, row)),
-    end: () => {},
-  };
+/** Lines that are written as the rows come. */
+function lineByLine(name: string, fields: string[] | null, out: Output): Form {
+  const { columns, line } = lineForm(name, fields);
+  return { columns, row: (run, row) => out.line(line?.(run, row) ?? ''), end: () => {} };
 }
 
 // A table is as wide as its widest cell: it is written when all of them are known.
@@ -96,8 +80,8 @@ function tableForm(fields: string[] | null, out: Output): Form {
   const cells: string[][] = [];
   return {
     columns: allColumns,
-    row: ({ block: { info, columns, segment } }, row) => {
-      cells.push(names.map((name) => cellText(name, info.type, columns, row, segment.tsOffset)));
+    row: ({ block: { type, columns, tsOffset } }, row) => {
+      cells.push(names.map((name) => cellText(name, type, columns, row, tsOffset)));
     },
     end: () => {
       const header = names.map((name) => (name === 'ts' ? `ts (${zoneText()})` : name));
@@ -108,8 +92,8 @@ function tableForm(fields: string[] | null, out: Output): Form {
 
 function formOf(flags: Flags, out: Output): Form {
   const fields = fieldsOf(flags);
-  if (flags.output === 'json') return jsonForm(fields, out);
-  return flags.output === 'table' ? tableForm(fields, out) : compactForm(out);
+  const name = String(flags.output);
+  return name === 'table' ? tableForm(fields, out) : lineByLine(name, fields, out);
 }
 
 async function writeRows(query: Reading, limit: Limit, form: Form, out: Output): Promise<number> {

@@ -1,9 +1,8 @@
 // tapio-replay trace: a process and its descendants through their life.
 
-import type { EventType } from '../../schemas/arrow.ts';
 import { TapioError } from '../../src/errors.ts';
 import { formatTs } from '../../src/event/clock.ts';
-import { JsonEncoder } from '../../src/event/json.ts';
+import { JsonEncoders } from '../../src/event/json.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
 import {
   descendantsOf,
@@ -60,21 +59,17 @@ const MANY = 4;
 type LineOf = (block: Block, row: number) => string;
 
 function jsonOf(): LineOf {
-  const encoders = new Map<EventType, JsonEncoder>();
-  return ({ info, segment, columns }, row) => {
-    const encoder = encoders.get(info.type) ?? new JsonEncoder(info.type, null);
-    encoders.set(info.type, encoder);
-    return encoder.encode(columns, row, segment.tsOffset);
-  };
+  const encoders = new JsonEncoders();
+  return ({ type, tsOffset, columns }, row) => encoders.of(type).encode(columns, row, tsOffset);
 }
 
 /** Compact lines, indented by how far a process is below the one that is traced. */
 function compactOf(sets: ProcessSets): LineOf {
-  return ({ info, segment, columns }, row) => {
+  return ({ type, segment, columns }, row) => {
     const get = (name: string): unknown => columns.get(name)?.get(row);
     const set = sets.get(bootKey(segment));
     const depth = set?.depthOf(get('pid') as number, get('pstart') as bigint) ?? 0;
-    return compactLine(info.type, columns, row, indent(depth));
+    return compactLine(type, columns, row, indent(depth));
   };
 }
 

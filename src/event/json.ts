@@ -132,3 +132,22 @@ export class JsonEncoder {
     return `{${parts.join(',')}}`;
   }
 }
+
+/** Encoders of all types, each made when it is first asked for. */
+export class JsonEncoders {
+  readonly #fields: readonly string[] | null;
+  readonly #made = new Map<string, JsonEncoder>();
+
+  constructor(fields: readonly string[] | null = null) {
+    this.#fields = fields;
+  }
+
+  of(type: string): JsonEncoder {
+    let encoder = this.#made.get(type);
+    if (encoder === undefined) {
+      encoder = new JsonEncoder(type, this.#fields);
+      this.#made.set(type, encoder);
+    }
+    return encoder;
+  }
+}

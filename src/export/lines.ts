@@ -1,7 +1,6 @@
 // An export as lines of JSON: the rows of a query in order, as `tapio-replay query -o json` writes them.
 
-import type { EventType } from '../../schemas/arrow.ts';
-import { JsonEncoder } from '../event/json.ts';
+import { JsonEncoders } from '../event/json.ts';
 import type { Reading } from '../query/reading.ts';
 import { type Exported, type ExportOptions, makeWhole, pause } from './target.ts';
 
@@ -13,21 +12,16 @@ export async function* jsonPieces(
   { signal, onBatch }: Pick<ExportOptions, 'signal' | 'onBatch'>,
   rows: Record<string, number>,
 ): AsyncGenerator<string> {
-  const encoders = new Map<EventType, JsonEncoder>();
-  const encoderOf = (type: EventType): JsonEncoder => {
-    const encoder = encoders.get(type) ?? new JsonEncoder(type, null);
-    encoders.set(type, encoder);
-    return encoder;
-  };
+  const encoders = new JsonEncoders();
   let text = '';
-  const all = query.rows({ first: null, last: null }, (type) => encoderOf(type).columns);
+  const all = query.rows({ first: null, last: null }, (type) => encoders.of(type).columns);
   for await (const { block, from, to } of all) {
-    const { info, columns, segment } = block;
-    const encoder = encoderOf(info.type);
+    const { type, columns, tsOffset } = block;
+    const encoder = encoders.of(type);
     for (let row = from; row < to; row++) {
-      text += `${encoder.encode(columns, row, segment.tsOffset)}\n`;
+      text += `${encoder.encode(columns, row, tsOffset)}\n`;
     }
-    rows[info.type] = (rows[info.type] ?? 0) + to - from;
+    rows[type] = (rows[type] ?? 0) + to - from;
     if (text.length < PIECE_CHARS) continue;
     yield text;
     text = '';

@@ -1,6 +1,7 @@
 // What an answer over a window lacks, in sentences: what was lost as it was recorded, and what cannot be
 // read any more.
 
+import type { EventType } from '../../schemas/arrow.ts';
 import { sumByOp } from '../segment/commits.ts';
 import type { LossRow, Problem, Segment } from '../segment/reader.ts';
 import type { OpenedStore } from '../segment/store.ts';
@@ -83,4 +84,25 @@ export function missingFrom({ segments, problems }: OpenedStore, selection: Sele
   const losses = segments.flatMap((segment) => segment.losses());
   const wrong = [...problems, ...segments.flatMap((segment) => segment.problems)];
   return whatIsMissing(losses, wrong, selection);
+}
+
+/** What an answer as of a time lacks: rows of some ops that were lost since the recording began. */
+export function missingAsOf(
+  { segments, problems }: OpenedStore,
+  type: EventType,
+  ops: readonly string[],
+  at: bigint,
+): string[] {
+  const losses = segments.flatMap((segment) => segment.losses());
+  const telling = losses.filter(({ op }) => op === null || ops.includes(op));
+  const selection = {
+    since: null,
+    until: at + 1n,
+    types: [type],
+    ops: null,
+    pids: null,
+    comms: null,
+  };
+  const wrong = [...problems, ...segments.flatMap((segment) => segment.problems)];
+  return whatIsMissing(telling, wrong, selection);
 }

@@ -8,14 +8,16 @@ import type { Plan, PlannedBatch } from './plan.ts';
 import type { Block, Scanner } from './scanner.ts';
 
 /** Rows `from` to `to` (exclusive) of a block, which follow one another. */
-export interface Run {
-  readonly block: Block;
+interface RunOf<B> {
+  readonly block: B;
   readonly from: number;
   readonly to: number;
 }
 
-interface Cursor {
-  readonly block: Block;
+export type Run = RunOf<Block>;
+
+interface Cursor<B> {
+  readonly block: B;
   readonly seqs: BigUint64Array;
   at: number;
 }
@@ -33,7 +35,7 @@ export function seqsOf({ columns }: { readonly columns: RowColumns }): BigUint64
 }
 
 /** How many of a cursor's rows come before `limit`. */
-function countBefore({ seqs, at }: Cursor, limit: bigint): number {
+function countBefore({ seqs, at }: Cursor<unknown>, limit: bigint): number {
   let [low, high] = [at, seqs.length];
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -52,7 +54,7 @@ async function* recordingInOrder(
   columns: Columns,
   first: number | null,
 ): AsyncGenerator<Run> {
-  const open: Cursor[] = [];
+  const open: Cursor<Block>[] = [];
   let position = 0;
   for await (const block of scanner.blocks(batches, { columns, ...(first && { first }) })) {
     while (batches[position]?.info !== block.info) position++;
@@ -129,9 +131,9 @@ function boundOf({ segment }: Block, next: PlannedBatch | undefined): bigint {
 }
 
 /** Gives what stands before `limit`, and forgets blocks that are through. */
-function* flush(open: Cursor[], limit: bigint): Generator<Run> {
+function* flush<B>(open: Cursor<B>[], limit: bigint): Generator<RunOf<B>> {
   for (;;) {
-    let first: Cursor | null = null;
+    let first: Cursor<B> | null = null;
     let second = limit;
     for (const cursor of open) {
       const seq = cursor.seqs[cursor.at] as bigint;
@@ -147,6 +149,19 @@ function* flush(open: Cursor[], limit: bigint): Generator<Run> {
     yield { block, from: at, to: first.at };
     if (first.at === first.seqs.length) open.splice(open.indexOf(first), 1);
   }
+}
+
+/** Rows of blocks that are all there, in order of seq; `seq` is among their columns. */
+export function interleave<B extends { readonly columns: RowColumns }>(
+  blocks: readonly B[],
+): RunOf<B>[] {
+  const open = blocks.map((block): Cursor<B> => ({ block, seqs: seqsOf(block), at: 0 }));
+  return [
+    ...flush(
+      open.filter(({ seqs }) => seqs.length > 0),
+      END,
+    ),
+  ];
 }
 
 /** The last `count` rows of a plan, in order: reads backwards, and no further than it must. */
@@ -210,7 +225,7 @@ async function lastOfSegment(
   columns: Columns,
 ): Promise<Run[]> {
   const latest = [...own].sort((a, b) => (a.info.lastSeq > b.info.lastSeq ? -1 : 1));
-  const open: Cursor[] = [];
+  const open: Cursor<Block>[] = [];
   /** Seqs of the last `wanted` rows so far, unordered until there are too many. */
   let seqs: bigint[] = [];
   let position = 0;

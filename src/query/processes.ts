@@ -8,12 +8,11 @@ import { formatTs } from '../event/clock.ts';
 import { isExcerpt } from '../segment/commits.ts';
 import type { Segment } from '../segment/reader.ts';
 import type { OpenedStore } from '../segment/store.ts';
-import { areLeftOut, whatIsMissing } from './completeness.ts';
+import { areLeftOut, missingAsOf } from './completeness.ts';
 import { covering, heldText, type Stretch, stretchesOf } from './held.ts';
 import { type Exec, Lives, lastExec, type ToldLife } from './lives.ts';
 import { bootKey, processesOf, processKey, type TableProcess } from './process-rows.ts';
 import { RowReader } from './rows.ts';
-import type { Selection } from './select.ts';
 
 /** What a process runs. */
 export interface ProgramState {
@@ -193,26 +192,6 @@ class Moment {
 /** Ops that say who is alive and as what: signals do not. */
 const TELLING = ['fork', 'exec', 'exit'] as const;
 
-/** What the answer lacks: a row that was lost since the recording began may have ended or begun a process. */
-function missingAt(
-  segments: readonly Segment[],
-  problems: OpenedStore['problems'],
-  at: bigint,
-): string[] {
-  const losses = segments.flatMap((segment) => segment.losses());
-  const telling = losses.filter(({ op }) => op === null || TELLING.some((one) => one === op));
-  const selection: Selection = {
-    since: null,
-    until: at + 1n,
-    types: ['process'],
-    ops: null,
-    pids: null,
-    comms: null,
-  };
-  const wrong = [...problems, ...segments.flatMap((segment) => segment.problems)];
-  return whatIsMissing(telling, wrong, selection);
-}
-
 /**
  * The processes that were alive at a time, as they were then; null is the end of what is held. Exact as far
  * as rows tell: a comm or argument vector that a program changes by itself is seen with the next row of its
@@ -243,7 +222,7 @@ export function processesAt({ segments, problems }: OpenedStore, at: bigint | nu
       if (!processes.has(key)) processes.set(key, one);
     }
     const held = own.map(({ segment }) => segment);
-    missing.push(...missingAt(held, problems, time));
+    missing.push(...missingAsOf({ segments: held, problems }, 'process', TELLING, time));
     notes.push(...notesOf(own, time));
     if (moment.unknown.size > 0) {
       notes.push(

@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { EVENT_TABLES, EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
+import type { EventBlock } from '../event/stream.ts';
 import { damagedError, damageText } from '../segment/damage.ts';
 import type { BatchInfo, ScanFile, Segment } from '../segment/reader.ts';
 import { buffersIn, type Vector, vectorsOf } from '../segment/vectors.ts';
@@ -29,7 +30,7 @@ const FILES_MAX = 128;
 const FEW = 1000;
 
 /** The rows of one batch that match, in order of seq. */
-export interface Block {
+export interface Block extends EventBlock {
   readonly segment: Segment;
   readonly info: BatchInfo;
   readonly rows: number;
@@ -352,13 +353,14 @@ function blockOf(
   { rows, regions, memory }: ScanResult,
   question: Question,
 ): Block {
+  const { type } = info;
+  const place = { type, tsOffset: segment.tsOffset, segment, info };
   const none = new Map();
-  if (rows === 0 || regions.length === 0)
-    return { segment, info, rows, columns: none, buffers: none };
-  const wanted = new Set(question.columns(info.type));
-  const specs = EVENT_TABLES[info.type].columns.filter(({ name }) => wanted.has(name));
+  if (rows === 0 || regions.length === 0) return { ...place, rows, columns: none, buffers: none };
+  const wanted = new Set(question.columns(type));
+  const specs = EVENT_TABLES[type].columns.filter(({ name }) => wanted.has(name));
   const names = specs.map(({ name }) => name);
   const buffers = buffersIn(specs, regions, memory);
-  const columns = vectorsOf(specs, rows, buffers, segment.strings(info.type, names));
-  return { segment, info, rows, columns, buffers };
+  const columns = vectorsOf(specs, rows, buffers, segment.strings(type, names));
+  return { ...place, rows, columns, buffers };
 }

@@ -14,10 +14,9 @@ import {
 } from '../event/sockets.ts';
 import type { Segment } from '../segment/reader.ts';
 import type { OpenedStore } from '../segment/store.ts';
-import { areLeftOut, whatIsMissing } from './completeness.ts';
+import { areLeftOut, missingAsOf } from './completeness.ts';
 import { covering, heldText, type Stretch, stretchesOf } from './held.ts';
 import { bootKey } from './process-rows.ts';
-import type { Selection } from './select.ts';
 
 /** A TCP socket as it was at a time. */
 export interface SocketAt extends OpenSocket {
@@ -184,25 +183,6 @@ function openAt(stretch: Stretch, later: readonly Stretch[], at: bigint): Listed
   return [...[...open.all()].map((one) => ({ ...one, host })), ...connecting];
 }
 
-function missingAt(
-  segments: readonly Segment[],
-  problems: OpenedStore['problems'],
-  at: bigint,
-): string[] {
-  const losses = segments.flatMap((segment) => segment.losses());
-  const telling = losses.filter(({ op }) => op === null || SOCKET_OPS.some((one) => one === op));
-  const selection: Selection = {
-    since: null,
-    until: at + 1n,
-    types: ['network'],
-    ops: null,
-    pids: null,
-    comms: null,
-  };
-  const wrong = [...problems, ...segments.flatMap((segment) => segment.problems)];
-  return whatIsMissing(telling, wrong, selection);
-}
-
 function notesOf(own: readonly Stretch[], at: bigint): string[] {
   const { segment } = own.at(-1) as Stretch;
   const notes = own.flatMap((one) => one.segment.notes);
@@ -272,7 +252,7 @@ export function socketsAt({ segments, problems }: OpenedStore, at: bigint | null
     boots.add(bootKey(here.segment));
     sockets.push(...openAt(here, all.slice(own.length), time));
     const held = own.map(({ segment }) => segment);
-    missing.push(...missingAt(held, problems, time));
+    missing.push(...missingAsOf({ segments: held, problems }, 'network', SOCKET_OPS, time));
     notes.push(...notesOf(own, time));
   }
   const noTable = without.map(

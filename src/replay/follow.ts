@@ -6,12 +6,12 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { EventType } from '../../schemas/arrow.ts';
 import { EVENT_TYPES } from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
-import type { EventBlock, EventRun, EventSource } from '../event/stream.ts';
+import type { EventRun, EventSource } from '../event/stream.ts';
 import { missingFrom, whatIsMissing } from '../query/completeness.ts';
 import { inOrder, type Run, seqsOf } from '../query/order.ts';
 import { plan } from '../query/plan.ts';
 import { type Limit, Reading } from '../query/reading.ts';
-import { type Block, Scanner } from '../query/scanner.ts';
+import { Scanner } from '../query/scanner.ts';
 import type { Selection } from '../query/select.ts';
 import type { Segment } from '../segment/reader.ts';
 import { type OpenedStore, openStore } from '../segment/store.ts';
@@ -81,7 +81,6 @@ function unheld(segments: readonly Segment[], after: bigint, through: bigint): b
 /** Follows the recording of a store. */
 export class Follow implements EventSource {
   readonly #options: FollowOptions;
-  readonly #blocks = new WeakMap<Block, EventBlock>();
   /** Up to which row all was given. */
   #recording = '';
   #seq = 0n;
@@ -164,7 +163,7 @@ export class Follow implements EventSource {
       for await (const run of rows) {
         if (signal.aborted) return;
         if (run.block.segment.header.recording === recording) this.#noteTime(run);
-        yield [this.#runOf(run)];
+        yield [run];
       }
       this.#seq = throughOf(segmentsOf(opened, recording));
       this.#recording = recording;
@@ -208,7 +207,7 @@ export class Follow implements EventSource {
       say(`${count(missing)} rows are missed: the store does not hold them any more`);
     for await (const run of inOrder(new Scanner(decision), decision, columns)) {
       if (signal.aborted) return;
-      const parts = this.#unseen(behind(this.#runOf(run), after));
+      const parts = this.#unseen(behind(run, after));
       this.#noteTime(run);
       if (parts.length > 0) yield parts;
     }
@@ -306,16 +305,6 @@ export class Follow implements EventSource {
   /** Sleeps; less long where the stream is ended meanwhile. */
   async #sleep(ms: number): Promise<void> {
     await setTimeout(ms, null, { signal: this.#options.signal }).catch(() => {});
-  }
-
-  #runOf({ block, from, to }: Run): EventRun {
-    let made = this.#blocks.get(block);
-    if (made === undefined) {
-      const { info, segment, columns } = block;
-      made = { type: info.type, tsOffset: segment.tsOffset, columns };
-      this.#blocks.set(block, made);
-    }
-    return { block: made, from, to };
   }
 }
 

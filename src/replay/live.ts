@@ -5,7 +5,7 @@ import { EVENT_TABLES, EVENT_TYPES, type EventType } from '../../schemas/arrow.t
 import { EVENTS } from '../../schemas/events.ts';
 import { TapioError } from '../errors.ts';
 import type { EventBlock, EventRun } from '../event/stream.ts';
-import { seqsOf } from '../query/order.ts';
+import { interleave } from '../query/order.ts';
 import { windowed } from '../query/scanner.ts';
 import { predicateOf, type Selection } from '../query/select.ts';
 import { Strings } from '../segment/strings.ts';
@@ -13,7 +13,6 @@ import { buffersIn, vectorsOf } from '../segment/vectors.ts';
 import { liveNative } from '../source/binding.ts';
 import type { LiveBlock, LiveChunk, NativeLiveReader } from '../source/live.ts';
 import type { ScanTable } from '../source/scan.ts';
-import { Merge } from './merge.ts';
 
 type Columns = (type: EventType) => readonly string[];
 
@@ -94,13 +93,8 @@ export class LiveRingReader {
   read(after: bigint): LiveRows {
     const chunk = this.#reader.read(after);
     const { through, gapUntil, newest, blocks } = chunk;
-    if (blocks.length === 0) return { through, gapUntil, newest, runs: [] };
-    const merge = new Merge();
-    for (const block of blocks) {
-      const made = this.#blockOf(block, chunk);
-      merge.add(made, seqsOf(made));
-    }
-    return { through, gapUntil, newest, runs: merge.take(null, Number.POSITIVE_INFINITY) };
+    const runs = interleave(blocks.map((block) => this.#blockOf(block, chunk)));
+    return { through, gapUntil, newest, runs };
   }
 
   close(): void {

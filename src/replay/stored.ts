@@ -2,10 +2,10 @@
 
 import { setImmediate } from 'node:timers/promises';
 import type { EventType } from '../../schemas/arrow.ts';
-import type { EventBlock, EventRun, EventSource } from '../event/stream.ts';
+import type { EventRun, EventSource } from '../event/stream.ts';
 import { inOrder } from '../query/order.ts';
 import { plan } from '../query/plan.ts';
-import { type Block, Scanner } from '../query/scanner.ts';
+import { Scanner } from '../query/scanner.ts';
 import type { Selection } from '../query/select.ts';
 import type { Segment } from '../segment/reader.ts';
 
@@ -36,13 +36,10 @@ export class StoredEvents implements EventSource {
         ? this.#selection
         : { ...this.#selection, since: from };
     const made = plan(this.#segments, selection);
-    const blocks = new WeakMap<Block, EventBlock>();
     let runs: EventRun[] = [];
     let rows = 0;
     for await (const run of inOrder(new Scanner(made), made, this.#columns)) {
-      const block = blocks.get(run.block) ?? eventBlock(run.block);
-      blocks.set(run.block, block);
-      runs.push({ ...run, block });
+      runs.push(run);
       rows += run.to - run.from;
       if (rows < ROWS_AT_A_TIME) continue;
       yield runs;
@@ -53,8 +50,4 @@ export class StoredEvents implements EventSource {
     }
     if (runs.length > 0) yield runs;
   }
-}
-
-function eventBlock({ segment, info, columns }: Block): EventBlock {
-  return { type: info.type, tsOffset: segment.tsOffset, columns };
 }

@@ -1,6 +1,6 @@
 // What endurance costs: recovery, verification, the catalogue made anew, retention.
 
-import { linkSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { EVENT_TYPES } from '../../schemas/arrow.ts';
 import { Catalog } from '../../src/catalog/catalog.ts';
@@ -136,8 +136,12 @@ async function catalogue(store: string): Promise<void> {
 
 const RETIRING_FLAGS = ['--source', 'synthetic', '--rate', '10', '--max-bytes', '1MiB'];
 
-const mainThreadMs = ({ main_thread_busy: busy, duration_s: duration }: Summary): number =>
-  busy * duration * 1000;
+/** CPU time of a recorder's main thread (proc(5), schedstat), ms. */
+function mainThreadMs(status: Summary): number {
+  const { pid } = status as Summary & { pid: number };
+  const [ns] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ');
+  return Number(ns) / 1e6;
+}
 
 /** What the main thread of a recorder that retires nothing does in so many seconds: starting, mostly. */
 async function withoutRetention(forSeconds: number): Promise<number> {

@@ -156,7 +156,7 @@ function program(of: Questions): void {
     values.push(performance.now() - began);
   }
   report({ name: 'query: first row, from starting the program to its end', values, unit: 'ms' });
-  const script = `/usr/bin/env node dist/tapio-replay.js query --first 2000000 -o json --store ${STORE} 2>/dev/null > /dev/null & p=$!; m=0; while kill -0 $p 2>/dev/null; do r=$(sed -n 's/^RssAnon: *\\([0-9]*\\) kB/\\1/p' /proc/$p/status 2>/dev/null); [ "\${r:-0}" -gt $m ] && m=$r; sleep 0.2; done; echo $m`;
+  const script = `/usr/bin/env node dist/tapio-replay.js query --first 2000000 -o json --store ${STORE} 2>/dev/null > /dev/null & p=$!; m=0; while kill -0 $p 2>/dev/null; do r=$(sed -n 's/^RssAnon:[^0-9]*\\([0-9]*\\) kB/\\1/p' /proc/$p/status 2>/dev/null); [ "\${r:-0}" -gt $m ] && m=$r; sleep 0.2; done; echo $m`;
   const ran = spawnSync('sh', ['-c', script], { cwd: ROOT, env: { ...env } });
   report({
     name: 'query -o json, 2 million rows: anonymous memory',

@@ -1,8 +1,6 @@
 // conns as it is typed.
 
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { execPath } from 'node:process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { BatchItem } from '../../src/event/batch.ts';
 import { formatTs } from '../../src/event/clock.ts';
@@ -11,8 +9,9 @@ import { diskFiles } from '../../src/segment/files.ts';
 import { ensureStore, segmentsOf } from '../../src/segment/store.ts';
 import { SegmentWriter } from '../../src/segment/writer.ts';
 import { FakeNative, type FakeRow, FakeSource } from '../support/fake-source.ts';
-import { ROOT, type Row, temporaryDirectory } from '../support/recording.ts';
+import { type Row, temporaryDirectory } from '../support/recording.ts';
 import { HEADER, pointAt } from '../support/segments.ts';
+import { replay, type Said } from '../support/typed.ts';
 
 const BEGAN = 1_795_000_000_000_000_000n;
 const second = (n: number): bigint => BEGAN + BigInt(n) * 1_000_000_000n;
@@ -23,20 +22,7 @@ beforeEach(() => {
 });
 afterEach(() => directory.remove());
 
-interface Said {
-  readonly out: string[];
-  readonly err: string;
-  readonly code: number | null;
-}
-
-function conns(...words: string[]): Said {
-  const done = spawnSync(execPath, ['cli/tapio-replay.ts', 'conns', ...words], {
-    cwd: ROOT,
-    env: { ...process.env, TZ: 'UTC', TAPIO_STORE: '' },
-  });
-  const out = done.stdout.toString().split('\n').slice(0, -1);
-  return { out, err: done.stderr.toString(), code: done.status };
-}
+const conns = (...words: string[]): Said => replay('conns', ...words);
 
 /** A store in which a server has three sockets; `host` names it. */
 function recorded(host = 'host'): string {

@@ -14,6 +14,7 @@ import {
   type Person,
 } from '../support/people.ts';
 import { ROOT, type Row, temporaryDirectory } from '../support/recording.ts';
+import { replay, type Said } from '../support/typed.ts';
 
 const SEED = Number(process.env.TAPIO_SEED ?? Date.now() % 1_000_000);
 
@@ -22,21 +23,6 @@ beforeEach(() => {
   directory = temporaryDirectory();
 });
 afterEach(() => directory.remove());
-
-interface Said {
-  readonly out: string[];
-  readonly err: string;
-  readonly code: number | null;
-}
-
-function replay(...words: string[]): Said {
-  const done = spawnSync(execPath, ['cli/tapio-replay.ts', ...words], {
-    cwd: ROOT,
-    env: { ...process.env, TZ: 'UTC', TAPIO_STORE: '' },
-  });
-  const out = done.stdout.toString().split('\n').slice(0, -1);
-  return { out, err: done.stderr.toString(), code: done.status };
-}
 
 const jsonOf = ({ out }: Said): Row[] => out.map((line) => JSON.parse(line) as Row);
 
