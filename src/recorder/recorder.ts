@@ -441,7 +441,7 @@ export class Recorder {
   // What was handed over since the last commit is taken back: the rings still have it, and keep what
   // comes as long as they can.
   #beginOutage(error: unknown): void {
-    const { store, native, onNote } = this.#options;
+    const { store, native } = this.#options;
     const cause = outageOf(error, store);
     if (this.#writer !== null) {
       const { name, commits } = this.#writer;
@@ -464,9 +464,15 @@ export class Recorder {
       nextSeq: this.#nextSeq(),
       point: this.#durable === null ? null : resumePoint(this.#durable, native.opsMax),
     });
-    if (this.#outage === null) onNote(outageText(cause));
-    this.#outage = { cause, since: this.#outage?.since ?? Date.now() };
+    this.#nameOutage(cause);
     this.#timer ??= setInterval(() => this.#tick(), FLUSH_MS);
+  }
+
+  /** A disk may fail in another way than it did at first, and then wants another remedy. */
+  #nameOutage(cause: Outage['cause']): void {
+    if (this.#outage?.cause === cause) return;
+    this.#options.onNote(outageText(cause));
+    this.#outage = { cause, since: this.#outage?.since ?? Date.now() };
   }
 
   /** Tries to bring the store into order; true when it can be written again. */
@@ -480,7 +486,7 @@ export class Recorder {
       this.#adopt(recoverSegments(files, segments, this.#givenUp));
       return true;
     } catch (error) {
-      outageOf(error, store);
+      this.#nameOutage(outageOf(error, store));
       return false;
     }
   }

@@ -427,6 +427,29 @@ test('a stop while the disk is full waits a while, then ends with the sentence t
   expect([source.stopped, source.closed, source.forgotten]).toEqual([false, true, []]);
 });
 
+test('a disk that fails in another way than at first is called by that: each once', async () => {
+  recorder.close();
+  const disk = failing();
+  begin(LIMITS, disk.files);
+  disk.code = 'EIO';
+  opens(1);
+  source.cutNow();
+  await settle();
+  const since = recorder.totals().outage?.since;
+  // As when a journal ends with EIO, and the file system is read-only from then on.
+  disk.code = 'EROFS';
+  for (let i = 0; i < 3; i++) await tick();
+  expect(notes).toEqual([
+    expect.stringContaining('fails (EIO)'),
+    expect.stringContaining('is read-only'),
+  ]);
+  expect(recorder.totals().outage).toEqual({ cause: 'read_only', since });
+  disk.code = null;
+  await tick();
+  expect(notes[2]).toContain('can be written again');
+  await end();
+});
+
 test('a store that vanishes under the recorder ends it at once', async () => {
   opens(1);
   source.cutNow();
