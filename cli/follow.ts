@@ -34,6 +34,12 @@ function checkFlags(flags: Flags): void {
       '-o table cannot be followed: it is as wide as its widest row, which may be still to come',
     );
   }
+  if (flags.output === 'arrow') {
+    throw new TapioError(
+      'usage',
+      '-o arrow cannot be followed: its batches would come long after their rows: use -o json',
+    );
+  }
   if (flags.all === true && flags.last !== undefined) {
     throw new TapioError('usage', '--last and --all contradict each other');
   }

@@ -3,12 +3,16 @@
 import { writeSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { EVENT_TABLES, type EventType } from '../schemas/arrow.ts';
+import { TapioError } from '../src/errors.ts';
 
 const CHUNK_CHARS = 1 << 16;
 /** How long a full pipe is given before it is tried again. */
 const FULL_MS = 1;
 
-/** Collects lines and writes them in large pieces; a reader that went away is a normal end. */
+/**
+ * Collects lines and writes them in large pieces; a reader that went away is a normal end. Where standard output
+ * takes no more, TapioError('io') is thrown.
+ */
 export class Output {
   #text = '';
   #closed = false;
@@ -37,34 +41,44 @@ export class Output {
 
   /** Writes what was added; while the reader is slow, others on this thread go on, and may end it. */
   async drain(signal?: AbortSignal): Promise<void> {
-    let bytes = this.#taken();
-    while (bytes.length > 0 && signal?.aborted !== true) {
-      bytes = this.#write(bytes);
-      if (bytes.length > 0) await setTimeout(FULL_MS);
+    await this.bytes(this.#taken(), () => signal?.aborted === true);
+  }
+
+  /** Writes bytes at once; while the reader is slow, others on this thread go on, and may end it. */
+  async bytes(bytes: Uint8Array, isEnded: () => boolean = () => false): Promise<void> {
+    let left = bytes;
+    while (left.length > 0 && !isEnded()) {
+      left = this.#write(left);
+      if (left.length > 0) await setTimeout(FULL_MS);
     }
   }
 
-  #taken(): Buffer {
+  #taken(): Uint8Array {
     const bytes = Buffer.from(this.#text);
     this.#text = '';
     return bytes;
   }
 
   /** Writes until the pipe is full; what is left. */
-  #write(bytes: Buffer): Buffer {
+  #write(bytes: Uint8Array): Uint8Array {
     let left = bytes;
     while (left.length > 0 && !this.#closed) {
       try {
         left = left.subarray(writeSync(1, left));
       } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
+        const { code, message } = error as NodeJS.ErrnoException;
         if (code === 'EAGAIN') return left;
-        if (code !== 'EPIPE') throw error;
+        if (code !== 'EPIPE') throw refused(code, message);
         this.#closed = true;
       }
     }
     return left.subarray(left.length);
   }
+}
+
+function refused(code: string | undefined, message: string): TapioError {
+  const why = code === 'ENOSPC' ? 'the disk is full: make room, or' : `${message}:`;
+  return new TapioError('io', `standard output takes no more, ${why} send the rows elsewhere`);
 }
 
 /** Names of all columns of a type. */

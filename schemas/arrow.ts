@@ -9,6 +9,7 @@ import {
   Int64,
   List,
   Schema,
+  Struct,
   TimestampNanosecond,
   Uint16,
   Uint32,
@@ -194,6 +195,35 @@ const INTEGERS = ['u16', 'u32', 'u64', 'i32', 'i64'] as const;
 /** True for columns whose values are in a dictionary. */
 export function isDictionary(type: ColumnType): boolean {
   return type === 'name' || type === 'text';
+}
+
+/** Columns of an answer in a struct. */
+export interface StructColumn {
+  readonly name: string;
+  readonly nullable: boolean;
+  readonly children: readonly ColumnSpec[];
+}
+
+/** A column of an answer, whose strings are plain. */
+export type AnswerColumn = ColumnSpec | StructColumn;
+
+/** A column as answers have it: what is a dictionary in a store is utf8. */
+export function answerColumn({ name, type, nullable }: ColumnSpec): ColumnSpec {
+  return { name, type: isDictionary(type) ? 'utf8' : type, nullable };
+}
+
+/** The Arrow schema of an answer. */
+export function answerSchema(
+  columns: readonly AnswerColumn[],
+  metadata: ReadonlyMap<string, string>,
+): Schema {
+  const plain = ({ name, type, nullable }: ColumnSpec): Field =>
+    new Field(name, arrowType(type, 0), nullable);
+  const field = (column: AnswerColumn): Field =>
+    'children' in column
+      ? new Field(column.name, new Struct(column.children.map(plain)), column.nullable)
+      : plain(column);
+  return new Schema(columns.map(field), new Map(metadata));
 }
 
 /** The Arrow schema of a table; a dictionary's id is its column's position. */

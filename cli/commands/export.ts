@@ -3,7 +3,7 @@
 import { TapioError } from '../../src/errors.ts';
 import { exportLines, jsonPieces } from '../../src/export/lines.ts';
 import { exportStore } from '../../src/export/store.ts';
-import { checkTarget, type Exported, told } from '../../src/export/target.ts';
+import { checkTarget, type Exported } from '../../src/export/target.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
 import { withDescendants } from '../../src/query/descendants.ts';
 import { Reading } from '../../src/query/reading.ts';
@@ -57,15 +57,11 @@ async function toStdout(query: Reading, options: Options): Promise<Exported> {
   const out = new Output();
   const rows: Record<string, number> = {};
   let bytes = 0;
-  try {
-    for await (const text of jsonPieces(query, options, rows)) {
-      bytes += Buffer.byteLength(text);
-      out.add(text.slice(0, -1));
-      await out.drain(options.signal);
-      if (out.closed) break;
-    }
-  } catch (error) {
-    throw told(error, 'stdout');
+  for await (const text of jsonPieces(query, options, rows)) {
+    bytes += Buffer.byteLength(text);
+    out.add(text.slice(0, -1));
+    await out.drain(options.signal);
+    if (out.closed) break;
   }
   return { rows, bytes, copied: 0, written: 0, notes: [] };
 }
@@ -95,7 +91,7 @@ async function run(flags: Flags): Promise<number> {
   return reading(flags, async (opened) => {
     const { segments } = opened;
     const chosen = flags.children === true ? withDescendants(segments, selection) : selection;
-    const query = new Reading(opened, chosen);
+    const query = Reading.of(opened, chosen);
     const made = await exported(query, path, flags);
     if (made === null) {
       say(path === STDOUT ? 'interrupted' : 'interrupted: nothing was written');

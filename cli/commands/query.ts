@@ -1,6 +1,6 @@
 // tapio-replay query: rows of a window.
 
-import { stderr } from 'node:process';
+import { stderr, stdout } from 'node:process';
 import type { EventType } from '../../schemas/arrow.ts';
 import { nearestName, TapioError } from '../../src/errors.ts';
 import { fieldNames } from '../../src/event/json.ts';
@@ -90,34 +90,77 @@ function tableForm(fields: string[] | null, out: Output): Form {
   };
 }
 
+function checkForm(flags: Flags): void {
+  const isArrow = flags.output === 'arrow';
+  if (flags.wide === true && !isArrow) {
+    throw new TapioError('usage', '--wide is a form of -o arrow: add that, or leave out --wide');
+  }
+  if (!isArrow || flags.count === true) return;
+  if (stdout.isTTY) {
+    throw new TapioError(
+      'usage',
+      '-o arrow is no text for a terminal: send it to a file or a pipe',
+    );
+  }
+}
+
 function formOf(flags: Flags, out: Output): Form {
   const fields = fieldsOf(flags);
   const name = String(flags.output);
   return name === 'table' ? tableForm(fields, out) : lineByLine(name, fields, out);
 }
 
-async function writeRows(query: Reading, limit: Limit, form: Form, out: Output): Promise<number> {
-  const interrupt = onInterrupt();
-  const progress = new Progress(query.plan.batches.length);
-  let written = 0;
-  try {
+/** Writes rows, and gives how many; `isEnded` is asked as it goes. */
+type Writer = (progress: Progress, isEnded: () => boolean) => Promise<number>;
+
+const rowWriter =
+  (query: Reading, limit: Limit, form: Form, out: Output): Writer =>
+  async (progress, isEnded) => {
+    let written = 0;
     for await (const run of query.rows(limit, form.columns)) {
       for (let row = run.from; row < run.to && !out.closed; row++) {
         form.row(run, row);
         written++;
       }
       progress.at(query.scanner.done);
-      if (out.closed || interrupt.asked) break;
+      if (isEnded()) break;
     }
     progress.clear();
     form.end();
     out.flush();
+    return written;
+  };
+
+const arrowWriter =
+  (query: Reading, limit: Limit, flags: Flags, out: Output): Writer =>
+  async (progress, isEnded) => {
+    const { ArrowRows } = await import('../../src/export/arrow-rows.ts');
+    const answer = new ArrowRows(query, { fields: fieldsOf(flags), wide: flags.wide === true });
+    for await (const piece of answer.pieces(limit, isEnded)) {
+      await out.bytes(piece);
+      progress.at(query.scanner.done);
+    }
+    const { streams } = answer;
+    if (streams.length > 1) {
+      say(
+        `${streams.length} Arrow streams follow one another (${streams.join(', ')}): choose one with --type, or make one of all with --wide`,
+      );
+    }
+    return Object.values(answer.rows).reduce((sum, rows) => sum + rows, 0);
+  };
+
+async function writeRows(query: Reading, write: Writer, out: Output): Promise<number> {
+  const interrupt = onInterrupt();
+  const progress = new Progress(query.plan.batches.length);
+  try {
+    const written = await write(progress, () => out.closed || interrupt.asked);
+    progress.clear();
+    if (interrupt.asked) say(`interrupted after ${written} rows`);
+    return written;
   } finally {
     progress.clear();
     interrupt.end();
   }
-  if (interrupt.asked) stderr.write(`tapio-replay: interrupted after ${written} rows\n`);
-  return written;
 }
 
 async function writeCount(query: Reading, out: Output): Promise<number> {
@@ -141,6 +184,7 @@ async function writeCount(query: Reading, out: Output): Promise<number> {
 }
 
 async function run(flags: Flags): Promise<number> {
+  checkForm(flags);
   if (flags.follow === true) return await follow(flags, fieldsOf(flags));
   const selection = await selectionOf(flags);
   const limit = limitOf(flags);
@@ -149,13 +193,15 @@ async function run(flags: Flags): Promise<number> {
   return reading(flags, async (opened) => {
     const { segments } = opened;
     const chosen = flags.children === true ? withDescendants(segments, selection) : selection;
-    const query = new Reading(opened, chosen);
+    const query = Reading.of(opened, chosen);
     if (flags.explain === true)
       for (const line of explainPlan(query.plan)) stderr.write(`${line}\n`);
+    const writer =
+      flags.output === 'arrow'
+        ? arrowWriter(query, limit, flags, out)
+        : rowWriter(query, limit, form, out);
     const written =
-      flags.count === true
-        ? await writeCount(query, out)
-        : await writeRows(query, limit, form, out);
+      flags.count === true ? await writeCount(query, out) : await writeRows(query, writer, out);
     if (flags.explain === true) stderr.write(`${explainRead(query)}\n`);
     const notes = segments.flatMap((segment) => segment.notes);
     for (const text of [...notes, ...missingFrom(opened, chosen)]) say(text);
@@ -184,9 +230,13 @@ export const query: Command = {
     ...FIELDS_FLAG,
     output: {
       alias: 'o',
-      choices: ['compact', 'table', 'json'],
+      choices: ['compact', 'table', 'json', 'arrow'],
       default: 'compact',
-      describe: 'form',
+      describe: 'form; arrow is an Arrow IPC stream of each type, one after another',
+    },
+    wide: {
+      type: 'boolean',
+      describe: 'one Arrow stream of all types, in order: a struct column per type',
     },
     explain: { type: 'boolean', describe: 'what is read and what is not, and why (on stderr)' },
     'exit-code': { type: 'boolean', describe: 'exit with 1 where nothing matched' },
@@ -196,6 +246,7 @@ export const query: Command = {
     [`tapio-replay query 'network.dport in [443, 8443]' --since 10m`, 'connections of ten minutes'],
     ['tapio-replay query --op exec --all -o json', 'every program started, for jq'],
     ['tapio-replay query --since 14:00 --until +30s --comm nginx', 'half a minute of nginx'],
+    ['tapio-replay query --type network --since 1h -o arrow >rows.arrows', 'for a notebook'],
     [`tapio-replay query 'file.path.startsWith("/etc/")' --count`, 'how often'],
   ],
   run,

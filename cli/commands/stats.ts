@@ -248,7 +248,7 @@ async function run(flags: Flags): Promise<number> {
   const selection = await selectionOf(flags);
   const question = questionOf(flags);
   return reading(flags, async (opened) => {
-    const query = new Reading(opened, selection);
+    const query = Reading.of(opened, selection);
     const answer = await answerOf(query, question);
     const out = new Output();
     const [measured] = words(flags.of);

@@ -89,7 +89,7 @@ async function run(flags: Flags): Promise<number> {
     const text = flags.output === 'json' ? jsonOf() : compactOf(processes);
     const out = new Output();
     let written = 0;
-    const query = new Reading({ ...opened, segments: own }, selection);
+    const query = Reading.of({ ...opened, segments: own }, selection);
     for await (const { block, from, to } of query.rows({ first: null, last: null }, allColumns)) {
       for (let row = from; row < to && !out.closed; row++) out.line(text(block, row));
       written += to - from;

@@ -20,10 +20,21 @@ export class Reading {
   readonly plan: Plan;
   readonly scanner: Scanner;
 
-  constructor(opened: OpenedStore, selection: Selection) {
-    this.segments = opened.segments;
-    this.plan = plan(opened.segments, selection);
-    this.scanner = new Scanner(this.plan);
+  constructor({ segments }: Pick<OpenedStore, 'segments'>, planned: Plan, scanner?: Scanner) {
+    this.segments = segments;
+    this.plan = planned;
+    this.scanner = scanner ?? new Scanner(planned);
+  }
+
+  /** Plans what is selected. */
+  static of(opened: OpenedStore, selection: Selection): Reading {
+    return new Reading(opened, plan(opened.segments, selection));
+  }
+
+  /** Of this the rows of one type; what it reads is counted here as well. */
+  ofType(type: EventType): Reading {
+    const batches = this.plan.batches.filter(({ info }) => info.type === type);
+    return new Reading(this, { ...this.plan, batches }, this.scanner);
   }
 
   /** Rows in order of seq, with the columns that are wanted of each type. */

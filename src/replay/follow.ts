@@ -155,7 +155,7 @@ export class Follow implements EventSource {
     const { store, limit, columns, say, signal } = this.#options;
     const opened = openStore(store);
     try {
-      const rows = new Reading(opened, selection).rows(limit, (type) => [
+      const rows = Reading.of(opened, selection).rows(limit, (type) => [
         'seq',
         'ts',
         ...columns(type),

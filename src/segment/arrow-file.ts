@@ -20,7 +20,7 @@ import { compress, compressZeros } from './zstd.ts';
 
 const MAGIC = new TextEncoder().encode('ARROW1');
 const ZSTD = 1;
-const PADDING = new Uint8Array(8);
+export const PADDING = new Uint8Array(8);
 const RAW = -1n;
 
 /** A buffer of a column; `zero` says that it is known to be all zero. */
@@ -63,7 +63,8 @@ function int32(...values: number[]): Uint8Array {
   return new Uint8Array(Int32Array.from(values).buffer);
 }
 
-function padded(length: number): number {
+/** A length as Arrow aligns it, to 8 bytes. */
+export function padded(length: number): number {
   return (length + 7) & ~7;
 }
 
@@ -87,7 +88,7 @@ function appendBody(
 }
 
 /** Encapsulated message: continuation, length, flatbuffer, padding. */
-function messageBytes(message: Message): Uint8Array[] {
+export function messageBytes(message: Message): Uint8Array[] {
   const flatbuffer = Message.encode(message);
   const aligned = padded(flatbuffer.byteLength + 8);
   return [

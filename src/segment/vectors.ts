@@ -13,7 +13,7 @@ export interface Vector {
   get(row: number): Value;
 }
 
-type TypedArray = Uint16Array | Uint32Array | Int32Array | BigUint64Array | BigInt64Array;
+export type TypedArray = Uint16Array | Uint32Array | Int32Array | BigUint64Array | BigInt64Array;
 
 /** Whether a row has a value; an empty bitmap means that all have. */
 export function isPresent(validity: Uint8Array, row: number): boolean {
@@ -51,16 +51,16 @@ function view(type: ColumnSpec['type'], bytes: Uint8Array, length: number): Type
 export class NumberVector implements Vector {
   readonly length: number;
   readonly values: TypedArray;
-  readonly #validity: Uint8Array;
+  readonly validity: Uint8Array;
 
   constructor(length: number, validity: Uint8Array, values: TypedArray) {
     this.length = length;
     this.values = values;
-    this.#validity = validity;
+    this.validity = validity;
   }
 
   get(row: number): Value {
-    return isPresent(this.#validity, row) ? (this.values[row] ?? null) : null;
+    return isPresent(this.validity, row) ? (this.values[row] ?? null) : null;
   }
 }
 
@@ -69,17 +69,17 @@ export class DictionaryVector implements Vector {
   readonly length: number;
   readonly indices: TypedArray;
   readonly dictionary: Strings;
-  readonly #validity: Uint8Array;
+  readonly validity: Uint8Array;
 
   constructor(length: number, validity: Uint8Array, indices: TypedArray, dictionary: Strings) {
     this.length = length;
     this.indices = indices;
     this.dictionary = dictionary;
-    this.#validity = validity;
+    this.validity = validity;
   }
 
   get(row: number): Value {
-    if (!isPresent(this.#validity, row)) return null;
+    if (!isPresent(this.validity, row)) return null;
     return this.dictionary.at(Number(this.indices[row])) ?? null;
   }
 
@@ -88,7 +88,7 @@ export class DictionaryVector implements Vector {
     const { indices, dictionary } = this;
     for (let row = 0; row < this.length; row++) {
       const index = Number(indices[row]);
-      if ((index < 0 || index >= dictionary.length) && isPresent(this.#validity, row)) {
+      if ((index < 0 || index >= dictionary.length) && isPresent(this.validity, row)) {
         throw new RangeError('a row names a string that is lost');
       }
     }

@@ -59,7 +59,7 @@ async function questions(): Promise<Questions> {
     const since = times[times.length >> 1] ?? 0n;
     const until = since + (last - first) / 100n;
     const common = async (by: string, window: Partial<Selection>): Promise<unknown> => {
-      const reading = new Reading(opened, { ...select(NONE), ...window });
+      const reading = Reading.of(opened, { ...select(NONE), ...window });
       const groups = await groupsOf(reading.scanner, reading.plan, asks(by), () => true);
       groups.sort((a, b) => Number(a.rows - b.rows));
       return (by === 'file.path' ? groups.find(({ keys }) => keys[0] !== null) : groups.at(-1))
@@ -90,7 +90,7 @@ function ours(of: Questions): Record<string, Ask> {
     return async () => {
       const opened = openStore(STORE);
       try {
-        const reading = new Reading(opened, await selection());
+        const reading = Reading.of(opened, await selection());
         return { answer: await ask(reading), reading };
       } finally {
         for (const segment of opened.segments) segment.close();

@@ -114,7 +114,7 @@ async function exported(more: Partial<Selection>): Promise<string> {
   const opened = openStore(directory.path);
   const path = join(directory.path, 'export');
   try {
-    const query = new Reading(opened, { ...ALL, ...more });
+    const query = Reading.of(opened, { ...ALL, ...more });
     const { signal } = new AbortController();
     await exportStore(query, { files: diskFiles, path, signal, onBatch: () => {} });
     return path;

@@ -52,7 +52,7 @@ async function exported(
 ): Promise<Exported> {
   const opened = openStore(directory.path);
   try {
-    const query = new Reading(opened, window());
+    const query = Reading.of(opened, window());
     return await how(query, { files: disk, path: join(target.path, NAME), signal, onBatch });
   } finally {
     for (const segment of opened.segments) segment.close();

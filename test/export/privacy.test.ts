@@ -143,7 +143,7 @@ async function exported(selection: Selection): Promise<string> {
   const path = join(directory.path, 'export');
   try {
     const { signal } = new AbortController();
-    const query = new Reading(opened, selection);
+    const query = Reading.of(opened, selection);
     await exportStore(query, { files: diskFiles, path, signal, onBatch: () => {} });
     return path;
   } finally {

@@ -108,7 +108,7 @@ async function exporting(
   const opened = openStores(stores);
   try {
     const { signal } = new AbortController();
-    const query = new Reading(opened, selection);
+    const query = Reading.of(opened, selection);
     let through = 0;
     const onBatch = (done: number): void => {
       through = done;

@@ -116,7 +116,7 @@ test('groups, weighted sums and counts are those made row by row', async () => {
       const filter = await parseFilter(text);
       const selection: Selection = select({ ...NONE, filter });
       const asked: StatsQuestion = { by, sums, distribution: () => of };
-      const reading = new Reading(opened, selection);
+      const reading = Reading.of(opened, selection);
       const found = await groupsOf(reading.scanner, reading.plan, asked, () => true);
       const plain = plainGroups(await rowsFound(opened, selection, all), asked);
       expect(found.map(keyOf).sort()).toEqual([...plain.keys()].sort());
@@ -163,7 +163,7 @@ function lowOf(value: bigint): bigint {
 
 test('native buckets are these', async () => {
   const opened = openStore(store);
-  const reading = new Reading(opened, select({ ...NONE, types: ['file'] }));
+  const reading = Reading.of(opened, select({ ...NONE, types: ['file'] }));
   const asked: StatsQuestion = { by: ['type'], sums: [], distribution: () => 'cgroup_id' };
   const [group] = await groupsOf(reading.scanner, reading.plan, asked, () => true);
   const rows = await rowsFound(opened, select({ ...NONE, types: ['file'] }), () => [
@@ -187,7 +187,7 @@ test('over time: each event in the bucket of its ts', async () => {
   const opened = openStore(store);
   const selection = select(NONE);
   const rows = await rowsFound(opened, selection, () => ['ts', 'weight']);
-  const reading = new Reading(opened, selection);
+  const reading = Reading.of(opened, selection);
   const origin = (rows[0]?.get('ts') as bigint) - 5n;
   const width = 100_000_000n;
   const want = new Map<number, bigint>();

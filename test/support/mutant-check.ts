@@ -64,7 +64,7 @@ export async function ask(path: string, selection: Selection): Promise<Answer> {
   const { segments } = opened;
   try {
     const rows: AnsweredRow[] = [];
-    const reading = new Reading(opened, selection);
+    const reading = Reading.of(opened, selection);
     for await (const { block, from, to } of reading.rows({ first: null, last: null }, columnsOf)) {
       const { segment, info, columns } = block;
       for (let row = from; row < to; row++) {

@@ -24,7 +24,7 @@ export async function rowsFound(
   limit: Limit = ALL,
 ): Promise<FoundRow[]> {
   const out: FoundRow[] = [];
-  for await (const run of new Reading(opened, selection).rows(limit, columns)) {
+  for await (const run of Reading.of(opened, selection).rows(limit, columns)) {
     for (let row = run.from; row < run.to; row++) {
       const get = (column: string): Value => run.block.columns.get(column)?.get(row) ?? null;
       out.push({ run, type: run.block.info.type, get });
