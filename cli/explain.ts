@@ -25,10 +25,13 @@ export function explainPlan({ batches, skipped }: Plan): string[] {
   ];
   if (certain > 0)
     lines.push(`  in ${countText(certain)} of them every row matches: counting reads none`);
-  for (const [reason, { batches: n, rows: of, bytes: size }] of Object.entries(skipped)) {
-    if (n === 0) continue;
+  for (const [reason, { files, batches: n, rows: of, bytes: size }] of Object.entries(skipped)) {
+    const what = [files > 0 && plural(files, 'file'), n > 0 && batchesText(n)].filter(Boolean);
+    if (what.length === 0) continue;
     const why = REASONS[reason as keyof typeof REASONS];
-    lines.push(`  not read: ${batchesText(n)} (${plural(of, 'row')}, ${bytesText(size)}): ${why}`);
+    lines.push(
+      `  not read: ${what.join(' and ')} (${plural(of, 'row')}, ${bytesText(size)}): ${why}`,
+    );
   }
   return lines;
 }

@@ -165,7 +165,7 @@ async function writeRows(query: Reading, write: Writer, out: Output): Promise<nu
 
 async function writeCount(query: Reading, out: Output): Promise<number> {
   const interrupt = onInterrupt();
-  const progress = new Progress(query.plan.batches.length);
+  const progress = new Progress(query.plan.counted.batches.length);
   try {
     const total = await query.count((done) => {
       progress.at(done);

@@ -18,11 +18,20 @@ export interface PlannedBatch {
 
 export type SkipReason = 'window' | 'type' | 'zone';
 
-/** Batches that are not read, and how much these hold. */
+/** What is not read: whole files, of which nobody looks at the batches, and batches of others. */
 export interface Skipped {
+  files: number;
   batches: number;
   rows: number;
   bytes: number;
+}
+
+/** The rows of a type in a segment. */
+interface PlannedFile {
+  readonly segment: Segment;
+  readonly type: EventType;
+  /** Every row matches, as far as the commit lines say: to be counted they need not be looked for. */
+  readonly whole: boolean;
 }
 
 /** What decides about rows. */
@@ -35,6 +44,8 @@ export interface Decision {
 export interface Plan extends Decision {
   /** In order of segments, then of their first seq. */
   readonly batches: readonly PlannedBatch[];
+  /** How many rows are certain by their file, and the batches of all other files. */
+  readonly counted: { readonly rows: number; readonly batches: readonly PlannedBatch[] };
   readonly skipped: Readonly<Record<SkipReason, Skipped>>;
 }
 
@@ -54,42 +65,117 @@ function zonesOf({ zones, firstTs, lastTs, firstSeq, lastSeq }: BatchInfo): Know
   return { ...zones, ts: { min: firstTs, max: lastTs }, seq: { min: firstSeq, max: lastSeq } };
 }
 
+/** What the commit lines of a segment decide about all rows of a type. */
+function decideFile(
+  segment: Segment,
+  type: EventType,
+  { selection, predicate: predicateFor }: Decision,
+): SkipReason | PlannedFile {
+  const { since, until, types } = selection;
+  if (!types.includes(type)) return 'type';
+  const { span } = segment;
+  if (since !== null && span !== null && span.last < since) return 'window';
+  if (until !== null && span !== null && span.first >= until) return 'window';
+  const inWindow =
+    (since === null || (span !== null && span.first >= since)) &&
+    (until === null || (span !== null && span.last < until));
+  const isSure = segment.commits !== null && predicateFor(type, segment).kind === 'true';
+  return { segment, type, whole: inWindow && isSure };
+}
+
 function decide(
   segment: Segment,
   info: BatchInfo,
   { selection, predicate: predicateFor }: Decision,
 ): SkipReason | PlannedBatch {
-  const { since, until, types } = selection;
-  if (!types.includes(info.type)) return 'type';
+  const { since, until } = selection;
   if (since !== null && info.lastTs < since) return 'window';
   if (until !== null && info.firstTs >= until) return 'window';
-  const [predicate, zones] = [predicateFor(info.type, segment), zonesOf(info)];
-  if (!canMatch(predicate, zones)) return 'zone';
+  const predicate = predicateFor(info.type, segment);
   const inWindow =
     (since === null || info.firstTs >= since) && (until === null || info.lastTs < until);
+  if (predicate.kind === 'true') return { segment, info, inWindow, certain: inWindow };
+  const zones = zonesOf(info);
+  if (!canMatch(predicate, zones)) return 'zone';
   return { segment, info, inWindow, certain: inWindow && isCertain(predicate, zones) };
+}
+
+/** A plan that looks at the index of a segment only where somebody asks for its batches. */
+class LazyPlan implements Plan {
+  readonly selection: Selection;
+  readonly predicate: Decision['predicate'];
+  readonly #files: PlannedFile[] = [];
+  readonly #skipped: Record<SkipReason, Skipped>;
+  readonly #batches = new Map<PlannedFile, readonly PlannedBatch[]>();
+
+  constructor(segments: readonly Segment[], selection: Selection) {
+    this.selection = selection;
+    this.predicate = predicatesOf(selection);
+    const none = (): Skipped => ({ files: 0, batches: 0, rows: 0, bytes: 0 });
+    this.#skipped = { window: none(), type: none(), zone: none() };
+    for (const segment of segments) {
+      for (const type of segment.types()) {
+        const decided = decideFile(segment, type, this);
+        if (typeof decided !== 'string') this.#files.push(decided);
+        else this.#skip(decided, 'files', segment.rows(type), segment.fileBytes(type));
+      }
+    }
+  }
+
+  get batches(): readonly PlannedBatch[] {
+    return this.#batchesOf(this.#files);
+  }
+
+  get counted(): Plan['counted'] {
+    const whole = this.#files.filter((file) => file.whole);
+    return {
+      rows: whole.reduce((sum, { segment, type }) => sum + segment.rows(type), 0),
+      batches: this.#batchesOf(this.#files.filter((file) => !file.whole)),
+    };
+  }
+
+  get skipped(): Plan['skipped'] {
+    this.#batchesOf(this.#files);
+    return this.#skipped;
+  }
+
+  #batchesOf(files: readonly PlannedFile[]): PlannedBatch[] {
+    const bySegment = Map.groupBy(files, ({ segment }) => segment);
+    return [...bySegment.values()].flatMap((own) =>
+      own
+        .flatMap((file) => this.#batchesOfFile(file))
+        .sort((a, b) => (a.info.firstSeq < b.info.firstSeq ? -1 : 1)),
+    );
+  }
+
+  #batchesOfFile(file: PlannedFile): readonly PlannedBatch[] {
+    const known = this.#batches.get(file);
+    if (known !== undefined) return known;
+    const { segment, type } = file;
+    const batches: PlannedBatch[] = [];
+    for (const info of segment.batches(type)) {
+      const decided = decide(segment, info, this);
+      if (typeof decided !== 'string') batches.push(decided);
+      else this.#skip(decided, 'batches', info.rows, info.metadataLength + info.bodyLength);
+    }
+    this.#batches.set(file, batches);
+    return batches;
+  }
+
+  #skip(reason: SkipReason, what: 'files' | 'batches', rows: number, bytes: number): void {
+    const skipped = this.#skipped[reason];
+    skipped[what]++;
+    skipped.rows += rows;
+    skipped.bytes += bytes;
+  }
 }
 
 /** Plans a selection over segments, which are in time order. */
 export function plan(segments: readonly Segment[], selection: Selection): Plan {
-  const decision: Decision = { selection, predicate: predicatesOf(selection) };
-  const batches: PlannedBatch[] = [];
-  const none = (): Skipped => ({ batches: 0, rows: 0, bytes: 0 });
-  const skipped = { window: none(), type: none(), zone: none() };
-  for (const segment of segments) {
-    const own: PlannedBatch[] = [];
-    for (const type of segment.types()) {
-      for (const info of segment.batches(type)) {
-        const decided = decide(segment, info, decision);
-        if (typeof decided !== 'string') own.push(decided);
-        else {
-          skipped[decided].batches++;
-          skipped[decided].rows += info.rows;
-          skipped[decided].bytes += info.metadataLength + info.bodyLength;
-        }
-      }
-    }
-    batches.push(...own.sort((a, b) => (a.info.firstSeq < b.info.firstSeq ? -1 : 1)));
-  }
-  return { ...decision, batches, skipped };
+  return new LazyPlan(segments, selection);
+}
+
+/** A plan of which only some batches are wanted. */
+export function planOf({ selection, predicate, skipped }: Plan, batches: Plan['batches']): Plan {
+  return { selection, predicate, batches, counted: { rows: 0, batches }, skipped };
 }

@@ -4,7 +4,7 @@ import type { EventType } from '../../schemas/arrow.ts';
 import type { Segment } from '../segment/reader.ts';
 import type { OpenedStore } from '../segment/store.ts';
 import { inOrder, lastInOrder, type Run } from './order.ts';
-import { type Plan, plan } from './plan.ts';
+import { type Plan, plan, planOf } from './plan.ts';
 import { Scanner } from './scanner.ts';
 import type { Selection } from './select.ts';
 
@@ -34,7 +34,7 @@ export class Reading {
   /** Of this the rows of one type; what it reads is counted here as well. */
   ofType(type: EventType): Reading {
     const batches = this.plan.batches.filter(({ info }) => info.type === type);
-    return new Reading(this, { ...this.plan, batches }, this.scanner);
+    return new Reading(this, planOf(this.plan, batches), this.scanner);
   }
 
   /** Rows in order of seq, with the columns that are wanted of each type. */
@@ -55,8 +55,8 @@ export class Reading {
 
   /** How many rows match. `onBatch` is told of the batches that are through. */
   async count(onBatch: (done: number) => boolean = () => true): Promise<number> {
-    const { batches } = this.plan;
-    let total = 0;
+    const { rows: whole, batches } = this.plan.counted;
+    let total = whole;
     for (const { certain, info } of batches) if (certain) total += info.rows;
     const uncertain = batches.filter(({ certain }) => !certain);
     for await (const { rows } of this.scanner.blocks(uncertain, { columns: () => [] })) {

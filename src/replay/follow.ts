@@ -9,7 +9,7 @@ import { TapioError } from '../errors.ts';
 import type { EventRun, EventSource } from '../event/stream.ts';
 import { missingFrom, whatIsMissing } from '../query/completeness.ts';
 import { inOrder, type Run, seqsOf } from '../query/order.ts';
-import { plan } from '../query/plan.ts';
+import { plan, planOf } from '../query/plan.ts';
 import { type Limit, Reading } from '../query/reading.ts';
 import { Scanner } from '../query/scanner.ts';
 import type { Selection } from '../query/select.ts';
@@ -200,8 +200,10 @@ export class Follow implements EventSource {
     const [after, through] = [this.#seq, throughOf(segments)];
     if (through <= after) return;
     const whole = plan(segments, selection);
-    const batches = whole.batches.filter(({ info }) => info.lastSeq > after);
-    const decision = { ...whole, batches };
+    const decision = planOf(
+      whole,
+      whole.batches.filter(({ info }) => info.lastSeq > after),
+    );
     const missing = unheld(segments, after, through);
     if (missing > 0n)
       say(`${count(missing)} rows are missed: the store does not hold them any more`);

@@ -50,25 +50,43 @@ export function committedBatch(row: IndexRow): CommittedBatch {
   ];
 }
 
-/** Batches of all types from the rows of index.arrow. */
+/** What is made when it is first asked for. */
+function lazily<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+/**
+ * Batches of all types from the rows of index.arrow. Zones and checksums, which are most of it, are decoded
+ * when a predicate or a reader wants them.
+ */
 export function batchesOfIndex(rows: readonly TableRow[]): Map<EventType, BatchInfo[]> {
   const out = new Map<EventType, BatchInfo[]>();
   for (const row of rows) {
     const type = String(row.file).replace('.arrow', '') as EventType;
     const list = out.get(type) ?? [];
+    const checksums = lazily(() => (row.checksums ? checksumsOf(String(row.checksums)) : null));
+    const zones = lazily(() => JSON.parse(String(row.zones)) as Zones);
     list.push({
       type,
       batch: Number(row.batch),
       offset: Number(row.offset),
       metadataLength: Number(row.metadata_length),
       bodyLength: Number(row.body_length),
-      checksums: row.checksums ? checksumsOf(String(row.checksums)) : null,
+      get checksums() {
+        return checksums();
+      },
       rows: Number(row.rows),
       firstSeq: row.first_seq as bigint,
       lastSeq: row.last_seq as bigint,
       firstTs: row.first_ts as bigint,
       lastTs: row.last_ts as bigint,
-      zones: JSON.parse(String(row.zones)) as Zones,
+      get zones() {
+        return zones();
+      },
     });
     out.set(type, list);
   }

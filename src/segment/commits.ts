@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32c, crcText } from './crc32c.ts';
+import { damagedError } from './damage.ts';
 import { COMMITS_FILE } from './file-names.ts';
 import type { Piece } from './files.ts';
 import type { Zones } from './zones.ts';
@@ -174,16 +175,26 @@ export function checksumOf(line: string): string {
   return line.trimEnd().slice(-10, -2);
 }
 
-/** The line's content, or null where it is cut or its checksum is wrong. */
-export function parseCommitText(text: string): Record<string, unknown> | null {
-  const at = text.lastIndexOf(',"crc":"');
-  if (at < 0 || !text.endsWith('"}')) return null;
-  const body = text.slice(0, at);
-  if (text.slice(at + 8, -2) !== crcText(crc32c(Buffer.from(body)))) return null;
+/** Length of `,"crc":"` with eight digits and `"}`, and what is before the digits. */
+const CRC_BYTES = 18;
+const CRC_HEAD = ',"crc":"';
+
+/** The line without its checksum; null where it is cut or its checksum is wrong. */
+function verifiedBody(line: Buffer): Buffer | null {
+  const at = line.length - CRC_BYTES;
+  if (at <= 0) return null;
+  const end = line.toString('latin1', at);
+  if (!end.startsWith(CRC_HEAD) || !end.endsWith('"}')) return null;
+  const body = line.subarray(0, at);
+  return end.slice(CRC_HEAD.length, -2) === crcText(crc32c(body)) ? body : null;
+}
+
+/** What a line says that verified. */
+function contentOf(body: Buffer): Record<string, unknown> {
   try {
-    return JSON.parse(`${body}}`) as Record<string, unknown>;
-  } catch {
-    return null;
+    return JSON.parse(`${body.toString('utf8')}}`) as Record<string, unknown>;
+  } catch (error) {
+    throw damagedError(COMMITS_FILE, 'a line was written by no recorder', error);
   }
 }
 
@@ -255,6 +266,21 @@ export function rowsBetween(points: readonly CommitPoint[]): Map<number, number>
   return rows;
 }
 
+/**
+ * Between which ktimes the rows of a segment lie; null where its lines cannot tell. They are in order of ktime
+ * but for late ones, so that without these none is older than the newest of the segment before.
+ */
+export function ktimeSpan({
+  begin,
+  lines,
+}: Pick<Commits, 'begin' | 'lines'>): { readonly first: bigint; readonly last: bigint } | null {
+  const last = lines.at(-1);
+  if (last === undefined || begin === null || begin.rings !== last.rings) return null;
+  const [from, to] = [BigInt(begin.newest), BigInt(last.newest)];
+  if (from === 0n || to < from || begin.late !== last.late) return null;
+  return { first: from, last: to };
+}
+
 /** True of the lines of a segment that an export made, where it left something out. */
 export function isExcerpt(commits: Pick<Commits, 'lines'> | null): boolean {
   return commits?.lines.at(-1)?.left_out !== undefined;
@@ -298,12 +324,50 @@ export interface Commits {
   readonly bytes: number;
 }
 
+/** A line that verifies. */
 interface Parsed {
   readonly n: number;
   /** The segment that it is of: the checksum of its first line, or null of an old recorder's. */
   readonly id: string | null;
-  readonly content: Record<string, unknown>;
+  readonly isFirst: boolean;
+  readonly isSealed: () => boolean;
+  /** What it says beside its number and whose it is. */
+  readonly content: () => Record<string, unknown>;
   readonly end: number;
+}
+
+/** How a line begins. */
+const HEAD = /^\{"n":(\d+),(?:"of":"([0-9a-f]{8})",)?("segment":)?/;
+const HEAD_BYTES = 64;
+const SEALED = Buffer.from('"sealed":true');
+
+/**
+ * A line by its text, or null where it does not verify. What it says is parsed when somebody asks: readers of a
+ * sealed segment want its last line, and the others hold most of the file.
+ */
+function parsedLine(line: Buffer, position: number, end: number): Parsed | null {
+  const body = verifiedBody(line);
+  if (body === null) return null;
+  const read = (): Record<string, unknown> => {
+    const { n: _n, of: _of, ...content } = contentOf(body);
+    return content;
+  };
+  let made: Record<string, unknown> | null = null;
+  const content = (): Record<string, unknown> => {
+    made ??= read();
+    return made;
+  };
+  const head = HEAD.exec(body.toString('latin1', 0, HEAD_BYTES));
+  // The first recorders did not number their lines.
+  const isFirst = head === null ? 'segment' in content() : head[3] !== undefined;
+  return {
+    n: head === null ? position : Number(head[1]),
+    id: isFirst ? checksumOf(line.toString('latin1', body.length)) : (head?.[2] ?? null),
+    isFirst,
+    isSealed: () => body.includes(SEALED) && content().sealed === true,
+    content,
+    end,
+  };
 }
 
 /**
@@ -316,19 +380,24 @@ function parseLines(bytes: Buffer): { all: (Parsed | null)[]; tail: boolean } {
   for (;;) {
     const end = bytes.indexOf(0x0a, at);
     if (end < 0) return { all, tail: at < bytes.length };
-    const text = bytes.toString('utf8', at, end);
-    const content = parseCommitText(text);
-    if (content === null && end === bytes.length - 1 && text.includes('\0')) {
+    const line = bytes.subarray(at, end);
+    const parsed = parsedLine(line, all.length, end + 1);
+    if (parsed === null && end === bytes.length - 1 && line.includes(0)) {
       return { all, tail: true };
     }
-    if (content === null) all.push(null);
-    else {
-      const { n = all.length, of, ...rest } = content;
-      const id = 'segment' in rest ? checksumOf(text) : ((of as string | undefined) ?? null);
-      all.push({ n: Number(n), id, content: rest, end: end + 1 });
-    }
+    all.push(parsed);
     at = end + 1;
   }
+}
+
+/** An array of what lines say, each made when it is first asked for. */
+function contents(lines: readonly Parsed[]): readonly CommitLine[] {
+  const out: CommitLine[] = [];
+  lines.forEach(({ content }, i) => {
+    const get = (): unknown => content();
+    Object.defineProperty(out, i, { get, enumerable: true, configurable: true });
+  });
+  return out;
 }
 
 /** The segment that most lines are of, the first one too. */
@@ -356,7 +425,7 @@ function inOrder(parsed: readonly Parsed[]): Parsed[] {
 }
 
 const rowsIn = (line: Parsed | undefined): number =>
-  Object.values((line?.content.rows as CommitLine['rows'] | undefined) ?? {}).reduce(
+  Object.values((line?.content().rows as CommitLine['rows'] | undefined) ?? {}).reduce(
     (sum, rows) => sum + rows,
     0,
   );
@@ -372,7 +441,7 @@ function lostLines(own: readonly (Parsed | null)[], used: readonly Parsed[]): Lo
   // Damaged lines in its stead may be those before it, but one behind it has a number of its own.
   const isLast = own.at(-1) !== null && own.length <= last.n + 1;
   const rows = isLast ? rowsIn(last) - rowsIn(used.at(-1)) : null;
-  return { rows, last: last.content as unknown as CommitLine };
+  return { rows, last: last.content() as unknown as CommitLine };
 }
 
 /**
@@ -391,16 +460,17 @@ export function readCommits(directory: string): Commits | null {
   const id = mostNamed(all);
   const own = all.map((line) => (line?.id && line.id !== id ? null : line));
   const whole = own.filter((line) => line !== null);
-  const sealed = whole.some(({ content }) => content.sealed === true);
+  // As a rule it is the last.
+  const sealed = whole.findLast(({ isSealed }) => isSealed()) !== undefined;
   const used = sealed ? inOrder(whole) : prefixOf(own);
-  const first = used.find(({ content }) => 'segment' in content);
+  const first = used.find(({ isFirst }) => isFirst);
   const rest = used.filter((line) => line !== first);
   const inPlace = own.every((line, i) => line?.n === i);
   return {
-    header: (first?.content.segment as SegmentHeader | undefined) ?? null,
-    begin: (first?.content.begin as CommitPoint | null | undefined) ?? null,
+    header: (first?.content().segment as SegmentHeader | undefined) ?? null,
+    begin: (first?.content().begin as CommitPoint | null | undefined) ?? null,
     id,
-    lines: rest.map(({ content }) => content as unknown as CommitLine),
+    lines: contents(rest),
     ends: rest.map(({ end }) => end),
     torn: tail || !inPlace,
     damaged: !inPlace || (sealed && tail),

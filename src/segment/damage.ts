@@ -3,7 +3,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { TapioError } from '../errors.ts';
-import type { Commits } from './commits.ts';
+import type { Commits, FileState } from './commits.ts';
 import { crc32c, crcText } from './crc32c.ts';
 
 /** A piece of a file as it was committed; `crc` is null where the line that had it is lost. */
@@ -32,8 +32,7 @@ const CHUNK_BYTES = 1 << 20;
 export function committedRanges({ lines }: Commits, file: string): CommittedRange[] {
   const ranges: CommittedRange[] = [];
   let end = 0;
-  for (const { files } of lines) {
-    const state = files[file];
+  for (const state of statesOf(lines, file)) {
     if (state === undefined) continue;
     // The first recorders left out where the first piece begins: behind what was there.
     const told = state.length % 2 === 1;
@@ -47,6 +46,16 @@ export function committedRanges({ lines }: Commits, file: string): CommittedRang
     end = from;
   }
   return ranges;
+}
+
+/**
+ * What the lines say of a file, in order. Of one that the last line says whole, as it does of all that is made
+ * by the seal, no other line needs to be looked at.
+ */
+function statesOf(lines: Commits['lines'], file: string): (FileState | undefined)[] {
+  const last = lines.at(-1)?.files[file];
+  if (last !== undefined && last.length > 1 && last[0] === 0) return [last];
+  return lines.map(({ files }) => files[file]);
 }
 
 /** Names of the files that the last commit covers. */

@@ -17,7 +17,14 @@ import { FORMAT_VERSION } from '../../schemas/events.ts';
 import { TapioError } from '../errors.ts';
 import { ArrowFileReader, type Committed, type FileColumn } from './arrow-reader.ts';
 import { type BatchInfo, batchesOfCommits, batchesOfIndex, batchesOfRows } from './batch-info.ts';
-import { type Commits, headerOf, lengthIn, readCommits, type SegmentHeader } from './commits.ts';
+import {
+  type Commits,
+  headerOf,
+  ktimeSpan,
+  lengthIn,
+  readCommits,
+  type SegmentHeader,
+} from './commits.ts';
 import { committedRanges, damagedError, damageText } from './damage.ts';
 import { type Dictionaries, readDictionaryLog } from './dictionary-log.ts';
 import {
@@ -156,6 +163,13 @@ export class Segment {
     return BigInt(this.header.ts_offset);
   }
 
+  /** Between which times its rows lie, ns, both inclusive; null where its commit lines cannot tell. */
+  get span(): { readonly first: bigint; readonly last: bigint } | null {
+    const span = this.commits === null ? null : ktimeSpan(this.commits);
+    const offset = this.tsOffset;
+    return span === null ? null : { first: span.first + offset, last: span.last + offset };
+  }
+
   /** Batches of a type in file order; those that cannot be found become problems. */
   batches(type: EventType): readonly BatchInfo[] {
     const known = this.#batches.get(type);
@@ -235,6 +249,11 @@ export class Segment {
     if (!this.#has(file)) return null;
     const rows = this.#tryRows(SOCKETS, file);
     return rows && latest(rows, (row) => socketKey(row as SocketRow));
+  }
+
+  /** Bytes of a type's file, as committed; 0 where nobody says. */
+  fileBytes(type: EventType): number {
+    return lengthIn(this.commits?.lines.at(-1)?.files[`${type}.arrow`]);
   }
 
   /** Bytes of its files, as committed; of the event files alone where nothing says what else is there. */
@@ -439,17 +458,17 @@ export class Segment {
   }
 
   #openDictionaries(): void {
-    const logged = existsSync(join(this.directory, DICTIONARY_LOG));
+    const logged = (): boolean => existsSync(join(this.directory, DICTIONARY_LOG));
     if (this.commits === null) {
       const open = this.#types.some((type) => this.#tryReader(type)?.complete === false);
       if (open) {
         this.notes.push(`${this.name} was not sealed: its last rows and strings may be missing`);
       }
-      if (open && logged) this.#takeLog(readDictionaryLog(this.directory, null));
+      if (open && logged()) this.#takeLog(readDictionaryLog(this.directory, null));
       return;
     }
     if (this.sealed || this.#committed(DICTIONARY_LOG)?.length === 0) return;
-    if (!logged) {
+    if (!logged()) {
       if (!existsSync(this.directory)) throw enoent(this.directory);
       const text = damageText({ file: DICTIONARY_LOG, from: 0, to: 0, reason: 'missing' });
       this.#addProblem(DICTIONARY_LOG, text, null, null);
