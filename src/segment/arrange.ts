@@ -144,8 +144,7 @@ function isReadable(segment: Segment): boolean {
 
 function canOpen(segment: Segment, type: EventType): boolean {
   try {
-    segment.file(type);
-    return true;
+    return segment.file(type).schema !== null;
   } catch (error) {
     // Retired meanwhile, or damaged.
     const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';

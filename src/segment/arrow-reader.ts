@@ -4,17 +4,26 @@
 
 import { fstatSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
-import { DataType, type Schema } from 'apache-arrow';
+import type { Schema } from 'apache-arrow';
+import { Footer as FooterTable } from 'apache-arrow/fb/footer';
 import { Footer } from 'apache-arrow/ipc/metadata/file';
 import { type DictionaryBatch, Message, type RecordBatch } from 'apache-arrow/ipc/metadata/message';
-import { type ColumnSpec, columnTypeOf } from '../../schemas/arrow.ts';
+import { ByteBuffer } from 'flatbuffers';
+import {
+  type ColumnSpec,
+  columnTypeOf,
+  isDictionary,
+  type TableSpec,
+} from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
 import type { BatchPlace, Checksums } from './arrow-file.ts';
 import { crc32c } from './crc32c.ts';
 import {
+  type CommittedPieces,
   type CommittedRange,
   type Damage,
   damagedError,
+  damageOfBytes,
   damageOfRange,
   damageText,
 } from './damage.ts';
@@ -43,25 +52,31 @@ export interface FileColumn extends ColumnSpec {
   readonly buffers: { readonly first: number; readonly count: number };
 }
 
-function columnsOf(path: string, schema: Schema): Map<string, FileColumn> {
+/** The columns of a schema. */
+function specsOf(path: string, schema: Schema): ColumnSpec[] {
+  return schema.fields.map(({ name, type, nullable }) => {
+    const known = columnTypeOf(type);
+    if (known === null) throw damagedError(path, `column ${name} is ${type}, which no table has`);
+    return { name, type: known, nullable };
+  });
+}
+
+/** Columns in order; the id of a dictionary is its column's position. */
+function columnsOf(specs: readonly ColumnSpec[]): Map<string, FileColumn> {
   const columns = new Map<string, FileColumn>();
   let node = 0;
   let buffer = 0;
-  for (const { name, type, nullable } of schema.fields) {
-    const known = columnTypeOf(type);
-    if (known === null) throw damagedError(path, `column ${name} is ${type}, which no table has`);
-    const shape = partsOf(known);
-    columns.set(name, {
-      name,
-      type: known,
-      nullable,
-      dictionary: DataType.isDictionary(type) ? type.id : null,
+  specs.forEach((spec, position) => {
+    const shape = partsOf(spec.type);
+    columns.set(spec.name, {
+      ...spec,
+      dictionary: isDictionary(spec.type) ? position : null,
       nodes: { first: node, count: shape.nodes },
       buffers: { first: buffer, count: shape.buffers },
     });
     node += shape.nodes;
     buffer += shape.buffers;
-  }
+  });
   return columns;
 }
 
@@ -75,7 +90,14 @@ export interface ReadableBatch extends BatchPlace {
 /** What is known of a file from the commit lines. */
 export interface Committed {
   readonly length: number;
-  readonly ranges: readonly CommittedRange[];
+  readonly pieces: CommittedPieces;
+}
+
+export interface ReaderOptions {
+  /** Its descriptor is held, so that it reads on when it is renamed or removed. */
+  readonly keep?: boolean;
+  /** Its table, where that is known: its schema then needs no reading. */
+  readonly table?: TableSpec | null;
 }
 
 /**
@@ -84,25 +106,30 @@ export interface Committed {
  */
 export class ArrowFileReader {
   readonly path: string;
-  readonly schema: Schema;
+  /** What it is known to be; null where its schema says. */
+  readonly table: TableSpec | null;
   /** By name, in the order of the file. */
   readonly columns: ReadonlyMap<string, FileColumn>;
   readonly #handle: FileHandle;
   readonly #committed: Committed | null;
-  /** Ranges that were checked: null where they are as committed. */
+  /** Pieces that were checked: null where they are as committed. */
   readonly #checked = new Map<CommittedRange, Damage | null>();
   readonly #headers = new Map<number, RecordBatch>();
   readonly #size: number;
+  /** All of it, once it was loaded. */
+  #loaded: Buffer | null = null;
+  #schema: Schema | null = null;
   #buffersPerBatch = 0;
   #nodesPerBatch = 0;
 
   /**
-   * Opens a file; one with `keep` holds its descriptor, so that it reads on when it is renamed or
-   * removed. Throws what the file system throws, and TapioError `segment_damaged` where it does not go
-   * as far as was committed or has no schema of ours.
+   * Opens a file. Throws what the file system throws, and TapioError `segment_damaged` where it does not go as
+   * far as was committed or has no schema of ours.
    */
-  constructor(path: string, committed: Committed | null, keep = false) {
+  constructor(path: string, committed: Committed | null, options: ReaderOptions = {}) {
+    const { keep = false, table = null } = options;
     this.path = path;
+    this.table = table;
     this.#committed = committed;
     this.#handle = new FileHandle(path, keep);
     try {
@@ -114,8 +141,7 @@ export class ArrowFileReader {
         );
       }
       this.#size = committed?.length ?? size;
-      this.schema = this.#guard('its schema', () => this.#readSchema() ?? this.#schemaOfFooter());
-      this.columns = this.#guard('its schema', () => columnsOf(path, this.schema));
+      this.columns = columnsOf(table?.columns ?? specsOf(path, this.schema));
       for (const { nodes, buffers } of this.columns.values()) {
         this.#nodesPerBatch += nodes.count;
         this.#buffersPerBatch += buffers.count;
@@ -124,6 +150,15 @@ export class ArrowFileReader {
       this.#handle.close();
       throw error;
     }
+  }
+
+  /** Its schema. Throws TapioError where that is damaged. */
+  get schema(): Schema {
+    this.#schema ??= this.#guard(
+      'its schema',
+      () => this.#readSchema() ?? this.#footerOf(Footer.decode).schema,
+    );
+    return this.#schema;
   }
 
   /** Bytes of the file as it was opened. */
@@ -191,24 +226,43 @@ export class ArrowFileReader {
     const out = new Map<string, StringBuffers>();
     this.#guard('a dictionary', () => {
       const from = batches.reduce((end, batch) => Math.max(end, endOf(batch)), 8);
-      for (const place of wanted.size === 0 ? [] : this.#walk(from).dictionaries) {
-        const { id, data: header } = this.#message(place).header() as DictionaryBatch;
+      for (const { id, bytes } of wanted.size === 0 ? [] : this.#dictionaries(from, wanted)) {
         const name = wanted.get(id);
-        if (name === undefined) continue;
-        this.#check(place.offset, endOf(place));
-        const [, offsets = NO_BYTES, data = NO_BYTES] = header.buffers.map((region) =>
-          this.#readBuffer({ ...place, rows: 0, checksums: null }, region, 0, null),
-        );
-        out.set(name, {
-          offsets: checkedOffsets(offsets, header.length, data.byteLength),
-          data,
-        });
+        if (name !== undefined) out.set(name, this.#stringsIn(bytes));
       }
     });
     for (const name of wanted.values()) {
       if (!out.has(name)) throw damagedError(this.path, `the strings of ${name} are lost`);
     }
     return out;
+  }
+
+  /** Dictionary batches behind `from`, those of these ids at least. */
+  *#dictionaries(from: number, ids: ReadonlyMap<number, string>): Generator<Dictionary> {
+    const all = [...this.columns.values()].flatMap(({ dictionary }) => dictionary ?? []);
+    const pieces = (this.#committed?.pieces(from) ?? []).filter((piece) => piece.from >= from);
+    // The seal writes each of them as a piece, in the order of their columns, and the footer.
+    const isSealed = pieces.length === all.length + 1;
+    const places = isSealed
+      ? pieces.slice(0, -1).filter((_, i) => ids.has(all[i] as number))
+      : this.#walk(from).dictionaries.map((place) => ({ from: place.offset, to: endOf(place) }));
+    for (const place of places) {
+      const bytes = this.#pread(place.from, place.to - place.from);
+      this.#checkRead(place.from, bytes);
+      const message = messageIn(bytes);
+      if (message.isDictionaryBatch()) yield { id: message.header().id, bytes };
+    }
+  }
+
+  /** The strings of a dictionary batch. */
+  #stringsIn(bytes: Buffer): StringBuffers {
+    const { data: header } = messageIn(bytes).header() as DictionaryBatch;
+    const metadataLength = HEAD_BYTES + bytes.readInt32LE(4);
+    const place = { offset: 0, metadataLength, bodyLength: bytes.length - metadataLength };
+    const [, offsets = NO_BYTES, data = NO_BYTES] = header.buffers.map((region) =>
+      this.#readBuffer({ ...place, rows: 0, checksums: null }, region, 0, bytes),
+    );
+    return { offsets: checkedOffsets(offsets, header.length, data.byteLength), data };
   }
 
   /** Nodes and buffers of each of its record batches. */
@@ -221,8 +275,9 @@ export class ArrowFileReader {
     return this.#handle.fd;
   }
 
-  /** Throws TapioError where any committed byte is not as it was. */
-  checkAll(): void {
+  /** Reads all of a small file at once. Throws TapioError where any committed byte is not as it was. */
+  load(): void {
+    this.#loaded ??= this.#pread(0, this.#size);
     this.#check(0, this.#size);
   }
 
@@ -237,15 +292,33 @@ export class ArrowFileReader {
 
   /** Holds the committed pieces that touch [from, to) against their checksums, each once. */
   #check(from: number, to: number): void {
-    for (const range of this.#committed?.ranges ?? []) {
+    for (const range of this.#committed?.pieces(from) ?? []) {
       if (range.to <= from || range.from >= to) continue;
       let damage = this.#checked.get(range);
       if (damage === undefined) {
-        damage = damageOfRange(this.#handle.fd, basename(this.path), range);
+        damage = this.#damageOf(range);
         this.#checked.set(range, damage);
       }
       if (damage !== null) throw damagedError(this.path, damageText(damage));
     }
+  }
+
+  #damageOf(range: CommittedRange): Damage | null {
+    const file = basename(this.path);
+    if (this.#loaded === null) return damageOfRange(this.#handle.fd, file, range);
+    return damageOfBytes(this.#loaded.subarray(range.from, range.to), file, range);
+  }
+
+  /** Holds bytes that were read from a place against the piece that they are; others against what they touch. */
+  #checkRead(from: number, bytes: Buffer): void {
+    const to = from + bytes.length;
+    const piece = this.#committed?.pieces(from).find((range) => range.from === from);
+    if (piece === undefined || piece.to !== to) {
+      this.#check(from, to);
+      return;
+    }
+    const damage = damageOfBytes(bytes, basename(this.path), piece);
+    if (damage !== null) throw damagedError(this.path, damageText(damage));
   }
 
   #isWhole(from: number, to: number): boolean {
@@ -277,6 +350,7 @@ export class ArrowFileReader {
     if (length < 0 || offset < 0 || offset + length > this.#size) {
       throw new RangeError('it points outside the file');
     }
+    if (this.#loaded !== null) return this.#loaded.subarray(offset, offset + length);
     // Not from the pool: bodies begin 8 bytes in, and typed arrays over them want that alignment.
     const bytes = Buffer.allocUnsafeSlow(length);
     let at = 0;
@@ -337,7 +411,7 @@ export class ArrowFileReader {
   #message(place: BatchPlace, whole: Buffer | null = null): Message {
     const bytes =
       whole?.subarray(0, place.metadataLength) ?? this.#pread(place.offset, place.metadataLength);
-    return Message.decode(bytes.subarray(HEAD_BYTES));
+    return messageIn(bytes);
   }
 
   #header(batch: ReadableBatch, whole: Buffer | null): RecordBatch {
@@ -375,18 +449,29 @@ export class ArrowFileReader {
     return message.header();
   }
 
-  #schemaOfFooter(): Schema {
+  #fromFooter(): BatchPlace[] | null {
+    const bytes = this.#footer();
+    if (bytes === null) return null;
+    // The schema, which is most of it, is not wanted.
+    const footer = FooterTable.getRootAsFooter(new ByteBuffer(bytes));
+    return Array.from({ length: footer.recordBatchesLength() }, (_, i) => {
+      const block = footer.recordBatches(i);
+      if (block === null) throw new RangeError('a block is lost');
+      return {
+        offset: Number(block.offset()),
+        metadataLength: block.metaDataLength(),
+        bodyLength: Number(block.bodyLength()),
+      };
+    });
+  }
+
+  #footerOf<T>(decode: (bytes: Buffer) => T): T {
     const footer = this.#footer();
     if (footer === null) throw damagedError(this.path, 'is no Arrow file: its schema is damaged');
-    return footer.schema;
+    return decode(footer);
   }
 
-  #fromFooter(): BatchPlace[] | null {
-    const footer = this.#footer();
-    return footer === null ? null : [...footer.recordBatches()].map(placeOf);
-  }
-
-  #footer(): Footer | null {
+  #footer(): Buffer | null {
     const size = this.#size;
     if (size < MAGIC.length + 4 + 16) return null;
     const tail = this.#pread(size - 10, 10);
@@ -394,7 +479,7 @@ export class ArrowFileReader {
     const length = tail.readInt32LE(0);
     if (length <= 0 || length > size - 18) return null;
     this.#check(size - 10 - length, size);
-    return Footer.decode(this.#pread(size - 10 - length, length));
+    return this.#pread(size - 10 - length, length);
   }
 
   // Encapsulated messages, one after another, from a place where one begins.
@@ -427,14 +512,15 @@ export function endOf({ offset, metadataLength, bodyLength }: BatchPlace): numbe
   return offset + metadataLength + bodyLength;
 }
 
-function placeOf(block: {
-  offset: number;
-  metaDataLength: number;
-  bodyLength: number;
-}): BatchPlace {
-  return {
-    offset: block.offset,
-    metadataLength: block.metaDataLength,
-    bodyLength: block.bodyLength,
-  };
+/** A dictionary batch, whole. */
+interface Dictionary {
+  readonly id: number;
+  readonly bytes: Buffer;
+}
+
+/** The message that bytes begin with. */
+function messageIn(bytes: Buffer): Message {
+  const length = bytes.length < HEAD_BYTES ? -1 : bytes.readInt32LE(4);
+  if (length <= 0 || HEAD_BYTES + length > bytes.length) throw new RangeError('a message is cut');
+  return Message.decode(bytes.subarray(HEAD_BYTES, HEAD_BYTES + length));
 }

@@ -1,12 +1,12 @@
 // What is known of each record batch without reading its rows: from index.arrow where the segment is
 // sealed, from the commit lines while it is open, and from the rows themselves where neither is there.
 
-import type { EventType } from '../../schemas/arrow.ts';
+import type { EventType, TableSpec } from '../../schemas/arrow.ts';
 import type { Checksums } from './arrow-file.ts';
 import type { ArrowFileReader, ReadableBatch } from './arrow-reader.ts';
 import type { CommitLine, CommittedBatch } from './commits.ts';
 import type { IndexRow } from './event-files.ts';
-import type { TableRow } from './small-tables.ts';
+import { type TablePart, tableParts } from './small-tables.ts';
 import type { Zones } from './zones.ts';
 
 /** One record batch of an event file. */
@@ -50,6 +50,52 @@ export function committedBatch(row: IndexRow): CommittedBatch {
   ];
 }
 
+/**
+ * Batches of all types from index.arrow. Zones and checksums, which are most of it, are decoded when a predicate
+ * or a reader wants them. Throws RangeError where it is no index.
+ */
+export function batchesOfIndex(
+  reader: ArrowFileReader,
+  table: TableSpec,
+): Map<EventType, BatchInfo[]> {
+  const out = new Map<EventType, BatchInfo[]>();
+  for (const { rows, get } of tableParts(reader, table)) {
+    for (let row = 0; row < rows; row++) {
+      const type = String(get('file', row)).replace('.arrow', '') as EventType;
+      const list = out.get(type) ?? [];
+      list.push(indexedBatch(type, get, row));
+      out.set(type, list);
+    }
+  }
+  return out;
+}
+
+function indexedBatch(type: EventType, get: TablePart['get'], row: number): BatchInfo {
+  const zones = lazily(() => JSON.parse(String(get('zones', row))) as Zones);
+  const checksums = lazily(() => {
+    const text = get('checksums', row);
+    return text ? checksumsOf(String(text)) : null;
+  });
+  return {
+    type,
+    batch: Number(get('batch', row)),
+    offset: Number(get('offset', row)),
+    metadataLength: Number(get('metadata_length', row)),
+    bodyLength: Number(get('body_length', row)),
+    get checksums() {
+      return checksums();
+    },
+    rows: Number(get('rows', row)),
+    firstSeq: get('first_seq', row) as bigint,
+    lastSeq: get('last_seq', row) as bigint,
+    firstTs: get('first_ts', row) as bigint,
+    lastTs: get('last_ts', row) as bigint,
+    get zones() {
+      return zones();
+    },
+  };
+}
+
 /** What is made when it is first asked for. */
 function lazily<T>(make: () => T): () => T {
   let made: { readonly value: T } | null = null;
@@ -57,40 +103,6 @@ function lazily<T>(make: () => T): () => T {
     made ??= { value: make() };
     return made.value;
   };
-}
-
-/**
- * Batches of all types from the rows of index.arrow. Zones and checksums, which are most of it, are decoded
- * when a predicate or a reader wants them.
- */
-export function batchesOfIndex(rows: readonly TableRow[]): Map<EventType, BatchInfo[]> {
-  const out = new Map<EventType, BatchInfo[]>();
-  for (const row of rows) {
-    const type = String(row.file).replace('.arrow', '') as EventType;
-    const list = out.get(type) ?? [];
-    const checksums = lazily(() => (row.checksums ? checksumsOf(String(row.checksums)) : null));
-    const zones = lazily(() => JSON.parse(String(row.zones)) as Zones);
-    list.push({
-      type,
-      batch: Number(row.batch),
-      offset: Number(row.offset),
-      metadataLength: Number(row.metadata_length),
-      bodyLength: Number(row.body_length),
-      get checksums() {
-        return checksums();
-      },
-      rows: Number(row.rows),
-      firstSeq: row.first_seq as bigint,
-      lastSeq: row.last_seq as bigint,
-      firstTs: row.first_ts as bigint,
-      lastTs: row.last_ts as bigint,
-      get zones() {
-        return zones();
-      },
-    });
-    out.set(type, list);
-  }
-  return out;
 }
 
 /** Batches of a type from commit lines; null where these do not say where they lie (the first recorders). */

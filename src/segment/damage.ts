@@ -30,12 +30,16 @@ const CHUNK_BYTES = 1 << 20;
 
 /** The pieces of a file, in order, as the commit lines have them. */
 export function committedRanges({ lines }: Commits, file: string): CommittedRange[] {
+  return rangesOf(lines.map(({ files }) => files[file]));
+}
+
+function rangesOf(states: readonly (FileState | undefined)[]): CommittedRange[] {
   const ranges: CommittedRange[] = [];
   let end = 0;
-  for (const state of statesOf(lines, file)) {
+  for (const state of states) {
     if (state === undefined) continue;
     // The first recorders left out where the first piece begins: behind what was there.
-    const told = state.length % 2 === 1;
+    const told = isTold(state);
     let from = told ? Number(state[0]) : end;
     if (from > end) ranges.push({ from: end, to: from, crc: null });
     for (let at = told ? 1 : 0; at + 1 < state.length; at += 2) {
@@ -48,14 +52,28 @@ export function committedRanges({ lines }: Commits, file: string): CommittedRang
   return ranges;
 }
 
+/** True where a line says where the first of its pieces begins. */
+const isTold = (state: FileState): boolean => state.length % 2 === 1;
+
+/** The pieces of a file from a place on, in order; some before it may be among them. */
+export type CommittedPieces = (from: number) => readonly CommittedRange[];
+
 /**
- * What the lines say of a file, in order. Of one that the last line says whole, as it does of all that is made
- * by the seal, no other line needs to be looked at.
+ * The pieces of a file as the commit lines have them. What a seal writes stands in the last line: who reads no
+ * further forward needs no other.
  */
-function statesOf(lines: Commits['lines'], file: string): (FileState | undefined)[] {
-  const last = lines.at(-1)?.files[file];
-  if (last !== undefined && last.length > 1 && last[0] === 0) return [last];
-  return lines.map(({ files }) => files[file]);
+export function committedPieces(commits: Commits, file: string): CommittedPieces {
+  const last = commits.lines.at(-1)?.files[file];
+  const begin = last !== undefined && isTold(last) ? Number(last[0]) : Number.POSITIVE_INFINITY;
+  let [sealed, all]: (CommittedRange[] | null)[] = [null, null];
+  return (from) => {
+    if (from < begin) {
+      all ??= committedRanges(commits, file);
+      return all;
+    }
+    sealed ??= rangesOf([last]).filter((range) => range.to > begin);
+    return sealed;
+  };
 }
 
 /** Names of the files that the last commit covers. */
@@ -76,6 +94,17 @@ export function damageOfRange(fd: number, file: string, range: CommittedRange): 
   }
   if (crcText(crc) === range.crc) return null;
   return { file, from: range.from, to: range.to, reason: 'checksum' };
+}
+
+/** The same, of a piece that was read. */
+export function damageOfBytes(
+  bytes: Uint8Array,
+  file: string,
+  range: CommittedRange,
+): Damage | null {
+  const { from, to, crc } = range;
+  if (crc === null) return { file, from, to, reason: 'unknown' };
+  return crcText(crc32c(bytes)) === crc ? null : { file, from, to, reason: 'checksum' };
 }
 
 /** What is wrong with a file of a directory. `onBytes` is told how much was read. */

@@ -131,7 +131,7 @@ export function mergeSmallBatches(directory: string, from: EventFiles, to: Event
     const target = to.file(type, { table, schema });
     for (const [column, values] of dictionaries) target.dictionaries.set(column, values);
     const names = table.columns.map((column) => column.name);
-    const committed = { length: writer.file.length, ranges: [] };
+    const committed = { length: writer.file.length, pieces: () => [] };
     const reader = new ArrowFileReader(join(directory, `${type}.arrow`), committed);
     try {
       const index = from.index.filter((row) => row.file === `${type}.arrow`);

@@ -14,6 +14,7 @@ import {
   type TableSpec,
 } from '../../schemas/arrow.ts';
 import { FORMAT_VERSION } from '../../schemas/events.ts';
+import { schemaFingerprint } from '../../schemas/layout.ts';
 import { TapioError } from '../errors.ts';
 import { ArrowFileReader, type Committed, type FileColumn } from './arrow-reader.ts';
 import { type BatchInfo, batchesOfCommits, batchesOfIndex, batchesOfRows } from './batch-info.ts';
@@ -25,7 +26,7 @@ import {
   readCommits,
   type SegmentHeader,
 } from './commits.ts';
-import { committedRanges, damagedError, damageText } from './damage.ts';
+import { committedPieces, committedRanges, damagedError, damageText } from './damage.ts';
 import { type Dictionaries, readDictionaryLog } from './dictionary-log.ts';
 import {
   COMMITS_FILE,
@@ -350,14 +351,23 @@ export class Segment {
   #committed(file: string): Committed | null {
     if (this.commits === null) return null;
     const state = this.commits.lines.at(-1)?.files[file];
-    return { length: lengthIn(state), ranges: committedRanges(this.commits, file) };
+    return { length: lengthIn(state), pieces: committedPieces(this.commits, file) };
+  }
+
+  /** The table of a file, where the commit lines say that it is of today's. */
+  #tableOf(file: string): TableSpec | null {
+    if (this.commits?.header?.fingerprint !== schemaFingerprint()) return null;
+    return EVENT_TABLES[file.replace('.arrow', '') as EventType] ?? null;
   }
 
   /** Opens a file that should be there. */
   #open(file: string): ArrowFileReader {
     const path = join(this.directory, file);
     try {
-      return new ArrowFileReader(path, this.#committed(file), this.#isOpenName);
+      return new ArrowFileReader(path, this.#committed(file), {
+        keep: this.#isOpenName,
+        table: this.#tableOf(file),
+      });
     } catch (error) {
       // Without its directory the segment has moved, which the caller can follow; a file that alone is
       // gone is damage, and must not look like a segment without such rows.
@@ -421,19 +431,22 @@ export class Segment {
 
   #tryRows(table: TableSpec, file: string): TableRow[] | null {
     try {
-      return this.#readSmall(table, file);
+      return this.#readSmall(table, file, tableRows);
     } catch (error) {
       this.#addProblem(file, this.#reason(error), null, null);
       return null;
     }
   }
 
-  #readSmall(table: TableSpec, file: string): TableRow[] {
+  #readSmall<T>(
+    table: TableSpec,
+    file: string,
+    read: (reader: ArrowFileReader, table: TableSpec) => T,
+  ): T {
     const reader = this.#smallFile(file);
-    // They are read whole, so that all of their bytes can be checked at little cost.
-    reader.checkAll();
+    reader.load();
     try {
-      return tableRows(reader, table);
+      return read(reader, table);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw damagedError(reader.path, error.message, error);
@@ -531,7 +544,7 @@ export class Segment {
       this.#index = null;
       if (this.commits !== null) {
         try {
-          this.#index = batchesOfIndex(this.#readSmall(INDEX, INDEX_FILE));
+          this.#index = this.#readSmall(INDEX, INDEX_FILE, batchesOfIndex);
         } catch (error) {
           this.notes.push(
             `${this.name}: index.arrow ${this.#reason(error)}: its rows are read instead`,

@@ -28,7 +28,7 @@ import {
   type SegmentHeader,
   turningPoints,
 } from './commits.ts';
-import { type CommittedRange, committedFiles, committedRanges, damageOfFile } from './damage.ts';
+import { committedFiles, committedPieces, committedRanges, damageOfFile } from './damage.ts';
 import { readDictionaryLog } from './dictionary-log.ts';
 import { EventFiles, type IndexRow, shapeOf } from './event-files.ts';
 import {
@@ -244,16 +244,16 @@ function partsAt(
   header: SegmentHeader,
 ): SegmentParts {
   const line = commits.lines.at(-1) as CommitLine;
-  const committed = (file: string): Committed & { ranges: CommittedRange[] } => ({
+  const committed = (file: string): Committed => ({
     length: lengthIn(line.files[file]),
-    ranges: committedRanges(commits, file),
+    pieces: committedPieces(commits, file),
   });
   const events = new EventFiles(files, directory, header);
   for (const type of EVENT_TYPES) {
     const file = `${type}.arrow`;
     if (line.files[file] !== undefined) reopen(directory, events, commits, type, committed(file));
   }
-  const { values } = readDictionaryLog(directory, committed(DICTIONARY_LOG).ranges);
+  const { values } = readDictionaryLog(directory, committedRanges(commits, DICTIONARY_LOG));
   for (const type of events.types()) {
     const { table, dictionaries } = events.file(type);
     table.columns.forEach(({ name: column }, i) => {

@@ -1,12 +1,20 @@
 // Salvages what verifies of a damaged segment into a new one. The original is only read.
 
-import type { EventType } from '../../schemas/arrow.ts';
+import { arrowSchema, type EventType } from '../../schemas/arrow.ts';
 import { OP_NAMES } from '../../schemas/events.ts';
 import type { ColumnBuffers } from './arrow-file.ts';
-import type { RawColumn } from './arrow-reader.ts';
+import type { ArrowFileReader, RawColumn } from './arrow-reader.ts';
 import type { SmallRow } from './columns.ts';
-import { type CommitPoint, noPoint, pointOf, rowsBetween, turningPoints } from './commits.ts';
-import { shapeOf } from './event-files.ts';
+import {
+  type CommitPoint,
+  metadataOf,
+  noPoint,
+  pointOf,
+  rowsBetween,
+  type SegmentHeader,
+  turningPoints,
+} from './commits.ts';
+import { type Shape, shapeOf } from './event-files.ts';
 import type { StoreFiles } from './files.ts';
 import { type BatchInfo, Segment } from './reader.ts';
 import { lossCells, lossRow, type ProcessRow, type SocketRow } from './small-tables.ts';
@@ -39,7 +47,10 @@ const total = (counts: Counts): number => [...counts.values()].reduce((a, b) => 
 export function repairSegment(files: StoreFiles, directory: string, store: string): Repaired {
   const segment = new Segment(directory);
   try {
-    const { name, header } = segment;
+    const { name } = segment;
+    // Without commit lines nobody vouches that its files are of the table that they name.
+    const isSure = Boolean(segment.commits?.header);
+    const header = isSure ? segment.header : { ...segment.header, fingerprint: '' };
     const begin = beginOf(segment);
     const writer = SegmentWriter.create(files, segmentsOf(store), name, header, begin);
     const stored: Counts = new Map();
@@ -69,6 +80,14 @@ function buffersOf(raw: RawColumn): ColumnBuffers {
   };
 }
 
+/** What a file is known to be, or else what it says of itself. */
+function shapeOfFile(type: EventType, file: ArrowFileReader, header: SegmentHeader): Shape {
+  const { table } = file;
+  return table === null
+    ? shapeOf(type, file.schema)
+    : { table, schema: arrowSchema(table, metadataOf(header)) };
+}
+
 /** Appends the batches of a type that verify; counts their rows by op. */
 function salvage(
   segment: Segment,
@@ -80,7 +99,7 @@ function salvage(
   for (const info of segment.batches(type)) {
     try {
       const file = segment.file(type);
-      const shape = shapeOf(type, file.schema);
+      const shape = shapeOfFile(type, file, segment.header);
       const names = shape.table.columns.map((column) => column.name);
       // Read as a reader would, too: that holds strings and lengths against one another.
       const ops = segment.read(info, names).get('op');

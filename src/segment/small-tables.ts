@@ -41,26 +41,43 @@ export function socketKey({ inode, first_seq }: Pick<SocketRow, 'inode' | 'first
   return inode === null ? `seq ${first_seq}` : `inode ${inode}`;
 }
 
-/** All rows of a file; a column that it lacks is null. Throws RangeError where it is no such table. */
-export function tableRows(reader: ArrowFileReader, table: TableSpec): TableRow[] {
-  const rows: TableRow[] = [];
+/** Rows of one record batch of a small table. */
+export interface TablePart {
+  readonly rows: number;
+  /** A value of a column of the table. */
+  get(column: string, row: number): Value;
+}
+
+/** A file's record batches; a column that it lacks is null. Throws RangeError where it is no such table. */
+export function* tableParts(reader: ArrowFileReader, table: TableSpec): Generator<TablePart> {
   const names = table.columns.map((column) => column.name);
   for (const place of reader.places()) {
-    const count = reader.rowsOf(place);
-    const raw = reader.read({ ...place, rows: count, checksums: null }, names);
-    const vectors = table.columns.map(({ name, nullable }) => {
-      const [spec, column] = [reader.columns.get(name), raw.get(name)];
-      if (spec === undefined || column === undefined) {
+    const rows = reader.rowsOf(place);
+    const raw = reader.read({ ...place, rows, checksums: null }, names);
+    const vectors = new Map(
+      table.columns.map(({ name, nullable }) => {
+        const [spec, column] = [reader.columns.get(name), raw.get(name)];
+        if (spec !== undefined && column !== undefined) {
+          return [name, vectorOf(spec, column, undefined)] as const;
+        }
         if (!nullable) throw new RangeError(`it has no column ${name}`);
-        return nullVector(count);
-      }
-      return vectorOf(spec, column, undefined);
-    });
-    for (let i = 0; i < count; i++) {
-      rows.push(Object.fromEntries(names.map((name, c) => [name, vectors[c]?.get(i) ?? null])));
+        return [name, nullVector(rows)] as const;
+      }),
+    );
+    yield { rows, get: (column, row) => vectors.get(column)?.get(row) ?? null };
+  }
+}
+
+/** All rows of a file. See tableParts(). */
+export function tableRows(reader: ArrowFileReader, table: TableSpec): TableRow[] {
+  const names = table.columns.map((column) => column.name);
+  const all: TableRow[] = [];
+  for (const { rows, get } of tableParts(reader, table)) {
+    for (let i = 0; i < rows; i++) {
+      all.push(Object.fromEntries(names.map((name) => [name, get(name, i)])));
     }
   }
-  return rows;
+  return all;
 }
 
 /** A row of losses.arrow, typed. */

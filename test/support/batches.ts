@@ -55,6 +55,7 @@ export class BatchMaker {
   readonly #dictionaries = new Map<string, Map<string, number>>();
   #seq = 1n;
   #ts: bigint;
+  #late = true;
 
   /** `ts`: where the times begin, ns. */
   constructor(seed: number, ts = 1_795_000_000_000_000_000n) {
@@ -65,6 +66,7 @@ export class BatchMaker {
   /** A new segment begins: its dictionaries are empty, seq and ts go on. */
   beginSegment(): void {
     this.#dictionaries.clear();
+    this.#late = this.#random() < 0.5;
   }
 
   /** A batch of `count` random rows; a nullable column may be untouched, mixed or full. */
@@ -100,7 +102,7 @@ export class BatchMaker {
     }
     if (name === 'ts') {
       // Rows that came out late make ts go back.
-      this.#ts += BigInt(this.#below(1000) - 10);
+      this.#ts += BigInt(this.#below(1000) - (this.#late ? 10 : 0));
       return this.#ts;
     }
     switch (type) {

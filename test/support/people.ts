@@ -250,7 +250,9 @@ export class PeopleRecorder {
       writer.append('process', batch, regions, memory);
       writer.addProcesses(this.#table.takeChanges());
       const newest = `${batch.lastTs - booted}`;
-      this.#point = { ...noPoint(), through_seq: Number(batch.lastSeq), newest };
+      // So many that readers take the times of the rows from the rows.
+      const late = (this.#point?.late ?? 0) + 1;
+      this.#point = { ...noPoint(), through_seq: Number(batch.lastSeq), newest, late };
       writer.commit(this.#point);
     }
     this.#people.segment++;

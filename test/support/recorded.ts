@@ -125,7 +125,12 @@ export class MadeRecording {
     for (const [id, count] of Object.entries(countOps(made))) {
       counts[id] = (counts[id] ?? 0) + count;
     }
-    if (item.lastTs > this.#ts) this.#ts = item.lastTs;
+    let { late } = this.point;
+    for (const { type: of, cells } of made) {
+      const ts = cells[columnIndex(of, 'ts')] as bigint;
+      if (ts < this.#ts) late++;
+      else this.#ts = ts;
+    }
     this.#point = {
       ...noPoint(),
       through_seq: Number(item.lastSeq),
@@ -133,6 +138,7 @@ export class MadeRecording {
       rings: this.recording,
       positions: [`${item.lastSeq * 128n}`, '18446744073709551615'],
       newest: `${this.#ts - this.tsOffset}`,
+      late,
       emitted: [counts],
       consumed: [counts],
     };
