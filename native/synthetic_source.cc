@@ -125,6 +125,10 @@ class Generator {
   }
 
   std::string path() {
+    // Compilers and editors make files that are met a few times and never again.
+    if (random_.below(1000) == 0) {
+      return "/tmp/cc" + std::to_string(random_.below(1u << 24)) + ".o";
+    }
     const uint64_t which = random_.skewed(5000);
     std::string out = directories[which % std::size(directories)];
     out += "/file-" + std::to_string(which);

@@ -1,21 +1,20 @@
 // Tables as columns: the event table's, and the small ones that go with every segment.
 
+import { Field, Schema } from 'apache-arrow/schema';
 import {
   Binary,
   DataType,
   Dictionary,
-  Field,
   Int32,
   Int64,
   List,
-  Schema,
   Struct,
   TimestampNanosecond,
   Uint16,
   Uint32,
   Uint64,
   Utf8,
-} from 'apache-arrow';
+} from 'apache-arrow/type';
 import { COMMON, EVENTS, type FieldType, type TypeSpec } from './events.ts';
 
 /** How a column is stored; `utf8` is a plain string, for tables that are small. */

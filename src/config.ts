@@ -2,7 +2,6 @@
 // that order of precedence.
 
 import { totalmem } from 'node:os';
-import { parse as parseYaml } from 'yaml';
 import { EVENTS } from '../schemas/events.ts';
 import { nearestName, TapioError } from './errors.ts';
 
@@ -124,9 +123,11 @@ const ENVIRONMENT_PREFIX = 'TAPIO_RECORD_';
 /** Names the file of settings, as --config does. */
 export const CONFIG_VARIABLE = 'TAPIO_RECORD_CONFIG';
 
-const usage = (message: string): TapioError => new TapioError('usage', message);
+/** The error for a setting that makes no sense. */
+export const usage = (message: string): TapioError => new TapioError('usage', message);
 
-function unknownName(what: string, word: string, names: Iterable<string>): TapioError {
+/** The error for a name that is not known, with the nearest that is. */
+export function unknownName(what: string, word: string, names: Iterable<string>): TapioError {
   const near = nearestName(word, names);
   const hint = near === null ? '' : ` (did you mean ${near}?)`;
   return usage(`unknown ${what} ${word}${hint}`);
@@ -148,36 +149,6 @@ export function settingsFromEnvironment(environment: NodeJS.ProcessEnv): Given {
     if (value !== '') out[name] = value;
   }
   return out;
-}
-
-/** Settings of a YAML file's text. `path` is for messages. */
-export function settingsFromFile(text: string, path: string): Given {
-  let parsed: unknown;
-  try {
-    parsed = parseYaml(text);
-  } catch (error) {
-    throw usage(`${path} is not YAML: ${(error as Error).message.split('\n')[0]}`);
-  }
-  if (parsed === null) return {};
-  if (typeof parsed !== 'object' || Array.isArray(parsed)) {
-    throw usage(`${path} must be a list of settings, such as "profile: full"`);
-  }
-  for (const [key, value] of Object.entries(parsed)) {
-    if (!Object.hasOwn(SETTINGS, key)) {
-      throw usage(`${path}: ${unknownName('setting', key, Object.keys(SETTINGS)).message}`);
-    }
-    if (!isPlain(value, SETTINGS[key as SettingName].type === 'list')) {
-      const list = SETTINGS[key as SettingName].type === 'list';
-      throw usage(`${path}: ${key} must be ${list ? 'a list of words' : 'one value'}`);
-    }
-  }
-  // A key without a value is as good as absent.
-  return Object.fromEntries(Object.entries(parsed).filter(([, value]) => value !== null));
-}
-
-function isPlain(value: unknown, listAllowed: boolean): boolean {
-  if (Array.isArray(value)) return listAllowed && value.every((one) => isPlain(one, false));
-  return value === null || typeof value !== 'object';
 }
 
 /** A list given as text with commas, as a list, or several times. */

@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const RANKS: readonly (readonly string[])[] = [
   ['schemas'],
   ['src/errors.ts', 'src/log.ts', 'src/version.ts'],
-  ['src/config.ts'],
+  ['src/config.ts', 'src/config-file.ts'],
   ['src/event'],
   ['src/source', 'src/segment'],
   ['src/catalog'],
@@ -31,7 +31,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   flatbuffers: ['src/segment'],
   'better-sqlite3': ['src/catalog'],
   '@marcbachmann/cel-js': ['src/query'],
-  yaml: ['src/config.ts'],
+  yaml: ['src/config-file.ts'],
   yargs: ['cli'],
 };
 

@@ -5,8 +5,8 @@ import {
   parseSize,
   resolveConfig,
   settingsFromEnvironment,
-  settingsFromFile,
 } from '../src/config.ts';
+import { settingsFromFile } from '../src/config-file.ts';
 
 const names = (ids: readonly number[]): string[] =>
   [...allOps()].filter(([, op]) => ids.includes(op.id)).map(([name]) => name);

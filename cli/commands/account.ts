@@ -65,7 +65,7 @@ function text(account: Account): string {
 
 /** Segments that have to do with a window: accounts are drawn up over whole ones. */
 function inWindow(segment: Segment, since: bigint | null, until: bigint | null): boolean {
-  const last = segment.commits?.lines.at(-1)?.at;
+  const last = segment.commits?.last?.at;
   const begin = segment.commits?.begin?.at;
   if (since !== null && last !== undefined && BigInt(last) * 1_000_000n < since) return false;
   return until === null || begin === undefined || BigInt(begin) * 1_000_000n < until;

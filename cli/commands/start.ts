@@ -13,8 +13,8 @@ import {
   type Setting,
   type SettingName,
   settingsFromEnvironment,
-  settingsFromFile,
 } from '../../src/config.ts';
+import { settingsFromFile } from '../../src/config-file.ts';
 import { Daemon } from '../../src/daemon.ts';
 import { TapioError } from '../../src/errors.ts';
 import { Log } from '../../src/log.ts';

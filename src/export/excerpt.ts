@@ -123,7 +123,7 @@ export class Excerpt {
     this.#writer.addLosses(losses);
     const batches = segment.types().flatMap((type) => segment.batches(type));
     const { left_out: _before, ...end } = endOf(segment, batches);
-    const clocks = segment.commits?.lines.at(-1)?.clocks;
+    const clocks = segment.commits?.last?.clocks;
     const point = {
       ...end,
       ...(clocks !== undefined && { clocks }),

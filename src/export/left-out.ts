@@ -66,7 +66,7 @@ export class LeftOutCount {
   ): Promise<LossRow[]> {
     const stored = await countRows(segment, damaged);
     for (const [key, count] of stored) this.#add(opId(key), count - (kept.get(key) ?? 0));
-    const before = segment.commits?.lines.at(-1)?.left_out;
+    const before = segment.commits?.last?.left_out;
     for (const [id, count] of Object.entries(before?.rows ?? {})) this.#add(Number(id), count);
     for (const loss of before?.losses ?? []) this.#lose(loss);
     const losses = segment.losses();

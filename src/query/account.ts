@@ -227,8 +227,8 @@ function accountOf(recording: string, segments: readonly Segment[]): Account {
   let leftOut = 0;
   for (const segment of segments) {
     const { commits, name } = segment;
-    const end = commits?.lines.at(-1);
-    if (!commits || end === undefined) {
+    const end = commits?.last ?? null;
+    if (!commits || end === null) {
       reasons.push(`${name} has no commit lines to be accounted by`);
       continue;
     }

@@ -14,7 +14,7 @@ export function areLeftOut(
   { header, commits }: Pick<Segment, 'header' | 'commits'>,
   ops: readonly number[],
 ): boolean {
-  const line = commits?.lines.at(-1);
+  const line = commits?.last;
   // Without a filter, what was left out as it was read are the recorder's own records.
   const counts = [line?.filtered ?? [], header.filter === undefined ? [] : (line?.own ?? [])];
   return counts.some((one) => {

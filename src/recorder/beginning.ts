@@ -40,8 +40,8 @@ function standingOf(segments: string, recording: string): Standing | null | unde
   if (!commits?.header) return undefined;
   // The newest is of the recording before: this one has stored nothing.
   if (commits.header.recording !== recording) return null;
-  const last = commits.lines.at(-1);
-  const point = last === undefined ? commits.begin : pointOf(last);
+  const { begin, last } = commits;
+  const point = last === null ? begin : pointOf(last);
   if (point === null) return null;
   // What happened while the commit was being made is in none of its rows.
   const ts = BigInt(point.newest) + BigInt(commits.header.ts_offset);

@@ -17,7 +17,7 @@ export function socketsBefore(store: string, point: CommitPoint): SocketRow[] | 
   if (last === undefined) return null;
   const segment = new Segment(last);
   try {
-    const ends = segment.commits?.lines.at(-1)?.through_seq === point.through_seq;
+    const ends = segment.commits?.last?.through_seq === point.through_seq;
     return ends ? (segment.sockets() as unknown as SocketRow[] | null) : null;
   } finally {
     segment.close();

@@ -57,7 +57,7 @@ const count = (n: bigint): string => n.toLocaleString('en-US');
 
 /** Up to which seq a recording is in the store; 0n where it is not. */
 function throughOf(segments: readonly Segment[]): bigint {
-  const lines = segments.map(({ commits }) => commits?.lines.at(-1)?.through_seq ?? 0);
+  const lines = segments.map(({ commits }) => commits?.last?.through_seq ?? 0);
   return BigInt(Math.max(0, ...lines));
 }
 

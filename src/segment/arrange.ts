@@ -22,8 +22,8 @@ interface SeqRange {
 /** What a segment's lines say, or, without the first of them, its rows; null where nothing can be sure. */
 function seqRangeOf(segment: Segment): SeqRange | null {
   const { commits } = segment;
-  const last = commits?.lines.at(-1);
-  if (!commits || last === undefined) return null;
+  const last = commits?.last ?? null;
+  if (!commits || last === null) return null;
   const through = last.through_seq;
   if (commits.header !== null) return { from: commits.begin?.through_seq ?? 0, through };
   return { from: firstSeq(segment, through + 1) - 1, through };
@@ -159,7 +159,7 @@ function gapsBetween(placed: readonly Placed[]): Problem[] {
     const before = placed[i - 1];
     if (before?.segment.header.recording !== segment.header.recording) return [];
     if (!before.range || !range || range.from <= before.range.through) return [];
-    const last = before.segment.commits?.lines.at(-1);
+    const last = before.segment.commits?.last;
     const begin = segment.commits?.begin;
     const offsets = [before.segment.tsOffset, segment.tsOffset];
     const [low = 0n, high = 0n] = offsets.sort((a, b) => (a < b ? -1 : 1));
@@ -169,7 +169,7 @@ function gapsBetween(placed: readonly Placed[]): Problem[] {
         text: `the segments between ${before.segment.name} and this one are gone`,
         rows: range.from - before.range.through,
         type: null,
-        firstTs: last === undefined ? null : BigInt(last.newest) + low,
+        firstTs: last ? BigInt(last.newest) + low : null,
         lastTs: begin ? BigInt(begin.newest) + high : null,
       },
     ];

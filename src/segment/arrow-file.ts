@@ -4,7 +4,7 @@
 // the file. Its own writer makes vectors of every column first, and in 21.2.0 stores the compressed
 // length where the format wants the uncompressed one and leaves the schema message out of files.
 
-import { MetadataVersion, type Schema } from 'apache-arrow';
+import { MetadataVersion } from 'apache-arrow/enum';
 import { FileBlock, Footer } from 'apache-arrow/ipc/metadata/file';
 import {
   BodyCompression,
@@ -14,6 +14,7 @@ import {
   Message,
   RecordBatch,
 } from 'apache-arrow/ipc/metadata/message';
+import type { Schema } from 'apache-arrow/schema';
 import { crc32c } from './crc32c.ts';
 import type { AppendFile } from './files.ts';
 import { compress, compressZeros } from './zstd.ts';

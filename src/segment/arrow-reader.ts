@@ -4,10 +4,10 @@
 
 import { fstatSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { Schema } from 'apache-arrow';
 import { Footer as FooterTable } from 'apache-arrow/fb/footer';
 import { Footer } from 'apache-arrow/ipc/metadata/file';
 import { type DictionaryBatch, Message, type RecordBatch } from 'apache-arrow/ipc/metadata/message';
+import type { Schema } from 'apache-arrow/schema';
 import { ByteBuffer } from 'flatbuffers';
 import {
   type ColumnSpec,

@@ -1,8 +1,8 @@
 // Arrow's IPC stream: schema, record batches as they come, end. Bodies are not compressed: a stream goes through a
 // pipe to a reader that wants the values at once.
 
-import type { Schema } from 'apache-arrow';
 import { BufferRegion, FieldNode, Message, RecordBatch } from 'apache-arrow/ipc/metadata/message';
+import type { Schema } from 'apache-arrow/schema';
 import { type ColumnBuffers, messageBytes, PADDING, padded } from './arrow-file.ts';
 
 /** How a stream begins. */

@@ -272,18 +272,17 @@ export function rowsBetween(points: readonly CommitPoint[]): Map<number, number>
  */
 export function ktimeSpan({
   begin,
-  lines,
-}: Pick<Commits, 'begin' | 'lines'>): { readonly first: bigint; readonly last: bigint } | null {
-  const last = lines.at(-1);
-  if (last === undefined || begin === null || begin.rings !== last.rings) return null;
+  last,
+}: Pick<Commits, 'begin' | 'last'>): { readonly first: bigint; readonly last: bigint } | null {
+  if (last === null || begin === null || begin.rings !== last.rings) return null;
   const [from, to] = [BigInt(begin.newest), BigInt(last.newest)];
   if (from === 0n || to < from || begin.late !== last.late) return null;
   return { first: from, last: to };
 }
 
 /** True of the lines of a segment that an export made, where it left something out. */
-export function isExcerpt(commits: Pick<Commits, 'lines'> | null): boolean {
-  return commits?.lines.at(-1)?.left_out !== undefined;
+export function isExcerpt(commits: Pick<Commits, 'last'> | null): boolean {
+  return commits?.last?.left_out !== undefined;
 }
 
 /** Pieces as a line has them. */
@@ -311,6 +310,8 @@ export interface Commits {
   readonly id: string | null;
   /** Lines that verify, in order. Of an open segment those before the first that does not. */
   readonly lines: readonly CommitLine[];
+  /** The last of them. */
+  readonly last: CommitLine | null;
   /** Where each line of `lines` ends in the file, bytes. */
   readonly ends: readonly number[];
   /** True where lines are missing, or something had to be left out. */
@@ -456,26 +457,75 @@ export function readCommits(directory: string): Commits | null {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
+  return sealedCommits(bytes) ?? commitsIn(bytes);
+}
+
+function commitsIn(bytes: Buffer): Commits {
   const { all, tail } = parseLines(bytes);
   const id = mostNamed(all);
   const own = all.map((line) => (line?.id && line.id !== id ? null : line));
   const whole = own.filter((line) => line !== null);
-  // As a rule it is the last.
-  const sealed = whole.findLast(({ isSealed }) => isSealed()) !== undefined;
+  const sealed = whole.some(({ isSealed }) => isSealed());
   const used = sealed ? inOrder(whole) : prefixOf(own);
   const first = used.find(({ isFirst }) => isFirst);
   const rest = used.filter((line) => line !== first);
   const inPlace = own.every((line, i) => line?.n === i);
+  const lines = contents(rest);
   return {
-    header: (first?.content().segment as SegmentHeader | undefined) ?? null,
-    begin: (first?.content().begin as CommitPoint | null | undefined) ?? null,
+    ...beginningOf(first),
     id,
-    lines: contents(rest),
+    lines,
+    last: lines.at(-1) ?? null,
     ends: rest.map(({ end }) => end),
     torn: tail || !inPlace,
     damaged: !inPlace || (sealed && tail),
     lost: sealed ? null : lostLines(own, used),
     sealed,
+    bytes: bytes.length,
+  };
+}
+
+function beginningOf(first: Parsed | undefined): Pick<Commits, 'header' | 'begin'> {
+  const content = first?.content() as Partial<FirstLine> | undefined;
+  return { header: content?.segment ?? null, begin: content?.begin ?? null };
+}
+
+/**
+ * The lines of a segment whose last one says that it is sealed and names the first: all that a reader wants. The
+ * others are looked at when somebody asks. Null of any other segment.
+ */
+function sealedCommits(bytes: Buffer): Commits | null {
+  const lineEnd = bytes.length - 1;
+  const from = bytes.lastIndexOf(0x0a, lineEnd - 1) + 1;
+  if (bytes[lineEnd] !== 0x0a || from === 0) return null;
+  const firstEnd = bytes.indexOf(0x0a);
+  const first = parsedLine(bytes.subarray(0, firstEnd), 0, firstEnd + 1);
+  const last = parsedLine(bytes.subarray(from, lineEnd), 0, bytes.length);
+  if (!first?.isFirst || first.id === null || last?.id !== first.id || !last.isSealed())
+    return null;
+  let all: Commits | null = null;
+  const whole = (): Commits => {
+    all ??= commitsIn(bytes);
+    return all;
+  };
+  return {
+    ...beginningOf(first),
+    id: first.id,
+    get lines() {
+      return whole().lines;
+    },
+    last: last.content() as unknown as CommitLine,
+    get ends() {
+      return whole().ends;
+    },
+    get torn() {
+      return whole().torn;
+    },
+    get damaged() {
+      return whole().damaged;
+    },
+    lost: null,
+    sealed: true,
     bytes: bytes.length,
   };
 }

@@ -63,7 +63,7 @@ export type CommittedPieces = (from: number) => readonly CommittedRange[];
  * further forward needs no other.
  */
 export function committedPieces(commits: Commits, file: string): CommittedPieces {
-  const last = commits.lines.at(-1)?.files[file];
+  const last = commits.last?.files[file];
   const begin = last !== undefined && isTold(last) ? Number(last[0]) : Number.POSITIVE_INFINITY;
   let [sealed, all]: (CommittedRange[] | null)[] = [null, null];
   return (from) => {
@@ -77,8 +77,8 @@ export function committedPieces(commits: Commits, file: string): CommittedPieces
 }
 
 /** Names of the files that the last commit covers. */
-export function committedFiles({ lines }: Commits): string[] {
-  return Object.keys(lines.at(-1)?.files ?? {});
+export function committedFiles({ last }: Commits): string[] {
+  return Object.keys(last?.files ?? {});
 }
 
 /** What is wrong with one piece of an open file, or null. */

@@ -2,7 +2,7 @@
 // index of their batches. Knows nothing of commits.
 
 import { join } from 'node:path';
-import type { Schema } from 'apache-arrow';
+import type { Schema } from 'apache-arrow/schema';
 import {
   arrowSchema,
   columnTypeOf,

@@ -221,7 +221,7 @@ export class Segment {
 
   /** Rows of a type, by count, as committed; 0 where nobody says. */
   rows(type: EventType): number {
-    const committed = this.commits?.lines.at(-1)?.rows[type];
+    const committed = this.commits?.last?.rows[type];
     if (committed !== undefined || this.commits !== null) return committed ?? 0;
     return (this.#batches.get(type) ?? []).reduce((sum, info) => sum + info.rows, 0);
   }
@@ -254,13 +254,13 @@ export class Segment {
 
   /** Bytes of a type's file, as committed; 0 where nobody says. */
   fileBytes(type: EventType): number {
-    return lengthIn(this.commits?.lines.at(-1)?.files[`${type}.arrow`]);
+    return lengthIn(this.commits?.last?.files[`${type}.arrow`]);
   }
 
   /** Bytes of its files, as committed; of the event files alone where nothing says what else is there. */
   bytes(): number {
     if (this.commits !== null) {
-      const files = Object.values(this.commits.lines.at(-1)?.files ?? {});
+      const files = Object.values(this.commits.last?.files ?? {});
       return files.reduce((sum, state) => sum + lengthIn(state), this.commits.bytes);
     }
     return this.#types.reduce((sum, type) => sum + (this.#tryReader(type)?.bytes ?? 0), 0);
@@ -328,6 +328,8 @@ export class Segment {
     } else if (commits.lost !== null) {
       const text = 'commit lines are damaged: what they committed is left out';
       this.#addProblem(COMMITS_FILE, text, commits.lost.rows, null);
+    } else if (commits.sealed) {
+      // What its last line says is there, whatever became of the others: verify looks at all.
     } else if (commits.torn && !commits.damaged) {
       this.notes.push(`${this.name}: what lies behind its last whole commit line is left out`);
     } else if (commits.torn) {
@@ -344,13 +346,13 @@ export class Segment {
   }
 
   #has(file: string): boolean {
-    if (this.commits !== null) return this.commits.lines.at(-1)?.files[file] !== undefined;
+    if (this.commits !== null) return this.commits.last?.files[file] !== undefined;
     return existsSync(join(this.directory, file));
   }
 
   #committed(file: string): Committed | null {
     if (this.commits === null) return null;
-    const state = this.commits.lines.at(-1)?.files[file];
+    const state = this.commits.last?.files[file];
     return { length: lengthIn(state), pieces: committedPieces(this.commits, file) };
   }
 

@@ -96,7 +96,8 @@ export function recoverSegments(
 function acknowledgedOf(commits: Commits | null, count: number | null): Commits | null {
   if (commits === null || count === null) return commits;
   const lines = commits.lines.slice(0, count);
-  return { ...commits, lines, sealed: lines.at(-1)?.sealed === true };
+  const last = lines.at(-1) ?? null;
+  return { ...commits, lines, last, sealed: last?.sealed === true };
 }
 
 function recoverSegment(
@@ -166,7 +167,7 @@ function finishSeal(files: StoreFiles, segments: string, name: string, { bytes }
 
 /** Size and last commit of a sealed segment, as its lines say. */
 export function heldOf(commits: Commits): { bytes: number; lastMs: number } {
-  const last = commits.lines.at(-1);
+  const { last } = commits;
   const files = Object.values(last?.files ?? {});
   const bytes = files.reduce((sum, state) => sum + lengthIn(state), commits.bytes);
   return { bytes, lastMs: last?.at ?? 0 };
@@ -217,8 +218,8 @@ function cut(
   kept: number,
 ): SegmentWriter {
   const directory = join(segments, `${OPEN_PREFIX}${name}`);
-  const commits: Commits = { ...all, lines: all.lines.slice(0, kept + 1) };
-  const line = commits.lines[kept] as CommitLine;
+  const line = all.lines[kept] as CommitLine;
+  const commits: Commits = { ...all, lines: all.lines.slice(0, kept + 1), last: line };
   const { header, begin } = commits;
   if (header === null) throw new Error('a segment without a header has no lines');
   for (const file of readdirSync(directory)) {

@@ -140,9 +140,9 @@ export function countOps(type: EventType, ops: DictionaryVector, stored: Counts)
  */
 export function missingRows(segment: Segment, stored: Counts): Counts | null {
   const { commits } = segment;
-  const last = commits?.lines.at(-1);
+  const last = commits?.last;
   // Without the first line it is not known where it begins.
-  if (!commits?.header || last === undefined) return null;
+  if (!commits?.header || !last) return null;
   const known: Counts = new Map(stored);
   const add = (key: string, count: number): unknown =>
     known.set(key, (known.get(key) ?? 0) + count);
@@ -186,7 +186,7 @@ export function damagedRows(
     at === undefined ? null : BigInt(at) * 1_000_000n;
   const [firstTs, lastTs] = timesOf(whole);
   const from = ms(commits?.begin?.at) ?? firstTs;
-  const to = ms(commits?.lines.at(-1)?.at) ?? lastTs;
+  const to = ms(commits?.last?.at) ?? lastTs;
   if (missing === null) {
     return problems.length === 0 ? [] : [lossRow('store', DAMAGED, null, from, to)];
   }
@@ -206,8 +206,8 @@ export function beginOf(segment: Segment): CommitPoint | null {
 
 /** The point at which a segment ends; without commit lines, its last row of `whole`. */
 export function endOf({ commits }: Segment, whole: readonly BatchInfo[]): CommitPoint {
-  const last = commits?.lines.at(-1);
-  if (last !== undefined) return pointOf(last);
+  const last = commits?.last;
+  if (last) return pointOf(last);
   const through = whole.reduce((max, { lastSeq }) => (lastSeq > max ? lastSeq : max), 0n);
   return { ...noPoint(), through_seq: Number(through) };
 }

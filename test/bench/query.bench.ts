@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { env, execPath, stdout } from 'node:process';
-import type { EventType } from '../../schemas/arrow.ts';
+import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { parseFilter } from '../../src/query/filter/filter.ts';
 import { Reading } from '../../src/query/reading.ts';
 import { type Selection, select } from '../../src/query/select.ts';
@@ -101,15 +101,20 @@ function ours(of: Questions): Record<string, Ask> {
     select({ ...NONE, ...rest, filter: await parseFilter(text) });
   const { since, until, pid, comm, dport, path } = of;
   return {
-    'count by type': reads(
-      async () => select(NONE),
-      async ({ plan }) => {
-        const counts = new Map<EventType, number>();
-        for (const { info } of plan.batches)
-          counts.set(info.type, (counts.get(info.type) ?? 0) + info.rows);
-        return [...counts];
-      },
-    ),
+    'count by type': async () => {
+      const opened = openStore(STORE);
+      try {
+        const counts: [EventType, number][] = [];
+        let reading = Reading.of(opened, select(NONE));
+        for (const type of EVENT_TYPES) {
+          reading = Reading.of(opened, select({ ...NONE, types: [type] }));
+          counts.push([type, await reading.count()]);
+        }
+        return { answer: counts.filter(([, rows]) => rows > 0), reading };
+      } finally {
+        for (const segment of opened.segments) segment.close();
+      }
+    },
     '1 % window, one pid': reads(
       async () => ({ ...(await filtered(`pid == ${pid}`)), since, until }),
       (reading) => reading.count(),

@@ -50,11 +50,6 @@ def duck(tables):
 
         return run
 
-    window = (
-        f"ts >= make_timestamp_ns({since})::timestamptz_ns and ts < make_timestamp_ns({until})::timestamptz_ns"
-        if False
-        else f"epoch_ns(ts) >= {since} and epoch_ns(ts) < {until}"
-    )
     stamp = lambda ns: f"TIMESTAMPTZ_NS '{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(ns // 10**9))}.{ns % 10**9:09d}+00'"
     window = f"ts >= {stamp(since)} and ts < {stamp(until)}"
     names = list(arrow)
