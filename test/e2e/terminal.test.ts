@@ -62,6 +62,8 @@ const HOSTILE = [
   'a\nb\tc\rd\be',
   '\x00\x7f',
   '\x9b31m\x90\x9d\x85',
+  '\u202egpj.exe',
+  '\u2066a\u2069\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u2067\u2068',
 ];
 
 /** What no string may bring to a terminal: C0, DEL, C1, bidi. The lines of the program itself are apart. */
@@ -100,6 +102,9 @@ describe('event strings cannot command a terminal', () => {
     expect(lines.filter((line) => COMMANDS.test(line))).toEqual([]);
     // What was there is told: each row is one line, and says which characters it had.
     for (const shown of ['\\x1b[2J', '\\x07', '\\x9b31m', '\\nb\\tc\\rd\\x08e', '\\x00\\x7f']) {
+      expect(terminal.shown).toContain(shown);
+    }
+    for (const shown of ['\\u202egpj.exe', '\\u2066a\\u2069\\u200e\\u200f\\u061c']) {
       expect(terminal.shown).toContain(shown);
     }
   });
