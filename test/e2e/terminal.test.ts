@@ -110,6 +110,17 @@ describe('event strings cannot command a terminal', () => {
   });
 });
 
+test('a cell that is cut is cut between characters', async () => {
+  const long = storeOf('long', [
+    Array.from({ length: 4 }, (_, i) => row(i, { path: `/${'x'.repeat(i)}${'🦫'.repeat(80)}` })),
+  ]);
+  const terminal = new Terminal(['query', '--store', long, '-o', 'table', '--fields', 'file.path']);
+  expect(await terminal.ended()).toEqual(WELL);
+  const cells = terminal.lines().filter((line) => line.startsWith('/'));
+  expect(cells.length).toBe(4);
+  for (const cell of cells) expect(cell).toMatch(/^\/x*🦫+…$/u);
+});
+
 /** Questions that read all of the store. */
 const QUESTIONS = [
   ['rows', ['query', '--all', '-o', 'json']],
