@@ -153,6 +153,22 @@ describe('a reading of more than a second', () => {
     expect(readFileSync(out, 'utf8')).toBe(plain(words));
   });
 
+  test.each([
+    ['rows', ['query', '--all']],
+    ['an export', ['export', '--format', 'ndjson', '-o', '-']],
+  ])('of %s shares a terminal with its bar', async (_, words) => {
+    const held = new HeldReads(directory.path, store, HELD_AFTER);
+    const terminal = new Terminal(asked(words), { env: held.env });
+    await held.reached(terminal.child);
+    await sleep(BAR_MS);
+    held.open();
+    expect(await terminal.ended()).toEqual(WELL);
+    expect(terminal.shown).toMatch(BAR);
+    const lines = terminal.lines().slice(0, -1);
+    const rows = lines.filter((line) => !line.startsWith('tapio-replay: '));
+    expect(rows).toEqual(plain(words).trim().split('\n'));
+  });
+
   test.each(QUESTIONS)('of %s shows none where stderr is no terminal', async (_, words) => {
     const held = new HeldReads(directory.path, store, HELD_AFTER);
     const command = ['cli/tapio-replay.ts', ...asked(words)];
