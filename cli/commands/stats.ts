@@ -107,11 +107,21 @@ function spanOf({
   };
 }
 
+/** An order of groups that are of one size, so that they stand in the same one however they were found. */
+function byKeys({ keys: a }: StatsGroup, { keys: b }: StatsGroup): number {
+  const at = a.findIndex((key, i) => key !== b[i]);
+  const [one, other] = [a[at] ?? null, b[at] ?? null];
+  if (one === null || other === null) return one === other ? 0 : one === null ? -1 : 1;
+  return one < other ? -1 : 1;
+}
+
 /** Most events first, or the largest sum where one is asked for. */
 function ordered(groups: readonly StatsGroup[], { sums }: Question): StatsGroup[] {
   const size = (group: StatsGroup): bigint =>
     sums.length > 0 ? (group.sums[0] ?? 0n) : group.events;
-  return [...groups].sort((a, b) => (size(a) > size(b) ? -1 : size(a) < size(b) ? 1 : 0));
+  const order = (a: StatsGroup, b: StatsGroup): number =>
+    size(a) > size(b) ? -1 : size(a) < size(b) ? 1 : byKeys(a, b);
+  return [...groups].sort(order);
 }
 
 interface Answer {

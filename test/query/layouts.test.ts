@@ -9,6 +9,7 @@ import { account } from '../../cli/commands/account.ts';
 import { conns } from '../../cli/commands/conns.ts';
 import { ps } from '../../cli/commands/ps.ts';
 import { query } from '../../cli/commands/query.ts';
+import { stats } from '../../cli/commands/stats.ts';
 import { trace } from '../../cli/commands/trace.ts';
 import type { Command } from '../../cli/program.ts';
 import { TapioError } from '../../src/errors.ts';
@@ -198,6 +199,12 @@ const QUESTIONS: readonly Question[] = [
   ['a span around a time', query, () => ({ around: time(0.5), span: '0.1ms' })],
   ['a window before all', query, () => ({ until: '2001-01-01T00:00:00Z' })],
   ['a process and its descendants', query, () => ({ ...all, pid: `${INIT + 2}`, children: true })],
+  ['sums', stats, () => ({})],
+  ['a table of sums', stats, () => ({ output: 'table' })],
+  ['sums by comm', stats, () => ({ by: 'comm', top: '7' })],
+  ['sums by process', stats, () => ({ by: 'pid,pstart', top: '1000', of: 'file.latency_ns' })],
+  ['bytes by path', stats, () => ({ by: 'file.path', sum: 'file.bytes', top: '11' })],
+  ['sums by peer', stats, () => ({ by: 'network.daddr,network.dport', top: '100' })],
   ...[0.02, 0.25, 0.5, 0.75, 0.99].flatMap((share): Question[] => [
     [`processes at ${share}`, ps, () => ({ at: time(share) })],
     [
