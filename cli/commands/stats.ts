@@ -6,7 +6,7 @@ import { nearestName, TapioError } from '../../src/errors.ts';
 import { formatTs } from '../../src/event/clock.ts';
 import { fieldNames } from '../../src/event/json.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
-import type { Plan } from '../../src/query/plan.ts';
+import { heldSpan } from '../../src/query/held.ts';
 import { Reading } from '../../src/query/reading.ts';
 import {
   checkField,
@@ -86,25 +86,21 @@ function questionOf(flags: Flags): Question {
 
 const keyText = (key: KeyValue): string => (key === null ? '-' : escapeControls(String(key)));
 
-/** The window that is summed: as it was asked for, or what the batches of the plan span. */
+/**
+ * The window that is summed: as it was asked for, as far as anything is held of it. Which batches are read for it
+ * is no matter: a rate is the same, whichever way the rows lie.
+ */
 function spanOf({
-  selection: { since, until },
-  batches,
-}: Plan): { from: bigint; to: bigint } | null {
-  const [one] = batches;
-  if (one === undefined) return null;
-  const first = batches.reduce(
-    (a, { info }) => (info.firstTs < a ? info.firstTs : a),
-    one.info.firstTs,
-  );
-  const last = batches.reduce(
-    (a, { info }) => (info.lastTs > a ? info.lastTs : a),
-    one.info.lastTs,
-  );
-  return {
-    from: since !== null && since > first ? since : first,
-    to: until !== null && until <= last ? until : last + 1n,
-  };
+  segments,
+  plan: {
+    selection: { since, until, types },
+  },
+}: Reading): { from: bigint; to: bigint } | null {
+  const held = heldSpan(segments, types);
+  if (held === null) return null;
+  const from = since !== null && since > held.first ? since : held.first;
+  const to = until !== null && until <= held.last ? until : held.last + 1n;
+  return from < to ? { from, to } : null;
 }
 
 /** An order of groups that are of one size, so that they stand in the same one however they were found. */
@@ -145,7 +141,7 @@ async function answerOf(query: Reading, question: Question): Promise<Answer> {
   };
   try {
     const all = ordered(await groupsOf(scanner, plan, question, onBatch), question);
-    const span = spanOf(plan);
+    const span = spanOf(query);
     const bucketNs =
       span === null
         ? 1n

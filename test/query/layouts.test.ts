@@ -183,6 +183,7 @@ const QUESTIONS: readonly Question[] = [
   ...FILTERS.flatMap((filter): Question[] => [
     [`rows of ${filter}`, query, () => ({ ...all, _: [filter] })],
     [`how many of ${filter}`, query, () => ({ _: [filter], count: true })],
+    [`sums of ${filter}`, stats, () => ({ _: [filter], by: 'type,op', of: 'pid' })],
   ]),
   ['the last rows', query, () => ({ output: 'compact' })],
   ['the first rows', query, () => ({ first: '33', output: 'table' })],
@@ -205,6 +206,8 @@ const QUESTIONS: readonly Question[] = [
   ['sums by process', stats, () => ({ by: 'pid,pstart', top: '1000', of: 'file.latency_ns' })],
   ['bytes by path', stats, () => ({ by: 'file.path', sum: 'file.bytes', top: '11' })],
   ['sums by peer', stats, () => ({ by: 'network.daddr,network.dport', top: '100' })],
+  ['sums of a window', stats, () => ({ ...window(0.33, 0.55), by: 'type' })],
+  ['sums of some', stats, () => ({ comm: someone(), by: 'op' })],
   ...[0.02, 0.25, 0.5, 0.75, 0.99].flatMap((share): Question[] => [
     [`processes at ${share}`, ps, () => ({ at: time(share) })],
     [
