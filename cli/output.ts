@@ -1,9 +1,11 @@
 // What the commands that write rows share.
 
 import { writeSync } from 'node:fs';
+import { stdout } from 'node:process';
 import { setTimeout } from 'node:timers/promises';
 import { EVENT_TABLES, type EventType } from '../schemas/arrow.ts';
 import { TapioError } from '../src/errors.ts';
+import type { Progress } from './progress.ts';
 
 const CHUNK_CHARS = 1 << 16;
 /** How long a full pipe is given before it is tried again. */
@@ -16,9 +18,15 @@ const FULL_MS = 1;
 export class Output {
   #text = '';
   #closed = false;
+  #progress: Progress | null = null;
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Where rows go to a terminal, they take the place of a bar that is shown there. */
+  replaces(progress: Progress): void {
+    if (stdout.isTTY) this.#progress = progress;
   }
 
   line(text: string): void {
@@ -62,6 +70,7 @@ export class Output {
   /** Writes until the pipe is full; what is left. */
   #write(bytes: Uint8Array): Uint8Array {
     let left = bytes;
+    this.#progress?.clear();
     while (left.length > 0 && !this.#closed) {
       try {
         left = left.subarray(writeSync(1, left));

@@ -181,8 +181,14 @@ export function cellText(
       : Array.isArray(value)
         ? value.join(' ')
         : String(value);
-  const safe = escapeControls(text);
-  return safe.length > TABLE_WIDTH_MAX ? `${safe.slice(0, TABLE_WIDTH_MAX - 1)}…` : safe;
+  return elide(escapeControls(text), TABLE_WIDTH_MAX);
+}
+
+/** The first so many characters, never half of one. */
+export function elide(text: string, width: number): string {
+  if (text.length <= width) return text;
+  const characters = Array.from(text);
+  return characters.length <= width ? text : `${characters.slice(0, width - 1).join('')}…`;
 }
 
 /** Aligned lines of a table. */

@@ -53,8 +53,9 @@ function summary(path: string, { rows, bytes, copied, written }: Exported): stri
 type Options = Parameters<typeof exportStore>[1];
 
 /** Writes lines to stdout; a reader that went away is a normal end. */
-async function toStdout(query: Reading, options: Options): Promise<Exported> {
+async function toStdout(query: Reading, options: Options, progress: Progress): Promise<Exported> {
   const out = new Output();
+  out.replaces(progress);
   const rows: Record<string, number> = {};
   let bytes = 0;
   for await (const text of jsonPieces(query, options, rows)) {
@@ -73,7 +74,7 @@ async function exported(query: Reading, path: string, flags: Flags): Promise<Exp
   const onBatch = (done: number): void => progress.at(done);
   const options = { files: diskFiles, path, signal, onBatch };
   try {
-    if (path === STDOUT) return await toStdout(query, options);
+    if (path === STDOUT) return await toStdout(query, options, progress);
     return await (flags.format === 'ndjson' ? exportLines : exportStore)(query, options);
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;

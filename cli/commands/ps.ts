@@ -9,7 +9,7 @@ import { escapeControls } from '../format.ts';
 import { Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
 import { now, reading, STORE_FLAG, say } from '../reading.ts';
-import { indent, localDateTime, tableLines, zoneText } from '../rows.ts';
+import { elide, indent, localDateTime, tableLines, zoneText } from '../rows.ts';
 
 interface Listed {
   readonly process: ProcessState;
@@ -50,13 +50,6 @@ function table(listed: readonly Listed[], width: number): string[] {
   });
   const lines = tableLines(severalHosts ? ['host', ...header] : header, cells);
   return lines.map((line) => elide(line, width));
-}
-
-/** The first so many characters, never half of one. */
-function elide(line: string, width: number): string {
-  if (line.length <= width) return line;
-  const characters = Array.from(line);
-  return characters.length <= width ? line : `${characters.slice(0, width - 1).join('')}…`;
 }
 
 function json({ process, depth }: Listed, tree: boolean): string {

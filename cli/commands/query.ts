@@ -152,6 +152,7 @@ const arrowWriter =
 async function writeRows(query: Reading, write: Writer, out: Output): Promise<number> {
   const interrupt = onInterrupt();
   const progress = new Progress(query.plan.batches.length);
+  out.replaces(progress);
   try {
     const written = await write(progress, () => out.closed || interrupt.asked);
     progress.clear();

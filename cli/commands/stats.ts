@@ -6,7 +6,7 @@ import { nearestName, TapioError } from '../../src/errors.ts';
 import { formatTs } from '../../src/event/clock.ts';
 import { fieldNames } from '../../src/event/json.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
-import type { Plan } from '../../src/query/plan.ts';
+import { heldSpan } from '../../src/query/held.ts';
 import { Reading } from '../../src/query/reading.ts';
 import {
   checkField,
@@ -86,32 +86,38 @@ function questionOf(flags: Flags): Question {
 
 const keyText = (key: KeyValue): string => (key === null ? '-' : escapeControls(String(key)));
 
-/** The window that is summed: as it was asked for, or what the batches of the plan span. */
+/**
+ * The window that is summed: as it was asked for, as far as anything is held of it. Which batches are read for it
+ * is no matter: a rate is the same, whichever way the rows lie.
+ */
 function spanOf({
-  selection: { since, until },
-  batches,
-}: Plan): { from: bigint; to: bigint } | null {
-  const [one] = batches;
-  if (one === undefined) return null;
-  const first = batches.reduce(
-    (a, { info }) => (info.firstTs < a ? info.firstTs : a),
-    one.info.firstTs,
-  );
-  const last = batches.reduce(
-    (a, { info }) => (info.lastTs > a ? info.lastTs : a),
-    one.info.lastTs,
-  );
-  return {
-    from: since !== null && since > first ? since : first,
-    to: until !== null && until <= last ? until : last + 1n,
-  };
+  segments,
+  plan: {
+    selection: { since, until, types },
+  },
+}: Reading): { from: bigint; to: bigint } | null {
+  const held = heldSpan(segments, types);
+  if (held === null) return null;
+  const from = since !== null && since > held.first ? since : held.first;
+  const to = until !== null && until <= held.last ? until : held.last + 1n;
+  return from < to ? { from, to } : null;
+}
+
+/** An order of groups that are of one size, so that they stand in the same one however they were found. */
+function byKeys({ keys: a }: StatsGroup, { keys: b }: StatsGroup): number {
+  const at = a.findIndex((key, i) => key !== b[i]);
+  const [one, other] = [a[at] ?? null, b[at] ?? null];
+  if (one === null || other === null) return one === other ? 0 : one === null ? -1 : 1;
+  return one < other ? -1 : 1;
 }
 
 /** Most events first, or the largest sum where one is asked for. */
 function ordered(groups: readonly StatsGroup[], { sums }: Question): StatsGroup[] {
   const size = (group: StatsGroup): bigint =>
     sums.length > 0 ? (group.sums[0] ?? 0n) : group.events;
-  return [...groups].sort((a, b) => (size(a) > size(b) ? -1 : size(a) < size(b) ? 1 : 0));
+  const order = (a: StatsGroup, b: StatsGroup): number =>
+    size(a) > size(b) ? -1 : size(a) < size(b) ? 1 : byKeys(a, b);
+  return [...groups].sort(order);
 }
 
 interface Answer {
@@ -135,7 +141,7 @@ async function answerOf(query: Reading, question: Question): Promise<Answer> {
   };
   try {
     const all = ordered(await groupsOf(scanner, plan, question, onBatch), question);
-    const span = spanOf(plan);
+    const span = spanOf(query);
     const bucketNs =
       span === null
         ? 1n

@@ -1,8 +1,11 @@
 // Of which time a store holds what.
 
+import type { EventType } from '../../schemas/arrow.ts';
 import { formatTs } from '../event/clock.ts';
-import type { Segment } from '../segment/reader.ts';
+import type { BatchInfo, Segment } from '../segment/reader.ts';
 import { recordingKey } from './merge.ts';
+
+const END = 2n ** 63n;
 
 /** A segment and the time from its first row to its last, ns. */
 export interface Stretch {
@@ -50,6 +53,31 @@ export function covering(recording: readonly Stretch[], at: bigint): Stretch[] {
     if (before.segment.tsOffset !== here?.segment.tsOffset) break;
   }
   return recording.slice(0, last + 1);
+}
+
+/** Between which times the rows of some types lie, ns, both inclusive; null where there are none. */
+export function heldSpan(
+  segments: readonly Segment[],
+  types: readonly EventType[],
+): { readonly first: bigint; readonly last: bigint } | null {
+  const infosOf = (segment: Segment): BatchInfo[] =>
+    segment
+      .types()
+      .filter((type) => types.includes(type))
+      .flatMap((type) => segment.batches(type));
+  let first: bigint | null = null;
+  for (const segment of segments) {
+    // The index of a segment is read only where it can tell of an earlier row.
+    if (first !== null && (segment.span?.first ?? -END) >= first) continue;
+    for (const { firstTs } of infosOf(segment))
+      if (first === null || firstTs < first) first = firstTs;
+  }
+  let last: bigint | null = null;
+  for (const segment of segments.toReversed()) {
+    if (last !== null && (segment.span?.last ?? END) <= last) continue;
+    for (const { lastTs } of infosOf(segment)) if (last === null || lastTs > last) last = lastTs;
+  }
+  return first === null || last === null ? null : { first, last };
 }
 
 /** Where what is held begins and ends, in words. */

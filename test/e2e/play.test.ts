@@ -1,11 +1,12 @@
 // play as people run it: in a pipe, and on a terminal with keys.
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { queryRows, Recording, ROOT, type Row, temporaryDirectory } from '../support/recording.ts';
+import { Terminal } from '../support/terminal.ts';
 
 const directory = temporaryDirectory();
 const store = join(directory.path, 'store');
@@ -198,68 +199,16 @@ test.each(['SIGINT', 'SIGTERM'] as const)('%s is a normal end with the count', a
   expect(err).toMatch(/played [1-9]\d* rows? in /);
 });
 
-/** A play on a terminal; keys are typed when something is seen. */
-class Terminal {
-  readonly #child: ChildProcess;
-  readonly #file: string;
-  readonly #closed: Promise<unknown>;
-  shown = '';
-  #end = '';
-  #seen = 0;
+const file = (name: string): string => join(directory.path, name);
 
-  /** With `file` stdout goes there, else to the terminal as well. */
-  constructor(flags: readonly string[], file = '-') {
-    this.#file = file;
-    this.#child = spawn('python3', ['test/support/pty.py', file, execPath, ...PLAY, ...flags], {
-      cwd: ROOT,
-    });
-    this.#child.stdout?.on('data', (part) => {
-      this.shown += part;
-    });
-    this.#child.stderr?.on('data', (part) => {
-      this.#end += part;
-    });
-    this.#closed = new Promise((resolve) => this.#child.on('close', resolve));
-  }
-
-  /** Waits until something new is shown; fails where the play ends before. */
-  async sees(pattern: RegExp): Promise<RegExpExecArray> {
-    for (;;) {
-      const found = pattern.exec(this.shown.slice(this.#seen));
-      if (found !== null) {
-        this.#seen += found.index + found[0].length;
-        return found;
-      }
-      if (this.#child.exitCode !== null) throw new Error(`ended, and showed ${this.shown}`);
-      await sleep(10);
-    }
-  }
-
-  type(keys: string): void {
-    // Only what comes after it counts.
-    this.#seen = this.shown.length;
-    this.#child.stdin?.write(keys);
-  }
-
-  /** The process that plays. */
-  get player(): number {
-    return Number(/"pid": (\d+)/.exec(this.#end)?.[1]);
-  }
-
-  /** What it was killed with, or its exit code; and whether the terminal is as it was. */
-  async ended(): Promise<{ code: number; restored: boolean }> {
-    await this.#closed;
-    return JSON.parse(this.#end.trim().split('\n').at(-1) ?? '') as {
-      code: number;
-      restored: boolean;
-    };
-  }
-
-  /** Rows that went to the file. */
-  rows(): Row[] {
-    return rowsIn(readFileSync(this.#file, 'utf8'));
-  }
+/** A play on a terminal; with `name` its stdout goes to a file of that name. */
+function onTerminal(flags: readonly string[], name?: string): Terminal {
+  const words = ['play', '--store', store, ...flags];
+  return new Terminal(words, name === undefined ? {} : { file: file(name) });
 }
+
+/** Rows that went to a file. */
+const rowsOf = (name: string): Row[] => rowsIn(readFileSync(file(name), 'utf8'));
 
 /** T where it is stopped. */
 function stateOf(pid: number): string {
@@ -272,14 +221,13 @@ function stateOf(pid: number): string {
 const modesOf = (pid: number): string =>
   spawnSync('stty', ['-F', `/proc/${pid}/fd/0`, '-a']).stdout.toString();
 
-const file = (name: string): string => join(directory.path, name);
 const WELL = { code: 0, restored: true };
 
 /** So slow that nearly all that comes was asked for. */
 const SLOW = ['--speed', '0.00001x', '-o', 'json'];
 
 test('keys: step, pause, speed, seek, quit; what was played is in order', async () => {
-  const terminal = new Terminal(SLOW, file('keys.json'));
+  const terminal = onTerminal(SLOW, 'keys.json');
   await terminal.sees(/▶ 0\.00001×.* [1-9]\d* rows/);
   terminal.type(' ');
   const [, shown] = await terminal.sees(/⏸ 0\.00001×.* (\d+) rows/);
@@ -300,31 +248,31 @@ test('keys: step, pause, speed, seek, quit; what was played is in order', async 
   await terminal.sees(/▶ 0\.00002×/);
   terminal.type('q');
   expect(await terminal.ended()).toEqual(WELL);
-  const rows = terminal.rows().slice(0, paused + 5);
+  const rows = rowsOf('keys.json').slice(0, paused + 5);
   expect(rows, `seed ${seed}`).toEqual([...all.slice(0, paused + 4), all[0]]);
   expect(terminal.shown).toMatch(/played \d+ rows/);
 });
 
 test('→ beyond the end is the end', async () => {
-  const terminal = new Terminal(SLOW, file('right.json'));
+  const terminal = onTerminal(SLOW, 'right.json');
   await terminal.sees(/▶ .* [1-9]\d* rows/);
   terminal.type('\x1bOC');
   expect(await terminal.ended()).toEqual(WELL);
-  expect(terminal.rows().length).toBeLessThan(all.length);
+  expect(rowsOf('right.json').length).toBeLessThan(all.length);
 });
 
 test('--step on a terminal: a row for each space or Enter', async () => {
-  const terminal = new Terminal(['--step', '-o', 'json'], file('step.json'));
+  const terminal = onTerminal(['--step', '-o', 'json'], 'step.json');
   await terminal.sees(/⏸ .* 0 rows/);
   terminal.type(' \r');
   await terminal.sees(/⏸ .* 2 rows/);
   terminal.type('q');
   expect(await terminal.ended()).toEqual(WELL);
-  expect(terminal.rows()).toEqual(all.slice(0, 2));
+  expect(rowsOf('step.json')).toEqual(all.slice(0, 2));
 });
 
 test('rows and the status line share a terminal', async () => {
-  const terminal = new Terminal(['--speed', '1x', '--until', all[400]?.ts ?? '']);
+  const terminal = onTerminal(['--speed', '1x', '--until', all[400]?.ts ?? '']);
   expect(await terminal.ended()).toEqual(WELL);
   // Whatever the status line was, it is gone where a row begins.
   const lines = terminal.shown
@@ -342,16 +290,16 @@ test.each([
     { code: 130, restored: true },
   ],
 ] as const)('%s gives the terminal back', async (_, end, expected) => {
-  const terminal = new Terminal(['--speed', '0.01x', '-o', 'json'], file('end.json'));
+  const terminal = onTerminal(['--speed', '0.01x', '-o', 'json'], 'end.json');
   await terminal.sees(/▶ /);
   end(terminal);
   expect(await terminal.ended()).toEqual(expected);
 });
 
 test('Ctrl-Z gives the terminal back, and going on takes it again', async () => {
-  const terminal = new Terminal(SLOW, file('stop.json'));
+  const terminal = onTerminal(SLOW, 'stop.json');
   await terminal.sees(/▶ .* [1-9]\d* rows/);
-  const { player } = terminal;
+  const player = terminal.pid;
   terminal.type('\x1a');
   while (stateOf(player) !== 'T') await sleep(10);
   expect(modesOf(player)).toContain(' icanon');
@@ -365,10 +313,10 @@ test('Ctrl-Z gives the terminal back, and going on takes it again', async () => 
 });
 
 test('--no-keys leaves the terminal alone', async () => {
-  const terminal = new Terminal(['--no-keys', '--speed', '20x', '-o', 'json'], file('none.json'));
+  const terminal = onTerminal(['--no-keys', '--speed', '20x', '-o', 'json'], 'none.json');
   await terminal.sees(/reading/);
   terminal.type('q');
   expect(await terminal.ended()).toEqual(WELL);
-  expect(terminal.rows()).toEqual(all);
+  expect(rowsOf('none.json')).toEqual(all);
   expect(terminal.shown).not.toContain('▶');
 });
