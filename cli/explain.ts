@@ -37,6 +37,9 @@ export function explainPlan({ batches, skipped }: Plan): string[] {
 }
 
 /** What was really read. */
-export function explainRead({ scanner: { counts } }: Reading): string {
-  return `read: ${batchesText(counts.batches)}, ${plural(counts.buffers, 'buffer')}, ${bytesText(counts.bytes)} of files (${bytesText(counts.unpacked)} unpacked)`;
+export function explainRead({ scanner: { counts }, segments }: Reading): string {
+  const { batches, buffers, bytes, unpacked } = counts;
+  const beside = segments.reduce((sum, { bytesRead }) => sum + bytesRead, 0);
+  const rows = `${batchesText(batches)}, ${plural(buffers, 'buffer')}, ${bytesText(bytes)} of files (${bytesText(unpacked)} unpacked)`;
+  return `read: ${rows}; and ${bytesText(beside)} of commit lines, indexes and strings`;
 }

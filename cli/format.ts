@@ -1,5 +1,7 @@
 // Numbers for people.
 
+export { countText } from '../src/event/count-text.ts';
+
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 /** 1536 → 1.5 KiB. */
@@ -11,13 +13,6 @@ export function bytesText(bytes: number): string {
     unit++;
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${BYTE_UNITS[unit]}`;
-}
-
-/** 1234567 → 1,234,567. */
-export function countText(count: number): string {
-  return Math.round(count)
-    .toString()
-    .replace(/\B(?=(\d{3})+(?!\d))/g, ',');
 }
 
 /** A duration in ns as 1.5 ms. */

@@ -7,11 +7,12 @@ const PERIOD_MS = 200;
 const WIDTH = 30;
 
 export class Progress {
-  readonly #total: number;
+  readonly #total: () => number;
   readonly #began = performance.now();
   #shownAt = 0;
 
-  constructor(total: number) {
+  /** `total` is asked for when a bar is shown. */
+  constructor(total: () => number) {
     this.#total = total;
   }
 
@@ -20,7 +21,8 @@ export class Progress {
     const now = performance.now();
     if (!stderr.isTTY || now - this.#began < AFTER_MS || now - this.#shownAt < PERIOD_MS) return;
     this.#shownAt = now;
-    const share = this.#total === 0 ? 1 : done / this.#total;
+    const total = this.#total();
+    const share = total === 0 ? 1 : Math.min(1, done / total);
     const bar = '━'.repeat(Math.round(share * WIDTH)).padEnd(WIDTH, '╌');
     stderr.write(`\r\x1b[K${bar} ${(share * 100).toFixed(0)} %`);
   }

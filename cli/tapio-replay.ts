@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import './node-version.ts';
+import './compile-cache.ts';
 
 const { runProgram } = await import('./program.ts');
 await runProgram({

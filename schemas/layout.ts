@@ -109,13 +109,6 @@ export function allLayouts(): RecordLayout[] {
  * segment's metadata and in the addon, and the two must agree.
  */
 export function schemaFingerprint(): string {
-  fingerprint ??= makeFingerprint();
-  return fingerprint;
-}
-
-let fingerprint: string | null = null;
-
-function makeFingerprint(): string {
   const shape = {
     common: Object.entries(COMMON).map(([name, f]) => [name, f.id, f.type]),
     types: Object.entries(EVENTS).map(([type, spec]) => [

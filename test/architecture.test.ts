@@ -11,7 +11,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const RANKS: readonly (readonly string[])[] = [
   ['schemas'],
   ['src/errors.ts', 'src/log.ts', 'src/version.ts'],
-  ['src/config.ts', 'src/config-file.ts'],
+  ['src/config.ts'],
+  ['src/config-file.ts'],
   ['src/event'],
   ['src/source', 'src/segment'],
   ['src/catalog'],

@@ -70,7 +70,7 @@ async function toStdout(query: Reading, options: Options, progress: Progress): P
 /** Null where it was interrupted. */
 async function exported(query: Reading, path: string, flags: Flags): Promise<Exported | null> {
   const { signal, end } = abortOnSignals();
-  const progress = new Progress(query.plan.batches.length);
+  const progress = new Progress(() => query.plan.batches.length);
   const onBatch = (done: number): void => progress.at(done);
   const options = { files: diskFiles, path, signal, onBatch };
   try {

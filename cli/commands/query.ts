@@ -10,7 +10,6 @@ import type { Run } from '../../src/query/order.ts';
 import { type Limit, Reading } from '../../src/query/reading.ts';
 import { lineForm } from '../event-lines.ts';
 import { explainPlan, explainRead } from '../explain.ts';
-import { follow } from '../follow.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { allColumns, Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
@@ -151,7 +150,7 @@ const arrowWriter =
 
 async function writeRows(query: Reading, write: Writer, out: Output): Promise<number> {
   const interrupt = onInterrupt();
-  const progress = new Progress(query.plan.batches.length);
+  const progress = new Progress(() => query.plan.batches.length);
   out.replaces(progress);
   try {
     const written = await write(progress, () => out.closed || interrupt.asked);
@@ -166,7 +165,7 @@ async function writeRows(query: Reading, write: Writer, out: Output): Promise<nu
 
 async function writeCount(query: Reading, out: Output): Promise<number> {
   const interrupt = onInterrupt();
-  const progress = new Progress(query.plan.counted.batches.length);
+  const progress = new Progress(() => query.plan.counted.batches.length);
   try {
     const total = await query.count((done) => {
       progress.at(done);
@@ -186,7 +185,10 @@ async function writeCount(query: Reading, out: Output): Promise<number> {
 
 async function run(flags: Flags): Promise<number> {
   checkForm(flags);
-  if (flags.follow === true) return await follow(flags, fieldsOf(flags));
+  if (flags.follow === true) {
+    const { follow } = await import('../follow.ts');
+    return await follow(flags, fieldsOf(flags));
+  }
   const selection = await selectionOf(flags);
   const limit = limitOf(flags);
   const out = new Output();

@@ -134,7 +134,7 @@ interface Answer {
 async function answerOf(query: Reading, question: Question): Promise<Answer> {
   const { scanner, plan } = query;
   const interrupt = onInterrupt();
-  const progress = new Progress(plan.batches.length * 2);
+  const progress = new Progress(() => plan.batches.length * 2);
   const onBatch = (): boolean => {
     progress.at(scanner.done);
     return !interrupt.asked;

@@ -3,7 +3,7 @@
 
 import { EVENT_TABLES, type EventType } from '../../schemas/arrow.ts';
 import { FORMAT_VERSION } from '../../schemas/events.ts';
-import { schemaFingerprint } from '../../schemas/layout.ts';
+import { SCHEMA_FINGERPRINT } from '../../schemas/generated/fingerprint.ts';
 import type { NewValues } from '../event/batch.ts';
 import { ProcessSet } from '../query/process-set.ts';
 import type { Block } from '../query/scanner.ts';
@@ -74,7 +74,7 @@ export class Excerpt {
       ...segment.header,
       format: FORMAT_VERSION,
       // Its files are of this version's table: what they lacked is null.
-      fingerprint: schemaFingerprint(),
+      fingerprint: SCHEMA_FINGERPRINT,
     };
     this.#writer = SegmentWriter.create(files, segments, name, header, beginOf(first));
     try {

@@ -2,12 +2,11 @@
 // read any more.
 
 import type { EventType } from '../../schemas/arrow.ts';
+import { countText as count } from '../event/count-text.ts';
 import { sumByOp } from '../segment/commits.ts';
 import type { LossRow, Problem, Segment } from '../segment/reader.ts';
 import type { OpenedStore } from '../segment/store.ts';
 import type { Selection } from './select.ts';
-
-const count = (n: number | bigint): string => n.toLocaleString('en-US');
 
 /** Whether selections have left out rows of one of these ops (ids), up to the segment's last commit. */
 export function areLeftOut(

@@ -4,7 +4,7 @@ import type { EventType } from '../../schemas/arrow.ts';
 import type { RowColumns } from '../event/json.ts';
 import { NumberVector } from '../segment/vectors.ts';
 import { mergeRecordings, type Ordered, recordingKey } from './merge.ts';
-import type { Plan, PlannedBatch } from './plan.ts';
+import type { Plan, PlannedBatch, PlanPart } from './plan.ts';
 import type { Block, Scanner } from './scanner.ts';
 
 /** Rows `from` to `to` (exclusive) of a block, which follow one another. */
@@ -47,41 +47,58 @@ function countBefore({ seqs, at }: Cursor<unknown>, limit: bigint): number {
 
 const END = 2n ** 64n;
 
+interface Recording {
+  readonly key: string;
+  readonly parts: readonly PlanPart[];
+}
+
+/** Batches of a recording, which `taken` gets as well as they are asked for. */
+function* batchesOf({ parts }: Recording, taken: PlannedBatch[]): Generator<PlannedBatch> {
+  for (const { batches } of parts) {
+    for (const batch of batches) {
+      taken.push(batch);
+      yield batch;
+    }
+  }
+}
+
 /** Rows of one recording in order of seq: what comes from a batch without a break is one run. */
 async function* recordingInOrder(
   scanner: Scanner,
-  batches: readonly PlannedBatch[],
+  recording: Recording,
   columns: Columns,
   first: number | null,
 ): AsyncGenerator<Run> {
   const open: Cursor<Block>[] = [];
+  // The scanner asks for one more batch than it has begun: what follows a block is among them.
+  const taken: PlannedBatch[] = [];
+  const batches = batchesOf(recording, taken);
   let position = 0;
   for await (const block of scanner.blocks(batches, { columns, ...(first && { first }) })) {
-    while (batches[position]?.info !== block.info) position++;
+    while (taken[position]?.info !== block.info) position++;
     position++;
     if (block.rows > 0) open.push({ block, seqs: seqsOf(block), at: 0 });
-    yield* flush(open, boundOf(block, batches[position]));
+    yield* flush(open, boundOf(block, taken[position]));
   }
   yield* flush(open, END);
 }
 
-interface Recording {
-  readonly key: string;
-  readonly batches: PlannedBatch[];
-}
-
-function recordingsOf({ batches }: Plan): Recording[] {
-  const byKey = Map.groupBy(batches, ({ segment }) => recordingKey(segment.header));
-  return [...byKey].map(([key, own]) => ({ key, batches: own }));
+function recordingsOf({ parts }: Plan): Recording[] {
+  const byKey = Map.groupBy(parts, ({ segment }) => recordingKey(segment.header));
+  return [...byKey].map(([key, own]) => ({ key, parts: own }));
 }
 
 /** Recordings one after another where they do not overlap in time; null where they do. */
-function inSequence(recordings: readonly Recording[]): Recording[] | null {
-  const spans = recordings.map((recording) => ({
-    recording,
-    first: recording.batches.reduce((a, { info }) => (info.firstTs < a ? info.firstTs : a), END),
-    last: recording.batches.reduce((a, { info }) => (info.lastTs > a ? info.lastTs : a), -END),
-  }));
+function inSequence(recordings: readonly Recording[]): readonly Recording[] | null {
+  if (recordings.length <= 1) return recordings;
+  const spans = recordings.map((recording) => {
+    const batches = recording.parts.flatMap((part) => part.batches);
+    return {
+      recording,
+      first: batches.reduce((a, { info }) => (info.firstTs < a ? info.firstTs : a), END),
+      last: batches.reduce((a, { info }) => (info.lastTs > a ? info.lastTs : a), -END),
+    };
+  });
   spans.sort((a, b) => (a.first < b.first ? -1 : 1));
   const overlap = spans.some(({ first }, i) => i > 0 && first <= (spans[i - 1]?.last ?? -END));
   return overlap ? null : spans.map(({ recording }) => recording);
@@ -118,8 +135,8 @@ export async function* inOrder(
   const recordings = recordingsOf(plan);
   const sequence = inSequence(recordings);
   const wanted = withOrder(columns);
-  const rowsOf = ({ batches }: Recording): AsyncGenerator<Run> =>
-    recordingInOrder(scanner, batches, wanted, first);
+  const rowsOf = (recording: Recording): AsyncGenerator<Run> =>
+    recordingInOrder(scanner, recording, wanted, first);
   if (sequence === null) {
     yield* merged(recordings.map((one) => singleRows(one.key, rowsOf(one))));
   } else for (const recording of sequence) yield* rowsOf(recording);
@@ -176,17 +193,17 @@ export async function lastInOrder(
   const wanted = withOrder(columns);
   if (sequence === null) {
     const tails = await Promise.all(
-      recordings.map(async ({ key, batches }) =>
-        singleRows(key, asStream(await lastOfRecording(scanner, batches, count, wanted))),
+      recordings.map(async ({ key, parts }) =>
+        singleRows(key, asStream(await lastOfRecording(scanner, parts, count, wanted))),
       ),
     );
     return (await Array.fromAsync(merged(tails))).slice(-count);
   }
   let found: Run[] = [];
   let left = count;
-  for (const { batches } of sequence.reverse()) {
+  for (const { parts } of sequence.toReversed()) {
     if (left <= 0) break;
-    const tail = await lastOfRecording(scanner, batches, left, wanted);
+    const tail = await lastOfRecording(scanner, parts, left, wanted);
     found = [...tail, ...found];
     left -= rowsIn(tail);
   }
@@ -202,16 +219,15 @@ const rowsIn = (runs: readonly Run[]): number =>
 
 async function lastOfRecording(
   scanner: Scanner,
-  batches: readonly PlannedBatch[],
+  parts: readonly PlanPart[],
   count: number,
   columns: Columns,
 ): Promise<Run[]> {
-  const bySegment = Map.groupBy(batches, ({ segment }) => segment);
   let found: Run[] = [];
   let left = count;
-  for (const own of [...bySegment.values()].reverse()) {
+  for (const { batches } of parts.toReversed()) {
     if (left <= 0) break;
-    const tail = await lastOfSegment(scanner, own, left, columns);
+    const tail = await lastOfSegment(scanner, batches, left, columns);
     found = [...tail, ...found];
     left -= rowsIn(tail);
   }

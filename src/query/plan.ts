@@ -41,8 +41,17 @@ export interface Decision {
   readonly predicate: (type: EventType, segment: Segment) => Bool;
 }
 
+/** What is read of a segment. */
+export interface PlanPart {
+  readonly segment: Segment;
+  /** In order of their first seq. The index is looked at when somebody asks. */
+  readonly batches: readonly PlannedBatch[];
+}
+
 export interface Plan extends Decision {
-  /** In order of segments, then of their first seq. */
+  /** Segments that may have rows, in order. */
+  readonly parts: readonly PlanPart[];
+  /** Those of all parts. */
   readonly batches: readonly PlannedBatch[];
   /** How many rows are certain by their file, and the batches of all other files. */
   readonly counted: { readonly rows: number; readonly batches: readonly PlannedBatch[] };
@@ -100,6 +109,17 @@ function decide(
   return { segment, info, inWindow, certain: inWindow && isCertain(predicate, zones) };
 }
 
+function partOf(segment: Segment, find: () => readonly PlannedBatch[]): PlanPart {
+  let found: readonly PlannedBatch[] | null = null;
+  return {
+    segment,
+    get batches() {
+      found ??= find();
+      return found;
+    },
+  };
+}
+
 /** A plan that looks at the index of a segment only where somebody asks for its batches. */
 class LazyPlan implements Plan {
   readonly selection: Selection;
@@ -122,33 +142,41 @@ class LazyPlan implements Plan {
     }
   }
 
+  get parts(): readonly PlanPart[] {
+    return this.#partsOf(this.#files);
+  }
+
   get batches(): readonly PlannedBatch[] {
-    return this.#batchesOf(this.#files);
+    return this.parts.flatMap(({ batches }) => batches);
   }
 
   get counted(): Plan['counted'] {
     const whole = this.#files.filter((file) => file.whole);
     return {
       rows: whole.reduce((sum, { segment, type }) => sum + segment.rows(type), 0),
-      batches: this.#batchesOf(this.#files.filter((file) => !file.whole)),
+      batches: this.#partsOf(this.#files.filter((file) => !file.whole)).flatMap(
+        ({ batches }) => batches,
+      ),
     };
   }
 
   get skipped(): Plan['skipped'] {
-    this.#batchesOf(this.#files);
+    for (const file of this.#files) this.#batchesOf(file);
     return this.#skipped;
   }
 
-  #batchesOf(files: readonly PlannedFile[]): PlannedBatch[] {
+  #partsOf(files: readonly PlannedFile[]): PlanPart[] {
     const bySegment = Map.groupBy(files, ({ segment }) => segment);
-    return [...bySegment.values()].flatMap((own) =>
-      own
-        .flatMap((file) => this.#batchesOfFile(file))
-        .sort((a, b) => (a.info.firstSeq < b.info.firstSeq ? -1 : 1)),
+    return [...bySegment].map(([segment, own]) =>
+      partOf(segment, () =>
+        own
+          .flatMap((file) => this.#batchesOf(file))
+          .sort((a, b) => (a.info.firstSeq < b.info.firstSeq ? -1 : 1)),
+      ),
     );
   }
 
-  #batchesOfFile(file: PlannedFile): readonly PlannedBatch[] {
+  #batchesOf(file: PlannedFile): readonly PlannedBatch[] {
     const known = this.#batches.get(file);
     if (known !== undefined) return known;
     const { segment, type } = file;
@@ -176,6 +204,22 @@ export function plan(segments: readonly Segment[], selection: Selection): Plan {
 }
 
 /** A plan of which only some batches are wanted. */
-export function planOf({ selection, predicate, skipped }: Plan, batches: Plan['batches']): Plan {
-  return { selection, predicate, batches, counted: { rows: 0, batches }, skipped };
+export function planOf(plan: Plan, isWanted: (batch: PlannedBatch) => boolean): Plan {
+  const { selection, predicate } = plan;
+  const own = plan.parts.map((part) => partOf(part.segment, () => part.batches.filter(isWanted)));
+  const batches = (): PlannedBatch[] => own.flatMap((part) => part.batches);
+  return {
+    selection,
+    predicate,
+    parts: own,
+    get batches() {
+      return batches();
+    },
+    get counted() {
+      return { rows: 0, batches: batches() };
+    },
+    get skipped() {
+      return plan.skipped;
+    },
+  };
 }

@@ -33,8 +33,8 @@ export class Reading {
 
   /** Of this the rows of one type; what it reads is counted here as well. */
   ofType(type: EventType): Reading {
-    const batches = this.plan.batches.filter(({ info }) => info.type === type);
-    return new Reading(this, planOf(this.plan, batches), this.scanner);
+    const own = planOf(this.plan, ({ info }) => info.type === type);
+    return new Reading(this, own, this.scanner);
   }
 
   /** Rows in order of seq, with the columns that are wanted of each type. */

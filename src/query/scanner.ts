@@ -231,7 +231,7 @@ class Run {
  * Planned batches in runs whose files can be open at once. Where rows are wanted the first runs are short: the
  * strings of a file are read before its rows, and somebody waits for the first.
  */
-function* chunks(batches: readonly PlannedBatch[], rows: boolean): Generator<PlannedBatch[]> {
+function* chunks(batches: Iterable<PlannedBatch>, rows: boolean): Generator<PlannedBatch[]> {
   let most = rows ? EVENT_TYPES.length : FILES_MAX;
   let chunk: PlannedBatch[] = [];
   const files = new Set<string>();
@@ -265,7 +265,7 @@ export class Scanner {
    * The rows of each batch that match, in the order given; batches without one come as well, so that the
    * reader knows how far it is.
    */
-  async *blocks(batches: readonly PlannedBatch[], question: Question): AsyncGenerator<Block> {
+  async *blocks(batches: Iterable<PlannedBatch>, question: Question): AsyncGenerator<Block> {
     for (const chunk of chunks(
       batches,
       EVENT_TYPES.some((type) => question.columns(type).length > 0),

@@ -2,6 +2,7 @@
 
 import type { EventType } from '../../schemas/arrow.ts';
 import type { BatchItem, ColumnRegion } from '../event/batch.ts';
+import { countText } from '../event/count-text.ts';
 import type { CommitPoint } from '../segment/commits.ts';
 import { Segment } from '../segment/reader.ts';
 import type { SocketRow } from '../segment/small-tables.ts';
@@ -89,7 +90,7 @@ export class Tables {
     if (!tooMany && (ops === null || tellsSockets(ops))) return null;
     this.#sockets = null;
     const why = tooMany
-      ? `more than ${SOCKETS_MAX.toLocaleString('en-US')} TCP sockets are open`
+      ? `more than ${countText(SOCKETS_MAX)} TCP sockets are open`
       : 'what opens and closes TCP sockets is not recorded any more';
     return `${why}: conns knows none from now on, until the recorder starts again`;
   }

@@ -6,6 +6,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { EventType } from '../../schemas/arrow.ts';
 import { EVENT_TYPES } from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
+import { countText as count } from '../event/count-text.ts';
 import type { EventRun, EventSource } from '../event/stream.ts';
 import { missingFrom, whatIsMissing } from '../query/completeness.ts';
 import { inOrder, type Run, seqsOf } from '../query/order.ts';
@@ -52,8 +53,6 @@ const IDLE_MS_MAX = 32;
 const RECONNECT_MS = 200;
 /** A store that cannot be written is not waited for any longer, ms. */
 const FLUSH_MS_MAX = 5000;
-
-const count = (n: bigint): string => n.toLocaleString('en-US');
 
 /** Up to which seq a recording is in the store; 0n where it is not. */
 function throughOf(segments: readonly Segment[]): bigint {
@@ -200,10 +199,7 @@ export class Follow implements EventSource {
     const [after, through] = [this.#seq, throughOf(segments)];
     if (through <= after) return;
     const whole = plan(segments, selection);
-    const decision = planOf(
-      whole,
-      whole.batches.filter(({ info }) => info.lastSeq > after),
-    );
+    const decision = planOf(whole, ({ info }) => info.lastSeq > after);
     const missing = unheld(segments, after, through);
     if (missing > 0n)
       say(`${count(missing)} rows are missed: the store does not hold them any more`);

@@ -119,6 +119,7 @@ export class ArrowFileReader {
   /** All of it, once it was loaded. */
   #loaded: Buffer | null = null;
   #schema: Schema | null = null;
+  #bytesRead = 0;
   #buffersPerBatch = 0;
   #nodesPerBatch = 0;
 
@@ -159,6 +160,11 @@ export class ArrowFileReader {
       () => this.#readSchema() ?? this.#footerOf(Footer.decode).schema,
     );
     return this.#schema;
+  }
+
+  /** Bytes that were read of it here; a scan has its own count. */
+  get bytesRead(): number {
+    return this.#bytesRead;
   }
 
   /** Bytes of the file as it was opened. */
@@ -305,7 +311,10 @@ export class ArrowFileReader {
 
   #damageOf(range: CommittedRange): Damage | null {
     const file = basename(this.path);
-    if (this.#loaded === null) return damageOfRange(this.#handle.fd, file, range);
+    if (this.#loaded === null) {
+      this.#bytesRead += range.to - range.from;
+      return damageOfRange(this.#handle.fd, file, range);
+    }
     return damageOfBytes(this.#loaded.subarray(range.from, range.to), file, range);
   }
 
@@ -351,6 +360,7 @@ export class ArrowFileReader {
       throw new RangeError('it points outside the file');
     }
     if (this.#loaded !== null) return this.#loaded.subarray(offset, offset + length);
+    this.#bytesRead += length;
     // Not from the pool: bodies begin 8 bytes in, and typed arrays over them want that alignment.
     const bytes = Buffer.allocUnsafeSlow(length);
     let at = 0;

@@ -14,7 +14,7 @@ import {
   type TableSpec,
 } from '../../schemas/arrow.ts';
 import { FORMAT_VERSION } from '../../schemas/events.ts';
-import { schemaFingerprint } from '../../schemas/layout.ts';
+import { SCHEMA_FINGERPRINT } from '../../schemas/generated/fingerprint.ts';
 import { TapioError } from '../errors.ts';
 import { ArrowFileReader, type Committed, type FileColumn } from './arrow-reader.ts';
 import { type BatchInfo, batchesOfCommits, batchesOfIndex, batchesOfRows } from './batch-info.ts';
@@ -266,6 +266,12 @@ export class Segment {
     return this.#types.reduce((sum, type) => sum + (this.#tryReader(type)?.bytes ?? 0), 0);
   }
 
+  /** Bytes that were read of it, but for what scans read: commit lines, index, strings and small tables. */
+  get bytesRead(): number {
+    const readers = [...this.#readers.values(), ...this.#small.values()];
+    return readers.reduce((sum, { bytesRead }) => sum + bytesRead, this.commits?.bytes ?? 0);
+  }
+
   /** The file of a type, for those who read all of it. Throws TapioError where it is damaged. */
   file(type: EventType): ArrowFileReader {
     return this.#reader(type);
@@ -358,7 +364,7 @@ export class Segment {
 
   /** The table of a file, where the commit lines say that it is of today's. */
   #tableOf(file: string): TableSpec | null {
-    if (this.commits?.header?.fingerprint !== schemaFingerprint()) return null;
+    if (this.commits?.header?.fingerprint !== SCHEMA_FINGERPRINT) return null;
     return EVENT_TABLES[file.replace('.arrow', '') as EventType] ?? null;
   }
 

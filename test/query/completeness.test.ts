@@ -8,7 +8,7 @@ function segment(
   counts: Partial<CommitLine>,
 ): Parameters<typeof areLeftOut>[0] {
   const header = filter === null ? HEADER : { ...HEADER, filter };
-  return { header, commits: { lines: [counts] } as unknown as Commits };
+  return { header, commits: { last: counts } as unknown as Commits };
 }
 
 test('rows are left out in the kernel, and by a filter as they are read', () => {
