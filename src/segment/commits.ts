@@ -2,7 +2,7 @@
 // up to which it is whole. Each line carries its number, the checksum of the first line, whose segment it
 // is of, and the CRC-32C of what stands before its `crc`.
 
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32c, crcText } from './crc32c.ts';
 import { damagedError } from './damage.ts';
@@ -450,14 +450,19 @@ function lostLines(own: readonly (Parsed | null)[], used: readonly Parsed[]): Lo
  * that does not verify. A sealed one has all that its last line says, whatever became of those before.
  */
 export function readCommits(directory: string): Commits | null {
-  let bytes: Buffer;
+  const path = join(directory, COMMITS_FILE);
+  let fd: number;
   try {
-    bytes = readFileSync(join(directory, COMMITS_FILE));
+    fd = openSync(path, 'r');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
-  return sealedCommits(bytes) ?? commitsIn(bytes);
+  try {
+    return sealedCommits(fd, path) ?? commitsIn(readFileSync(fd));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function commitsIn(bytes: Buffer): Commits {
@@ -490,22 +495,28 @@ function beginningOf(first: Parsed | undefined): Pick<Commits, 'header' | 'begin
   return { header: content?.segment ?? null, begin: content?.begin ?? null };
 }
 
+/** Ends of files are read into these: a store has many segments. Longer lines are rare, and read with their file. */
+const [head, tail] = [Buffer.allocUnsafeSlow(1 << 15), Buffer.allocUnsafeSlow(1 << 15)];
+
 /**
  * The lines of a segment whose last one says that it is sealed and names the first: all that a reader wants. The
- * others are looked at when somebody asks. Null of any other segment.
+ * others are read when somebody asks. Null of any other segment.
  */
-function sealedCommits(bytes: Buffer): Commits | null {
-  const lineEnd = bytes.length - 1;
-  const from = bytes.lastIndexOf(0x0a, lineEnd - 1) + 1;
-  if (bytes[lineEnd] !== 0x0a || from === 0) return null;
-  const firstEnd = bytes.indexOf(0x0a);
-  const first = parsedLine(bytes.subarray(0, firstEnd), 0, firstEnd + 1);
-  const last = parsedLine(bytes.subarray(from, lineEnd), 0, bytes.length);
+function sealedCommits(fd: number, path: string): Commits | null {
+  const { size } = fstatSync(fd);
+  const begin = head.subarray(0, readSync(fd, head, 0, head.length, 0));
+  const end = tail.subarray(0, readSync(fd, tail, 0, tail.length, Math.max(0, size - tail.length)));
+  const firstEnd = begin.indexOf(0x0a);
+  const lineEnd = end.length - 1;
+  const from = end.lastIndexOf(0x0a, lineEnd - 1) + 1;
+  if (firstEnd < 0 || lineEnd < 1 || end[lineEnd] !== 0x0a || from === 0) return null;
+  const first = parsedLine(begin.subarray(0, firstEnd), 0, firstEnd + 1);
+  const last = parsedLine(end.subarray(from, lineEnd), 0, size);
   if (!first?.isFirst || first.id === null || last?.id !== first.id || !last.isSealed())
     return null;
   let all: Commits | null = null;
   const whole = (): Commits => {
-    all ??= commitsIn(bytes);
+    all ??= commitsIn(readFileSync(path));
     return all;
   };
   return {
@@ -526,6 +537,6 @@ function sealedCommits(bytes: Buffer): Commits | null {
     },
     lost: null,
     sealed: true,
-    bytes: bytes.length,
+    bytes: size,
   };
 }

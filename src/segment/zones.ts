@@ -42,8 +42,12 @@ const NUMBERS: Readonly<Record<string, boolean>> = {
 /** A set has no more strings than this, and no more characters. */
 const SET_MAX = 32;
 const SET_CHARS_MAX = 512;
-/** Bits of a filter for each row of its batch: all of a batch's take about 1.5 % of what it does. */
-const BITS_PER_ROW = 0.5;
+/**
+ * Bits of a filter for each row of its batch, at most: all of a batch's take less than 2 % of what it does. Texts may
+ * be many, as the paths are of who walks a tree.
+ */
+const BITS_PER_ROW = 1;
+const BITS_PER_ROW_OF_TEXT = 2;
 /** Values beyond this are not looked for one by one: ids of processes are below it. */
 const MET = 2 ** 22;
 
@@ -90,9 +94,10 @@ function numberZone(values: Uint16Array | Uint32Array | Int32Array, filtered: bo
 
 function textZone(
   values: Uint16Array | Int32Array,
+  bitsPerRow: number,
   text: (index: number) => string,
 ): TextZone | null {
-  const bitsMax = values.length * BITS_PER_ROW;
+  const bitsMax = values.length * bitsPerRow;
   const found = distinct(values, Math.max(SET_MAX, capacityOf(bitsMax)));
   if (found === null) return null;
   if (found.length <= SET_MAX) {
@@ -128,9 +133,13 @@ function zoneOf(
 ): NumberZone | TextZone | null {
   switch (type) {
     case 'name':
-      return allNull ? { in: [] } : textZone(new Uint16Array(memory, offset, rows), text);
+      return allNull
+        ? { in: [] }
+        : textZone(new Uint16Array(memory, offset, rows), BITS_PER_ROW, text);
     case 'text':
-      return allNull ? { in: [] } : textZone(new Int32Array(memory, offset, rows), text);
+      return allNull
+        ? { in: [] }
+        : textZone(new Int32Array(memory, offset, rows), BITS_PER_ROW_OF_TEXT, text);
     case 'u16':
     case 'u32':
     case 'i32': {

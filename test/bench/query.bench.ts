@@ -1,9 +1,11 @@
 // Five questions to a recording of 20 million mixed events, beside what a user would ask them with instead.
 
-import { execFileSync, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { env, execPath, stdout } from 'node:process';
+import { createInterface } from 'node:readline';
 import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { parseFilter } from '../../src/query/filter/filter.ts';
 import { Reading } from '../../src/query/reading.ts';
@@ -16,7 +18,7 @@ import { report } from './report.ts';
 const EVENTS = Number(env.TAPIO_BENCH_EVENTS ?? 20_000_000);
 const RATE = 400_000;
 const SEGMENTS = 21;
-const RUNS = 5;
+const RUNS = 9;
 const NONE = { since: null, until: null, types: [], ops: [], pids: [], comms: [] };
 const DIRECTORY = join(ROOT, 'build/bench/query');
 const STORE = join(DIRECTORY, 'store');
@@ -143,24 +145,33 @@ function bytesUnder(path: string): number {
   return readdirSync(path).reduce((sum, name) => sum + bytesUnder(join(path, name)), 0);
 }
 
+/** From starting the program to the first byte of its answer, ms. */
+async function firstByte(args: readonly string[]): Promise<number> {
+  const began = performance.now();
+  const child = spawn(execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'ignore'] });
+  await once(child.stdout, 'data');
+  const took = performance.now() - began;
+  await once(child, 'close');
+  return took;
+}
+
 /** From starting the program to its first row; and what it takes of memory for a long answer. */
-function program(of: Questions): void {
+async function program(of: Questions): Promise<void> {
   const values: number[] = [];
-  for (let i = 0; i < RUNS; i++) {
-    const began = performance.now();
-    const args = [
-      'dist/tapio-replay.js',
-      'query',
-      `pid == ${of.pid}`,
-      '--first',
-      '1',
-      '--store',
-      STORE,
-    ];
-    execFileSync(execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'ignore'] });
-    values.push(performance.now() - began);
+  const args = [
+    'dist/tapio-replay.js',
+    'query',
+    `pid == ${of.pid}`,
+    '--first',
+    '1',
+    '--store',
+    STORE,
+  ];
+  for (let run = 0; run <= RUNS; run++) {
+    const took = await firstByte(args);
+    if (run > 0) values.push(took);
   }
-  report({ name: 'query: first row, from starting the program to its end', values, unit: 'ms' });
+  report({ name: 'query: first row, from starting the program', values, unit: 'ms' });
   const script = `/usr/bin/env node dist/tapio-replay.js query --first 2000000 -o json --store ${STORE} 2>/dev/null > /dev/null & p=$!; m=0; while kill -0 $p 2>/dev/null; do r=$(sed -n 's/^RssAnon:[^0-9]*\\([0-9]*\\) kB/\\1/p' /proc/$p/status 2>/dev/null); [ "\${r:-0}" -gt $m ] && m=$r; sleep 0.2; done; echo $m`;
   const ran = spawnSync('sh', ['-c', script], { cwd: ROOT, env: { ...env } });
   report({
@@ -183,50 +194,87 @@ export async function bench(): Promise<void> {
     values: [(index / held) * 100],
     unit: '% of the store',
   });
-  const answers = new Map<string, unknown>();
-  for (const [name, ask] of Object.entries(ours(asked))) {
-    const values: number[] = [];
-    for (let run = 0; run <= RUNS; run++) {
+  const times = new Map<string, number[]>();
+  const peers = new Peers(asked);
+  // The first round is to warm up.
+  for (let round = 0; round <= RUNS; round++) {
+    const answers = new Map<string, unknown>();
+    for (const [name, ask] of Object.entries(ours(asked))) {
       const began = performance.now();
       const { answer, reading } = await ask();
-      // The first is to warm up, as it is with the peers.
-      if (run > 0) values.push(performance.now() - began);
+      if (round > 0) note(times, `query: ${name}`, performance.now() - began);
       answers.set(name, answer);
-      if (run === RUNS) {
-        const { bytes, batches } = reading.scanner.counts;
-        const share = (bytes / held) * 100;
-        stdout.write(
-          `${JSON.stringify({ note: name, batches, bytes, percent_of_store: Number(share.toPrecision(3)), answer })}\n`,
-        );
-      }
+      if (round === RUNS) tellRead(name, answer, reading, held);
     }
-    report({ name: `query: ${name}`, values, unit: 'ms' });
-  }
-  program(asked);
-  const python = join(ROOT, '.venv/bin/python');
-  const plain = JSON.stringify({
-    ...asked,
-    since: Number(asked.since),
-    until: Number(asked.until),
-  }).replace(/"(since|until)":[\d.e+]+/g, (_, key: 'since' | 'until') => `"${key}":${asked[key]}`);
-  const args = [
-    'test/bench/query_peers.py',
-    STORE,
-    join(DIRECTORY, 'parquet'),
-    String(RUNS),
-    plain,
-  ];
-  const out = execFileSync(python, args, { cwd: ROOT, maxBuffer: 1 << 26 }).toString();
-  for (const line of out.trim().split('\n')) {
-    const { engine, query, ms, answer, error } = JSON.parse(line);
-    if (error !== undefined) stdout.write(`${line}\n`);
-    else report({ name: `query: ${query} (${engine})`, values: ms, unit: 'ms' });
-    const own = JSON.stringify(answers.get(query));
-    if (error === undefined && typeof answer === 'number' && JSON.stringify(answer) !== own) {
-      stdout.write(
-        `${JSON.stringify({ note: `${query} (${engine}) says ${answer}, we say ${own}` })}\n`,
-      );
+    for (const { engine, query, ms, answer, error } of await peers.round()) {
+      const own = answers.get(query);
+      const differs = error ?? (typeof answer === 'number' && answer !== own);
+      if (differs) stdout.write(`${JSON.stringify({ engine, query, error, answer, own })}\n`);
+      else if (round > 0) note(times, `query: ${query} (${engine})`, ms);
     }
   }
+  await peers.end();
+  for (const [name, values] of times) report({ name, values, unit: 'ms' });
+  await program(asked);
   if (env.TAPIO_BENCH_KEEP === undefined) rmSync(DIRECTORY, { recursive: true, force: true });
+}
+
+function note(times: Map<string, number[]>, name: string, ms: number): void {
+  times.set(name, [...(times.get(name) ?? []), ms]);
+}
+
+function tellRead(
+  name: string,
+  answer: unknown,
+  { scanner, segments }: Reading,
+  held: number,
+): void {
+  const { bytes, batches } = scanner.counts;
+  const all = segments.reduce((sum, segment) => sum + segment.bytesRead, bytes);
+  const share = Number(((all / held) * 100).toPrecision(3));
+  stdout.write(
+    `${JSON.stringify({ note: name, batches, bytes: all, percent_of_store: share, answer })}\n`,
+  );
+}
+
+interface PeerAnswer {
+  readonly engine: string;
+  readonly query: string;
+  readonly ms: number;
+  readonly answer: unknown;
+  readonly error?: string;
+}
+
+/** DuckDB and polars, in a process that answers everything once for each line. */
+class Peers {
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(of: Questions) {
+    const python = join(ROOT, '.venv/bin/python');
+    // Times do not fit a number of JSON's readers here, but they do there.
+    const questions = JSON.stringify(of, (_, value) =>
+      typeof value === 'bigint' ? `${value}` : value,
+    ).replace(/"(since|until)":"(\d+)"/g, '"$1":$2');
+    const args = ['test/bench/query_peers.py', STORE, join(DIRECTORY, 'parquet'), questions];
+    this.#child = spawn(python, args, { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'] });
+    const lines = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream });
+    this.#lines = lines[Symbol.asyncIterator]();
+  }
+
+  async round(): Promise<PeerAnswer[]> {
+    this.#child.stdin?.write('\n');
+    const answers: PeerAnswer[] = [];
+    for (;;) {
+      const { value, done } = await this.#lines.next();
+      if (done === true) throw new Error('the peers have ended');
+      if (value === '') return answers;
+      answers.push(JSON.parse(value) as PeerAnswer);
+    }
+  }
+
+  async end(): Promise<void> {
+    this.#child.stdin?.end();
+    await once(this.#child, 'close');
+  }
 }

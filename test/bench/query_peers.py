@@ -1,5 +1,5 @@
 # What a user would pick instead: DuckDB and polars, over our Arrow files and over Parquet of the same rows.
-# JSON lines: name, runs in ms, answer. Usage: query_peers.py STORE PARQUET RUNS QUESTIONS (JSON).
+# JSON lines: engine, query, ms, answer; an empty line ends a round. Usage: query_peers.py STORE PARQUET QUESTIONS (JSON).
 import glob
 import json
 import os
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-store, parquet, runs, questions = sys.argv[1], sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
+store, parquet, questions = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 TYPES = ["process", "network", "file", "memory", "syscall"]
 arrow = {t: sorted(glob.glob(f"{store}/segments/*/{t}.arrow")) for t in TYPES}
 arrow = {t: paths for t, paths in arrow.items() if paths}
@@ -105,15 +105,15 @@ SUITES = {
     "polars, Parquet": polars(lambda n: pl.scan_parquet(f"{parquet}/{n}.parquet")),
 }
 
-for engine, queries in SUITES.items():
-    for name, query in queries.items():
-        times, answer = [], None
-        try:
-            for _ in range(runs + 1):
+# One round for each line of standard input, so that ours and theirs meet the same moods of the machine.
+for line in sys.stdin:
+    for engine, queries in SUITES.items():
+        for name, query in queries.items():
+            try:
                 began = time.perf_counter()
                 answer = query()
-                times.append((time.perf_counter() - began) * 1000)
-        except Exception as error:  # an engine that cannot answer is told, not hidden
-            print(json.dumps({"engine": engine, "query": name, "error": str(error).split("\n")[0]}), flush=True)
-            continue
-        print(json.dumps({"engine": engine, "query": name, "ms": times[1:], "answer": answer}, default=int), flush=True)
+                ms = (time.perf_counter() - began) * 1000
+                print(json.dumps({"engine": engine, "query": name, "ms": ms, "answer": answer}, default=int))
+            except Exception as error:  # an engine that cannot answer is told, not hidden
+                print(json.dumps({"engine": engine, "query": name, "error": str(error).split("\n")[0]}))
+    print("", flush=True)

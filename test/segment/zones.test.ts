@@ -112,6 +112,6 @@ test('all of a batch take little room', () => {
     (_, index) => `/some/path/${index}`,
   );
   const zone = zones.path as { bloom: string };
-  expect(zone.bloom.length).toBeLessThan((rows * 0.5) / 6 + 8);
-  expect(capacityOf(rows * 0.5)).toBeGreaterThan(5000);
+  expect(zone.bloom.length).toBeLessThan((rows * 2) / 6 + 8);
+  expect(capacityOf(rows * 2)).toBeGreaterThan(25_000);
 });
