@@ -3,6 +3,7 @@
 import { stderr } from 'node:process';
 import type { Options } from 'yargs';
 import { TapioError } from '../src/errors.ts';
+import { escapeControls } from '../src/escape.ts';
 import type { Window } from '../src/query/time.ts';
 import { parseWindow, SPAN_DEFAULT } from '../src/query/time.ts';
 import { defaultStore, type OpenedStore, openStores } from '../src/segment/store.ts';
@@ -78,5 +79,5 @@ export async function reading<T>(
 
 /** A sentence on stderr. */
 export function say(text: string): void {
-  stderr.write(`tapio-replay: ${text}\n`);
+  stderr.write(`tapio-replay: ${escapeControls(text)}\n`);
 }

@@ -1,6 +1,7 @@
-// Lines on stderr, for the user.
+// Lines on stderr, for the user: names of processes may be in them.
 
 import { stderr } from 'node:process';
+import { escapeControls } from './escape.ts';
 
 const LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LEVELS)[number];
@@ -25,6 +26,6 @@ export class Log {
   #write(level: LogLevel, text: string): void {
     if (LEVELS.indexOf(level) > LEVELS.indexOf(this.level)) return;
     const clear = stderr.isTTY ? '\r\x1b[K' : '';
-    stderr.write(`${clear}${this.#program}: ${text}\n`);
+    stderr.write(`${clear}${this.#program}: ${escapeControls(text)}\n`);
   }
 }
