@@ -5,7 +5,7 @@ import type { Options } from 'yargs';
 import { TapioError } from '../src/errors.ts';
 import { escapeControls } from '../src/escape.ts';
 import type { Window } from '../src/query/time.ts';
-import { parseWindow, SPAN_DEFAULT } from '../src/query/time.ts';
+import { parseTime, parseWindow, SPAN_DEFAULT } from '../src/query/time.ts';
 import { defaultStore, type OpenedStore, openStores } from '../src/segment/store.ts';
 import type { Flags } from './program.ts';
 
@@ -47,6 +47,29 @@ export function now(): bigint {
 /** The window of WINDOW_FLAGS. */
 export function windowOf({ since, until, around, span }: Flags): Window {
   return parseWindow({ since, until, around, span }, now());
+}
+
+/**
+ * The time of --at, ns; null for the end of what is held, which is meant by now as well: what a recorder has at
+ * hand is stored first.
+ */
+export async function momentOf(flags: Flags): Promise<bigint | null> {
+  if (Array.isArray(flags.at)) throw new TapioError('usage', '--at is given more than once');
+  const text = flags.at === undefined ? 'now' : String(flags.at).trim();
+  if (text !== 'now') return parseTime(text, now());
+  for (const store of storesOf(flags)) await storeAll(store);
+  return null;
+}
+
+/** Has the recorder of a store, where one is at work, store what it has. */
+async function storeAll(store: string): Promise<void> {
+  const { askRecorder } = await import('../src/control.ts');
+  try {
+    await askRecorder(store, 'flush');
+  } catch (error) {
+    // There is none, or it cannot now: what is held is asked then.
+    if (!(error instanceof TapioError)) throw error;
+  }
 }
 
 /** The stores of STORE_FLAG. */

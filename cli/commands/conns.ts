@@ -3,11 +3,10 @@
 import { TapioError } from '../../src/errors.ts';
 import { formatTs } from '../../src/event/clock.ts';
 import { type ListedSocket, socketsAt } from '../../src/query/sockets.ts';
-import { parseTime } from '../../src/query/time.ts';
 import { escapeControls } from '../format.ts';
 import { Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
-import { now, reading, STORE_FLAG, say } from '../reading.ts';
+import { momentOf, reading, STORE_FLAG, say } from '../reading.ts';
 import { localDateTime, tableLines, zoneText } from '../rows.ts';
 
 function sideText(address: string | null, port: number | null): string {
@@ -45,8 +44,7 @@ async function run(flags: Flags): Promise<number> {
   if (flags._.length > 0) {
     throw new TapioError('usage', `unexpected ${flags._[0]}: see conns --help`);
   }
-  if (Array.isArray(flags.at)) throw new TapioError('usage', '--at is given more than once');
-  const at = flags.at === undefined ? null : parseTime(String(flags.at), now());
+  const at = await momentOf(flags);
   await reading(flags, (opened) => {
     const found = socketsAt(opened, at);
     if (at === null) say(`as of ${formatTs(found.at)}, the end of what is held`);

@@ -4,11 +4,10 @@ import { stdout } from 'node:process';
 import { TapioError } from '../../src/errors.ts';
 import { formatTs } from '../../src/event/clock.ts';
 import { type ProcessState, processesAt } from '../../src/query/processes.ts';
-import { parseTime } from '../../src/query/time.ts';
 import { escapeControls } from '../format.ts';
 import { Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
-import { now, reading, STORE_FLAG, say } from '../reading.ts';
+import { momentOf, reading, STORE_FLAG, say } from '../reading.ts';
 import { elide, indent, localDateTime, tableLines, zoneText } from '../rows.ts';
 
 interface Listed {
@@ -66,8 +65,7 @@ function json({ process, depth }: Listed, tree: boolean): string {
 
 async function run(flags: Flags): Promise<number> {
   if (flags._.length > 0) throw new TapioError('usage', `unexpected ${flags._[0]}: see ps --help`);
-  if (Array.isArray(flags.at)) throw new TapioError('usage', '--at is given more than once');
-  const at = flags.at === undefined ? null : parseTime(String(flags.at), now());
+  const at = await momentOf(flags);
   const tree = flags.tree === true;
   await reading(flags, (opened) => {
     const found = processesAt(opened, at);

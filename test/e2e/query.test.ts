@@ -133,3 +133,16 @@ test('event strings cannot command the terminal', async () => {
   const { escapeControls } = await import('../../cli/format.ts');
   expect(escapeControls('\x1b[2Jname\n\x07\x9b')).toBe('\\x1b[2Jname\\n\\x07\\x9b');
 });
+
+test('ps of now: what the recorder has is stored first', async () => {
+  const now = join(directory.path, 'now');
+  const recording = await Recording.start(now, ['--source', 'synthetic', '--rate', '50']);
+  try {
+    const args = ['cli/tapio-replay.ts', 'ps', '--at', 'now', '--store', now];
+    const done = spawnSync(execPath, args, { cwd: ROOT });
+    expect(done.stderr.toString()).toContain('the end of what is held');
+    expect(done.status).toBe(0);
+  } finally {
+    await recording.stop();
+  }
+});
