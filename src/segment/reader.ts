@@ -16,6 +16,7 @@ import {
 import { FORMAT_VERSION } from '../../schemas/events.ts';
 import { SCHEMA_FINGERPRINT } from '../../schemas/generated/fingerprint.ts';
 import { TapioError } from '../errors.ts';
+import { VERSION } from '../version.ts';
 import { ArrowFileReader, type Committed, type FileColumn } from './arrow-reader.ts';
 import { type BatchInfo, batchesOfCommits, batchesOfIndex, batchesOfRows } from './batch-info.ts';
 import {
@@ -58,6 +59,13 @@ export type { LossRow } from './small-tables.ts';
 const SMALL_FILES = [
   ...[LOSSES_FILE, PROCESSES_FILE, PROCESS_LOG, SOCKETS_FILE, SOCKET_LOG, INDEX_FILE],
 ];
+
+const SMALL_TABLES: Readonly<Record<string, TableSpec>> = {
+  [INDEX_FILE]: INDEX,
+  [LOSSES_FILE]: LOSSES,
+  [PROCESSES_FILE]: PROCESSES,
+  [SOCKETS_FILE]: SOCKETS,
+};
 
 /** Something that an answer lacks, or cannot be sure of. */
 export interface Problem {
@@ -362,10 +370,12 @@ export class Segment {
     return { length: lengthIn(state), pieces: committedPieces(this.commits, file) };
   }
 
-  /** The table of a file, where the commit lines say that it is of today's. */
+  /** The table of a file, where the commit lines say that it is of today's: small ones are of their version. */
   #tableOf(file: string): TableSpec | null {
-    if (this.commits?.header?.fingerprint !== SCHEMA_FINGERPRINT) return null;
-    return EVENT_TABLES[file.replace('.arrow', '') as EventType] ?? null;
+    const header = this.commits?.header;
+    if (header?.fingerprint !== SCHEMA_FINGERPRINT) return null;
+    const small = header.recorder === VERSION ? SMALL_TABLES[file] : undefined;
+    return small ?? EVENT_TABLES[file.replace('.arrow', '') as EventType] ?? null;
   }
 
   /** Opens a file that should be there. */

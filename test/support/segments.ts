@@ -9,12 +9,13 @@ import type { ProcessRow, SocketRow } from '../../src/segment/small-tables.ts';
 import { openStore } from '../../src/segment/store.ts';
 import type { Value } from '../../src/segment/vectors.ts';
 import type { SegmentWriter } from '../../src/segment/writer.ts';
+import { VERSION } from '../../src/version.ts';
 import type { MadeBatch } from './batches.ts';
 
 export const HEADER: SegmentHeader = {
   format: 1,
   fingerprint: schemaFingerprint(),
-  recorder: 'test',
+  recorder: VERSION,
   host: 'host',
   boot_id: 'boot',
   kernel: 'kernel',
