@@ -1,8 +1,10 @@
 // A plan in words: what is read, what is not and why, and what was really read.
 
+import { stderr } from 'node:process';
 import type { Plan } from '../src/query/plan.ts';
 import type { Reading } from '../src/query/reading.ts';
 import { bytesText, countText } from './format.ts';
+import type { Flags } from './program.ts';
 
 const REASONS = {
   type: 'no row of their type can match',
@@ -15,7 +17,7 @@ const plural = (n: number, word: string, more = `${word}s`): string =>
 const batchesText = (n: number): string => plural(n, 'batch', 'batches');
 
 /** The plan, before anything is read. */
-export function explainPlan({ batches, skipped }: Plan): string[] {
+function explainPlan({ batches, skipped }: Plan): string[] {
   const segments = new Set(batches.map(({ segment }) => segment)).size;
   const rows = batches.reduce((sum, { info }) => sum + info.rows, 0);
   const bytes = batches.reduce((sum, { info }) => sum + info.metadataLength + info.bodyLength, 0);
@@ -36,8 +38,20 @@ export function explainPlan({ batches, skipped }: Plan): string[] {
   return lines;
 }
 
+/** --explain, of the commands that have it. */
+export const EXPLAIN_FLAG = {
+  explain: { type: 'boolean', describe: 'what is read and what is not, and why (on stderr)' },
+} as const;
+
+/** Tells the plan where --explain asks for it; what it gives tells what was read, afterwards. */
+export function explained(flags: Flags, query: Reading): () => void {
+  if (flags.explain !== true) return () => {};
+  for (const line of explainPlan(query.plan)) stderr.write(`${line}\n`);
+  return () => stderr.write(`${explainRead(query)}\n`);
+}
+
 /** What was really read. */
-export function explainRead({ scanner: { counts }, segments }: Reading): string {
+function explainRead({ scanner: { counts }, segments }: Reading): string {
   const { batches, buffers, bytes, unpacked } = counts;
   const beside = segments.reduce((sum, { bytesRead }) => sum + bytesRead, 0);
   const rows = `${batchesText(batches)}, ${plural(buffers, 'buffer')}, ${bytesText(bytes)} of files (${bytesText(unpacked)} unpacked)`;

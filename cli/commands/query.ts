@@ -9,7 +9,7 @@ import { withDescendants } from '../../src/query/descendants.ts';
 import type { Run } from '../../src/query/order.ts';
 import { type Limit, Reading } from '../../src/query/reading.ts';
 import { lineForm } from '../event-lines.ts';
-import { explainPlan, explainRead } from '../explain.ts';
+import { EXPLAIN_FLAG, explained } from '../explain.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { allColumns, Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
@@ -197,15 +197,14 @@ async function run(flags: Flags): Promise<number> {
     const { segments } = opened;
     const chosen = flags.children === true ? withDescendants(segments, selection) : selection;
     const query = Reading.of(opened, chosen);
-    if (flags.explain === true)
-      for (const line of explainPlan(query.plan)) stderr.write(`${line}\n`);
+    const tellRead = explained(flags, query);
     const writer =
       flags.output === 'arrow'
         ? arrowWriter(query, limit, flags, out)
         : rowWriter(query, limit, form, out);
     const written =
       flags.count === true ? await writeCount(query, out) : await writeRows(query, writer, out);
-    if (flags.explain === true) stderr.write(`${explainRead(query)}\n`);
+    tellRead();
     const notes = segments.flatMap((segment) => segment.notes);
     for (const text of [...notes, ...missingFrom(opened, chosen)]) say(text);
     if (written === 0) say(whyEmpty(segments, query.plan));
@@ -241,7 +240,7 @@ export const query: Command = {
       type: 'boolean',
       describe: 'one Arrow stream of all types, in order: a struct column per type',
     },
-    explain: { type: 'boolean', describe: 'what is read and what is not, and why (on stderr)' },
+    ...EXPLAIN_FLAG,
     'exit-code': { type: 'boolean', describe: 'exit with 1 where nothing matched' },
   },
   examples: [

@@ -19,6 +19,7 @@ import {
   typeOfField,
 } from '../../src/query/stats.ts';
 import { bar, sparkline } from '../bars.ts';
+import { EXPLAIN_FLAG, explained } from '../explain.ts';
 import { countText, durationText, escapeControls } from '../format.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { Output } from '../output.ts';
@@ -255,7 +256,9 @@ async function run(flags: Flags): Promise<number> {
   const question = questionOf(flags);
   return reading(flags, async (opened) => {
     const query = Reading.of(opened, selection);
+    const tellRead = explained(flags, query);
     const answer = await answerOf(query, question);
+    tellRead();
     const out = new Output();
     const [measured] = words(flags.of);
     const inNs = measured === undefined || measured.endsWith('_ns');
@@ -288,6 +291,7 @@ export const stats: Command = {
         'FIELD — percentiles of it, exact to 1/128 [default: latency_ns, of processes duration_ns]',
     },
     output: { alias: 'o', choices: ['table', 'json'], default: 'table', describe: 'form' },
+    ...EXPLAIN_FLAG,
   },
   examples: [
     ['tapio-replay stats', 'events by type and op, and what they took'],

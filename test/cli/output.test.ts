@@ -105,3 +105,11 @@ test.each([
     closeSync(full);
   }
 });
+
+test('stats tells what it reads, as query does', () => {
+  const words = ['stats', '--store', store, '--explain', '--type', 'file'];
+  const done = spawnSync(execPath, ['cli/tapio-replay.ts', ...words], { cwd: ROOT });
+  expect(done.stderr.toString()).toMatch(/^plan: 2 batches of 2 segments \(70 rows/m);
+  expect(done.stderr.toString()).toMatch(/^read: \d+ batches, /m);
+  expect(done.status).toBe(0);
+});
