@@ -25,7 +25,7 @@ step() {
 
 debian_packages() {
   packages="clang-16 llvm-16 bpftool libbpf-dev libelf-dev libzstd-dev libre2-dev zlib1g-dev g++ make pkg-config python3"
-  [ $tests = yes ] && packages="$packages python3-venv clang-format-16 libclang-rt-16-dev iproute2 libc6-dev"
+  [ $tests = yes ] && packages="$packages python3-venv clang-format-16 libclang-rt-16-dev iproute2 libc6-dev nats-server openssl"
   missing=
   for package in $packages; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||

@@ -33,6 +33,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   flatbuffers: ['src/segment'],
   'better-sqlite3': ['src/catalog'],
   '@marcbachmann/cel-js': ['src/query'],
+  '@nats-io': ['src/sink'],
   yaml: ['src/config-file.ts'],
   yargs: ['cli'],
 };

@@ -1,0 +1,241 @@
+// Events to a JetStream of NATS. Acknowledgements come through one subscription of our own, to whose subject each message's
+// number is added: a request of the library for each event takes most of the time otherwise.
+
+import {
+  createInbox,
+  type Msg,
+  type NatsConnection,
+  type PermissionViolationError,
+} from '@nats-io/transport-node';
+import { verdictOf } from './nats-ack.ts';
+import { EventHeaders } from './nats-headers.ts';
+import { NatsLink } from './nats-link.ts';
+import { type NatsOptions, natsOptions } from './nats-options.ts';
+import { ACK_MS, prepareStream } from './nats-stream.ts';
+import type { OnwardEvent, Outcomes, Sink } from './sink.ts';
+
+/** Most events that wait for their acknowledgement: some 100 ms of them at full speed. */
+const WINDOW = 8192;
+/** How long close() waits for acknowledgements. */
+const CLOSE_MS = 5000;
+/** After this the stream is looked for again. */
+const PREPARE_AGAIN_MS = 1000;
+const NOT_YET = 'there is no connection to the server yet';
+const CLOSED = 'the way to the server was closed';
+
+interface UnderWay {
+  readonly event: OnwardEvent;
+  /** When the acknowledgement is given up, ms. */
+  readonly due: number;
+}
+
+/** Times that tests shorten. */
+export interface NatsTimes {
+  readonly ackMs: number;
+  readonly closeMs: number;
+}
+
+/** A sink for `nats://` and `tls://` URLs. */
+export async function makeNats(
+  url: URL,
+  outcomes: Outcomes,
+  times: NatsTimes = { ackMs: ACK_MS, closeMs: CLOSE_MS },
+): Promise<Sink> {
+  return new NatsSink(natsOptions(url), outcomes, times);
+}
+
+class NatsSink implements Sink {
+  readonly place: string;
+  readonly window = WINDOW;
+  readonly #options: NatsOptions;
+  readonly #outcomes: Outcomes;
+  readonly #times: NatsTimes;
+  readonly #link: NatsLink;
+  readonly #timer: NodeJS.Timeout;
+  readonly #inbox = createInbox();
+  /** By number, in the order in which they were sent. */
+  readonly #underWay = new Map<number, UnderWay>();
+  #next = 0;
+  #connection: NatsConnection | null = null;
+  /** Why nothing can be sent now; null where it can. */
+  #obstacle: string | null = NOT_YET;
+  #isPreparing = false;
+  #inboxIsDenied = false;
+  #prepareTimer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+  #emptied: (() => void) | null = null;
+
+  constructor(options: NatsOptions, outcomes: Outcomes, times: NatsTimes) {
+    this.place = options.place;
+    this.#options = options;
+    this.#outcomes = outcomes;
+    this.#times = times;
+    this.#timer = setInterval(() => this.#giveUpLate(), Math.min(1000, times.ackMs / 4));
+    this.#link = new NatsLink(options.connection, {
+      up: (connection, isNew) => this.#up(connection, isNew),
+      down: (reason) => this.#down(reason),
+      denied: (error) => this.#denied(error),
+    });
+  }
+
+  send(events: readonly OnwardEvent[]): void {
+    const due = performance.now() + this.#times.ackMs;
+    for (const event of events) {
+      // It may change while events are sent: an outcome may bring about more of them.
+      if (this.#obstacle === null && this.#connection !== null) {
+        this.#publish(this.#connection, event, due);
+      } else {
+        this.#outcomes.returned(event, this.#obstacle ?? NOT_YET);
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#obstacle = CLOSED;
+    if (this.#underWay.size > 0) {
+      const emptied = new Promise<void>((resolve) => {
+        this.#emptied = resolve;
+      });
+      const timer = setTimeout(() => this.#emptied?.(), this.#times.closeMs);
+      await emptied;
+      clearTimeout(timer);
+    }
+    clearInterval(this.#timer);
+    clearTimeout(this.#prepareTimer);
+    await this.#link.close();
+    this.#returnAll(CLOSED);
+  }
+
+  #publish(connection: NatsConnection, event: OnwardEvent, due: number): void {
+    const headers = new EventHeaders(event.unified);
+    const body = Buffer.from(event.json);
+    const max = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    if (headers.encode().length + body.length > max) {
+      this.#outcomes.refused(event, `larger than the server's max_payload of ${max} bytes`);
+      return;
+    }
+    const number = this.#next++;
+    this.#underWay.set(number, { event, due });
+    try {
+      const reply = `${this.#inbox}.${number}`;
+      connection.publish(this.#options.subject.of(event.unified), body, { headers, reply });
+    } catch {
+      // The connection was closed under our hands, which its status will tell in a moment.
+      this.#forget(number);
+      this.#outcomes.returned(event, 'the connection to the server is lost');
+    }
+  }
+
+  #answered(message: Msg): void {
+    const number = Number(message.subject.slice(this.#inbox.length + 1));
+    const event = this.#forget(number);
+    // One that comes too late: its event was returned, and is a duplicate to the stream when it is sent again.
+    if (event === undefined) return;
+    const { outcome, reason, noStream } = verdictOf(message);
+    if (outcome === 'taken') this.#outcomes.taken(event);
+    else this.#outcomes[outcome](event, reason);
+    if (noStream && this.#options.create) void this.#prepare();
+  }
+
+  #forget(number: number): OnwardEvent | undefined {
+    const event = this.#underWay.get(number)?.event;
+    if (event !== undefined) this.#underWay.delete(number);
+    if (this.#underWay.size === 0) this.#emptied?.();
+    return event;
+  }
+
+  #up(connection: NatsConnection, isNew: boolean): void {
+    this.#connection = connection;
+    // One that the server did not permit is gone; it may permit it now.
+    if (isNew || this.#inboxIsDenied) {
+      this.#inboxIsDenied = false;
+      connection.subscribe(`${this.#inbox}.*`, {
+        callback: (error, message) => {
+          if (error === null) this.#answered(message);
+        },
+      });
+    }
+    if (this.#isClosed) return;
+    if (this.#options.create) void this.#prepare();
+    else this.#obstacle = null;
+  }
+
+  #down(reason: string): void {
+    this.#connection = null;
+    if (!this.#isClosed) this.#obstacle = reason;
+    this.#returnAll(reason);
+  }
+
+  /** A server tells of what it does not permit, and then acknowledges nothing. */
+  #denied({ operation, subject }: PermissionViolationError): void {
+    if (operation === 'subscription') {
+      if (!subject.startsWith(this.#inbox)) return;
+      // Without acknowledgements nothing is known to arrive: nothing is sent before the next connection.
+      this.#inboxIsDenied = true;
+      this.#obstacle = 'the server does not permit to subscribe to _INBOX.>';
+      this.#returnAll(this.#obstacle);
+      return;
+    }
+    // No subject in the reason: there may be as many as events.
+    const reason = 'the server does not permit to publish to the subject';
+    for (const [number, { event }] of this.#underWay) {
+      if (this.#options.subject.of(event.unified) !== subject) continue;
+      this.#forget(number);
+      this.#outcomes.returned(event, reason);
+    }
+  }
+
+  /** Sees that there is a stream; nothing is sent before. */
+  async #prepare(): Promise<void> {
+    const connection = this.#connection;
+    if (this.#isPreparing || this.#isClosed || connection === null) return;
+    this.#isPreparing = true;
+    this.#obstacle ??= 'the stream is looked for';
+    clearTimeout(this.#prepareTimer);
+    const wrong = await prepareStream(connection, this.#options);
+    this.#isPreparing = false;
+    if (this.#isClosed) return;
+    if (this.#inboxIsDenied) return;
+    if (this.#connection !== null && wrong === null) this.#obstacle = null;
+    else if (this.#connection !== null) {
+      this.#obstacle = wrong;
+      this.#prepareTimer = setTimeout(() => void this.#prepare(), PREPARE_AGAIN_MS);
+    }
+  }
+
+  /** Returns what waits for its acknowledgement for too long. */
+  #giveUpLate(): void {
+    const now = performance.now();
+    const reason = `the server acknowledges nothing within ${this.#times.ackMs / 1000} s`;
+    let late = 0;
+    for (const [number, { event, due }] of this.#underWay) {
+      if (due > now) break;
+      late++;
+      this.#forget(number);
+      this.#outcomes.returned(event, reason);
+    }
+    if (late > 0) void this.#awaitAnswer(reason);
+  }
+
+  /** Sends no more to a server that does not even answer a ping: all of it would pile up in memory. */
+  async #awaitAnswer(reason: string): Promise<void> {
+    const connection = this.#connection;
+    if (connection === null || this.#obstacle !== null) return;
+    this.#obstacle = reason;
+    // Where the connection breaks meanwhile, its status tells why.
+    const answers = await connection.flush().then(
+      () => true,
+      () => false,
+    );
+    if (answers && this.#obstacle === reason) this.#obstacle = null;
+  }
+
+  #returnAll(reason: string): void {
+    const all = [...this.#underWay.values()];
+    this.#underWay.clear();
+    this.#emptied?.();
+    for (const { event } of all) this.#outcomes.returned(event, reason);
+  }
+}
