@@ -20,15 +20,17 @@ function optional(name: string, value: string | undefined): string {
 }
 
 /**
- * Headers of one event as they go over the wire. The package's own check and look up each name as it is set, which
- * would take more time than all else of sending; these names and values are known to be right.
+ * Headers as they go over the wire. The package's own check and look up each name as it is set, which would take more
+ * time than all else of sending; these names and values are known to be right. One object serves all events, one after
+ * another: a message is put together before publish() returns.
  */
 export class EventHeaders extends MsgHdrsImpl {
-  readonly #bytes: Buffer;
+  #bytes = Buffer.alloc(0);
 
-  constructor(event: UnifiedEvent) {
-    super();
+  /** Becomes the headers of an event; gives their length in bytes. */
+  become(event: UnifiedEvent): number {
     this.#bytes = Buffer.from(headerText(event));
+    return this.#bytes.length;
   }
 
   override encode(): Uint8Array {

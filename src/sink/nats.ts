@@ -53,6 +53,7 @@ class NatsSink implements Sink {
   readonly #link: NatsLink;
   readonly #timer: NodeJS.Timeout;
   readonly #inbox = createInbox();
+  readonly #headers = new EventHeaders();
   /** By number, in the order in which they were sent. */
   readonly #underWay = new Map<number, UnderWay>();
   #next = 0;
@@ -109,10 +110,9 @@ class NatsSink implements Sink {
   }
 
   #publish(connection: NatsConnection, event: OnwardEvent, due: number): void {
-    const headers = new EventHeaders(event.unified);
     const body = Buffer.from(event.json);
     const max = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
-    if (headers.encode().length + body.length > max) {
+    if (this.#headers.become(event.unified) + body.length > max) {
       this.#outcomes.refused(event, `larger than the server's max_payload of ${max} bytes`);
       return;
     }
@@ -120,7 +120,10 @@ class NatsSink implements Sink {
     this.#underWay.set(number, { event, due });
     try {
       const reply = `${this.#inbox}.${number}`;
-      connection.publish(this.#options.subject.of(event.unified), body, { headers, reply });
+      connection.publish(this.#options.subject.of(event.unified), body, {
+        headers: this.#headers,
+        reply,
+      });
     } catch {
       // The connection was closed under our hands, which its status will tell in a moment.
       this.#forget(number);
