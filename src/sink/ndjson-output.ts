@@ -1,36 +1,54 @@
 // Lines to a descriptor such as the standard output. Not through process.stdout, which stops the whole program while
-// nobody reads from a pipe: a write waits on a thread of its own.
+// nobody reads from a pipe.
 
-import { write } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, write } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { systemCode } from '../errors.ts';
 import type { LineTarget } from './ndjson.ts';
 
-const AGAIN_MS = 10;
+/** A pipe holds 64 KiB: what is read of it in this time goes on without a pause. */
+const AGAIN_MS = 1;
+const CLOSED = 'the standard output was closed';
 
 const writeSome = promisify(write);
 
 export class LineOutput implements LineTarget {
   readonly groupBytes: number;
   readonly #descriptor: number;
+  /** Opened here. */
+  readonly #isOwn: boolean;
   /** Why nothing can be written any more; a reader that went does not come back. */
   #gone: string | null = null;
+  #busy: Promise<void> = Promise.resolve();
 
   constructor(descriptor: number, groupBytes: number) {
-    this.#descriptor = descriptor;
+    const own = withoutWaiting(descriptor);
+    this.#descriptor = own ?? descriptor;
+    this.#isOwn = own !== null;
     this.groupBytes = groupBytes;
   }
 
-  async append(lines: Buffer): Promise<void> {
-    if (this.#gone !== null) throw new Error(this.#gone);
+  append(lines: Buffer): Promise<void> {
+    const done = this.#append(lines);
+    this.#busy = done.catch(() => {});
+    return done;
+  }
+
+  async close(): Promise<void> {
+    this.#gone ??= CLOSED;
+    await this.#busy;
+    if (this.#isOwn) closeSync(this.#descriptor);
+  }
+
+  async #append(lines: Buffer): Promise<void> {
     for (let at = 0; at < lines.length; ) {
+      if (this.#gone !== null) throw new Error(this.#gone);
       try {
         at += (await writeSome(this.#descriptor, lines, at)) as unknown as number;
       } catch (error) {
         const code = systemCode(error);
         if (code === 'EAGAIN') {
-          // A descriptor that does not wait is full.
           await sleep(AGAIN_MS);
           continue;
         }
@@ -40,8 +58,17 @@ export class LineOutput implements LineTarget {
       }
     }
   }
+}
 
-  async close(): Promise<void> {
-    this.#gone ??= 'the standard output was closed';
+/**
+ * The same pipe by a descriptor that never waits, or null. A thread that waits in a write would keep the program from
+ * ending; the descriptor that was given is shared with other programs, so its way stays as it is.
+ */
+function withoutWaiting(descriptor: number): number | null {
+  try {
+    if (!fstatSync(descriptor).isFIFO()) return null;
+    return openSync(`/proc/self/fd/${descriptor}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return null;
   }
 }

@@ -35,7 +35,7 @@ export async function makeNdjson(
   url: URL,
   outcomes: Outcomes,
   { stdout = 1, closeMs = CLOSE_MS }: NdjsonSurroundings = {},
-): Promise<NdjsonSink> {
+): Promise<Sink> {
   const path = decodedPart('path', url.pathname);
   if (url.host !== '') throw usage(`${url.protocol}//${url.host}: write ndjson:PATH or ndjson:-`);
   if (path === '') throw usage('ndjson: has no path: write ndjson:PATH or ndjson:-');
@@ -54,7 +54,7 @@ export async function makeNdjson(
   return new NdjsonSink(`ndjson:${path}`, target, outcomes, closeMs);
 }
 
-export class NdjsonSink implements Sink {
+class NdjsonSink implements Sink {
   readonly place: string;
   readonly window = WINDOW;
   readonly #target: LineTarget;
@@ -71,11 +71,6 @@ export class NdjsonSink implements Sink {
     this.#target = target;
     this.#outcomes = outcomes;
     this.#closeMs = closeMs;
-  }
-
-  /** Until nothing is written any more: a write that close() gave up may go on. */
-  get ended(): Promise<void> {
-    return this.#writing ?? Promise.resolve();
   }
 
   send(events: readonly OnwardEvent[]): void {
@@ -97,8 +92,8 @@ export class NdjsonSink implements Sink {
     await Promise.race([this.#writing, late]);
     clearTimeout(timer);
     this.#returnAll(CLOSED);
-    // A write that still goes on ends before the file is closed; nobody waits for it.
     const closing = this.#target.close();
+    // A disk that does not answer is not waited for.
     if (this.#writing === null) await closing;
   }
 
