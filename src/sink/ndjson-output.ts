@@ -45,7 +45,7 @@ export class LineOutput implements LineTarget {
     for (let at = 0; at < lines.length; ) {
       if (this.#gone !== null) throw new Error(this.#gone);
       try {
-        at += (await writeSome(this.#descriptor, lines, at)) as unknown as number;
+        at += (await writeSome(this.#descriptor, lines, at)).bytesWritten;
       } catch (error) {
         const code = systemCode(error);
         if (code === 'EAGAIN') {
