@@ -8,7 +8,8 @@ import {
   type PermissionViolationError,
 } from '@nats-io/transport-node';
 import { verdictOf } from './nats-ack.ts';
-import { EventHeaders } from './nats-headers.ts';
+import { NatsFrames } from './nats-frames.ts';
+import { headerText } from './nats-headers.ts';
 import { NatsLink } from './nats-link.ts';
 import { type NatsOptions, natsOptions } from './nats-options.ts';
 import { ACK_MS, prepareStream } from './nats-stream.ts';
@@ -21,6 +22,7 @@ const CLOSE_MS = 5000;
 /** After this the stream is looked for again. */
 const PREPARE_AGAIN_MS = 1000;
 const NOT_YET = 'there is no connection to the server yet';
+const LOST = 'the connection to the server is lost';
 const CLOSED = 'the way to the server was closed';
 
 interface UnderWay {
@@ -53,11 +55,12 @@ class NatsSink implements Sink {
   readonly #link: NatsLink;
   readonly #timer: NodeJS.Timeout;
   readonly #inbox = createInbox();
-  readonly #headers = new EventHeaders();
   /** By number, in the order in which they were sent. */
   readonly #underWay = new Map<number, UnderWay>();
   #next = 0;
   #connection: NatsConnection | null = null;
+  /** Of the connection; what was put in before it broke is gone with it. */
+  #frames: NatsFrames | null = null;
   /** Why nothing can be sent now; null where it can. */
   #obstacle: string | null = NOT_YET;
   #isPreparing = false;
@@ -83,11 +86,17 @@ class NatsSink implements Sink {
     const due = performance.now() + this.#times.ackMs;
     for (const event of events) {
       // It may change while events are sent: an outcome may bring about more of them.
-      if (this.#obstacle === null && this.#connection !== null) {
-        this.#publish(this.#connection, event, due);
+      if (this.#obstacle === null && this.#frames !== null) {
+        this.#add(this.#frames, event, due);
       } else {
         this.#outcomes.returned(event, this.#obstacle ?? NOT_YET);
       }
+    }
+    try {
+      this.#frames?.flush();
+    } catch {
+      // The connection was closed under our hands, which its status tells in a moment.
+      this.#returnAll(LOST);
     }
   }
 
@@ -109,26 +118,16 @@ class NatsSink implements Sink {
     this.#returnAll(CLOSED);
   }
 
-  #publish(connection: NatsConnection, event: OnwardEvent, due: number): void {
-    const body = Buffer.from(event.json);
-    const max = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
-    if (this.#headers.become(event.unified) + body.length > max) {
-      this.#outcomes.refused(event, `larger than the server's max_payload of ${max} bytes`);
+  #add(frames: NatsFrames, event: OnwardEvent, due: number): void {
+    const number = this.#next++;
+    const { unified, json } = event;
+    const reply = `${this.#inbox}.${number}`;
+    if (frames.add(this.#options.subject.of(unified), reply, headerText(unified), json)) {
+      this.#underWay.set(number, { event, due });
       return;
     }
-    const number = this.#next++;
-    this.#underWay.set(number, { event, due });
-    try {
-      const reply = `${this.#inbox}.${number}`;
-      connection.publish(this.#options.subject.of(event.unified), body, {
-        headers: this.#headers,
-        reply,
-      });
-    } catch {
-      // The connection was closed under our hands, which its status will tell in a moment.
-      this.#forget(number);
-      this.#outcomes.returned(event, 'the connection to the server is lost');
-    }
+    const reason = `larger than the server's max_payload of ${frames.maxPayload} bytes`;
+    this.#outcomes.refused(event, reason);
   }
 
   #answered(message: Msg): void {
@@ -151,6 +150,7 @@ class NatsSink implements Sink {
 
   #up(connection: NatsConnection, isNew: boolean): void {
     this.#connection = connection;
+    this.#frames = new NatsFrames(connection);
     // One that the server did not permit is gone; it may permit it now.
     if (isNew || this.#inboxIsDenied) {
       this.#inboxIsDenied = false;
@@ -167,6 +167,7 @@ class NatsSink implements Sink {
 
   #down(reason: string): void {
     this.#connection = null;
+    this.#frames = null;
     if (!this.#isClosed) this.#obstacle = reason;
     this.#returnAll(reason);
   }
