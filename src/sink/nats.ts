@@ -10,7 +10,7 @@ import {
 import { verdictOf } from './nats-ack.ts';
 import { NatsFrames } from './nats-frames.ts';
 import { headerText } from './nats-headers.ts';
-import { NatsLink } from './nats-link.ts';
+import { NatsLink, PING_MS } from './nats-link.ts';
 import { type NatsOptions, natsOptions } from './nats-options.ts';
 import { ACK_MS, prepareStream } from './nats-stream.ts';
 import type { OnwardEvent, Outcomes, Sink } from './sink.ts';
@@ -35,13 +35,15 @@ interface UnderWay {
 export interface NatsTimes {
   readonly ackMs: number;
   readonly closeMs: number;
+  /** Between two pings; three that are not answered mean that nobody is there. */
+  readonly pingMs: number;
 }
 
 /** A sink for `nats://` and `tls://` URLs. */
 export async function makeNats(
   url: URL,
   outcomes: Outcomes,
-  times: NatsTimes = { ackMs: ACK_MS, closeMs: CLOSE_MS },
+  times: NatsTimes = { ackMs: ACK_MS, closeMs: CLOSE_MS, pingMs: PING_MS },
 ): Promise<Sink> {
   return new NatsSink(natsOptions(url), outcomes, times);
 }
@@ -75,11 +77,14 @@ class NatsSink implements Sink {
     this.#outcomes = outcomes;
     this.#times = times;
     this.#timer = setInterval(() => this.#giveUpLate(), Math.min(1000, times.ackMs / 4));
-    this.#link = new NatsLink(options.connection, {
-      up: (connection, isNew) => this.#up(connection, isNew),
-      down: (reason) => this.#down(reason),
-      denied: (error) => this.#denied(error),
-    });
+    this.#link = new NatsLink(
+      { ...options.connection, pingInterval: times.pingMs },
+      {
+        up: (connection, isNew) => this.#up(connection, isNew),
+        down: (reason) => this.#down(reason),
+        denied: (error) => this.#denied(error),
+      },
+    );
   }
 
   send(events: readonly OnwardEvent[]): void {
