@@ -1,12 +1,12 @@
 // Events to a real JetStream that is there, not yet, not any more, full, or does not answer.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DiscardPolicy } from '@nats-io/jetstream';
-import { nanos } from '@nats-io/transport-node';
+import { nanos, nkeys } from '@nats-io/transport-node';
 import { afterEach, expect, test } from 'vitest';
 import { Delivery } from '../../src/sink/delivery.ts';
 import { makeNats, type NatsTimes } from '../../src/sink/nats.ts';
@@ -222,6 +222,52 @@ test('a wrong password is told, and the right one is taken', async () => {
   await right.outcome.deliver(right.sink, onwardEvents(10));
   expect(right.sink.place).toBe(`nats://127.0.0.1:${nats.port}`);
   expect(right.outcome.takenIds.size).toBe(10);
+});
+
+/** A token of NATS: claims, signed with a key of its own kind. */
+function token(key: nkeys.KeyPair, subject: string, name: string, nats: object): string {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const claims = { jti: name, iat: 1, iss: key.getPublicKey(), sub: subject, name };
+  const head = `${part({ typ: 'JWT', alg: 'ed25519-nkey' })}.${part({ ...claims, nats: { version: 2, ...nats } })}`;
+  return `${head}.${Buffer.from(key.sign(Buffer.from(head))).toString('base64url')}`;
+}
+
+test('credentials of a file are taken, and asked for at each connection', async () => {
+  const [operator, system] = [nkeys.createOperator(), nkeys.createAccount()];
+  const [account, user] = [nkeys.createAccount(), nkeys.createUser()];
+  const all = { subs: -1, conn: -1, leaf: -1, imports: -1, exports: -1, data: -1, payload: -1 };
+  const stores = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
+  const accountToken = (key: nkeys.KeyPair, limits: object): string =>
+    token(operator, key.getPublicKey(), 'account', { type: 'account', limits });
+  const nats = await server(`
+    operator: ${token(operator, operator.getPublicKey(), 'operator', { type: 'operator' })}
+    system_account: ${system.getPublicKey()}
+    resolver: MEMORY
+    resolver_preload: {
+      ${system.getPublicKey()}: ${accountToken(system, all)}
+      ${account.getPublicKey()}: ${accountToken(account, { ...all, ...stores })}
+    }`);
+  const { path, remove } = temporaryDirectory();
+  ends.push(remove);
+  const file = join(path, 'tapio.creds');
+  const seed = Buffer.from(user.getSeed()).toString();
+  const credentials = (signer: nkeys.KeyPair): string => {
+    const claims = { type: 'user', subs: -1, data: -1, payload: -1 };
+    const text = token(signer, user.getPublicKey(), 'user', claims);
+    const block = (name: string, value: string): string =>
+      `-----BEGIN ${name}-----\n${value}\n------END ${name}------\n\n`;
+    return block('NATS USER JWT', text) + block('USER NKEY SEED', seed);
+  };
+  // Of an account that the server does not know.
+  writeFileSync(file, credentials(nkeys.createAccount()));
+  const { sink, outcome } = await open(urlOf(nats, `?creds=${file}`));
+  await until(async () => {
+    await outcome.settle(sink, onwardEvents(1));
+    return [...outcome.reasons].some((reason) => reason.includes('refuses who we say we are'));
+  }, 'the reason');
+  writeFileSync(file, credentials(account));
+  await outcome.deliver(sink, onwardEvents(10));
+  expect(outcome.takenIds.size).toBe(10);
 });
 
 test('a subject that is not permitted is told', async () => {
