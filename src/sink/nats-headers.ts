@@ -1,6 +1,5 @@
 // The headers that Tapio's publisher puts on a message, and the id by which JetStream knows repeats.
 
-import { MsgHdrsImpl } from '@nats-io/transport-node';
 import type { UnifiedEvent } from '../unified/event.ts';
 
 /** What is read of an event; what its type lacks is not there. */
@@ -19,27 +18,10 @@ function optional(name: string, value: string | undefined): string {
   return `${name}: ${/[\r\n]/.test(value) ? value.replace(/[\r\n]+/g, ' ') : value}\r\n`;
 }
 
-/**
- * Headers of one event as they go over the wire. The package's own check and look up each name as it is set, which
- * would take more time than all else of sending; these names and values are known to be right.
- */
-export class EventHeaders extends MsgHdrsImpl {
-  readonly #bytes: Buffer;
-
-  constructor(event: UnifiedEvent) {
-    super();
-    this.#bytes = Buffer.from(headerText(event));
-  }
-
-  override encode(): Uint8Array {
-    return this.#bytes;
-  }
-}
-
-function headerText(event: Described): string {
+/** Headers of an event as they go over the wire. */
+export function headerText(event: Described): string {
   const { id, source, severity, timestamp, trace_context: trace, semantic } = event;
-  let text = `NATS/1.0\r\nNats-Msg-Id: ${id}\r\nEvent-Type: unified\r\nEvent-ID: ${id}\r\n`;
-  text += `Source: ${source}\r\nTimestamp: ${timestamp}\r\n`;
+  let text = `NATS/1.0\r\nNats-Msg-Id: ${id}\r\nEvent-Type: unified\r\nEvent-ID: ${id}\r\nSource: ${source}\r\nTimestamp: ${timestamp}\r\n`;
   if (severity !== undefined) text += `Severity: ${severity}\r\n`;
   if (trace !== undefined) {
     text += optional('Trace-ID', trace.trace_id);

@@ -16,7 +16,7 @@ const DIAL_MS = 5000;
 const WAIT_MS = 250;
 const JITTER_MS = 1000;
 /** A server that answers no ping for three of these is not there, though its connection is. */
-const PING_MS = 10_000;
+export const PING_MS = 10_000;
 const PINGS_MAX = 3;
 const DRAIN_MS = 2000;
 
@@ -27,7 +27,6 @@ const CONNECTION: NodeConnectionOptions = {
   reconnectTimeWait: WAIT_MS,
   reconnectJitter: JITTER_MS,
   reconnectJitterTLS: JITTER_MS,
-  pingInterval: PING_MS,
   maxPingOut: PINGS_MAX,
   // A password that is wrong now may be right again: the server's, or ours after a change of both.
   ignoreAuthErrorAbort: true,

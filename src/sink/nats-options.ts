@@ -1,5 +1,6 @@
 // What the URL of a NATS sink says.
 
+import { readFileSync } from 'node:fs';
 import { credsAuthenticator, type NodeConnectionOptions } from '@nats-io/transport-node';
 import { usage } from '../config.ts';
 import { parseSubject, SUBJECT_DEFAULT, type SubjectTemplate } from './nats-subject.ts';
@@ -58,10 +59,11 @@ type Options = SinkOptions<(typeof NAMES)[number]>;
 
 /** Who the recorder is to the server. */
 function identity(url: URL, options: Options): NodeConnectionOptions {
-  const creds = options.content('creds');
+  const creds = options.file('creds');
   if (creds !== null) {
     if (url.username !== '') throw usage('?creds= and a user in the URL: give one of them');
-    return { authenticator: credsAuthenticator(creds) };
+    // Read at each connection, as the certificates are.
+    return { authenticator: (nonce) => credsAuthenticator(readFileSync(creds))(nonce) };
   }
   if (url.username === '') return {};
   const user = decodedPart('user', url.username);

@@ -8,8 +8,9 @@ import {
   type PermissionViolationError,
 } from '@nats-io/transport-node';
 import { verdictOf } from './nats-ack.ts';
-import { EventHeaders } from './nats-headers.ts';
-import { NatsLink } from './nats-link.ts';
+import { NatsFrames } from './nats-frames.ts';
+import { headerText } from './nats-headers.ts';
+import { NatsLink, PING_MS } from './nats-link.ts';
 import { type NatsOptions, natsOptions } from './nats-options.ts';
 import { ACK_MS, prepareStream } from './nats-stream.ts';
 import type { OnwardEvent, Outcomes, Sink } from './sink.ts';
@@ -21,6 +22,7 @@ const CLOSE_MS = 5000;
 /** After this the stream is looked for again. */
 const PREPARE_AGAIN_MS = 1000;
 const NOT_YET = 'there is no connection to the server yet';
+const LOST = 'the connection to the server is lost';
 const CLOSED = 'the way to the server was closed';
 
 interface UnderWay {
@@ -33,13 +35,15 @@ interface UnderWay {
 export interface NatsTimes {
   readonly ackMs: number;
   readonly closeMs: number;
+  /** Between two pings; three that are not answered mean that nobody is there. */
+  readonly pingMs: number;
 }
 
 /** A sink for `nats://` and `tls://` URLs. */
 export async function makeNats(
   url: URL,
   outcomes: Outcomes,
-  times: NatsTimes = { ackMs: ACK_MS, closeMs: CLOSE_MS },
+  times: NatsTimes = { ackMs: ACK_MS, closeMs: CLOSE_MS, pingMs: PING_MS },
 ): Promise<Sink> {
   return new NatsSink(natsOptions(url), outcomes, times);
 }
@@ -57,6 +61,8 @@ class NatsSink implements Sink {
   readonly #underWay = new Map<number, UnderWay>();
   #next = 0;
   #connection: NatsConnection | null = null;
+  /** Of the connection; what was put in before it broke is gone with it. */
+  #frames: NatsFrames | null = null;
   /** Why nothing can be sent now; null where it can. */
   #obstacle: string | null = NOT_YET;
   #isPreparing = false;
@@ -71,22 +77,31 @@ class NatsSink implements Sink {
     this.#outcomes = outcomes;
     this.#times = times;
     this.#timer = setInterval(() => this.#giveUpLate(), Math.min(1000, times.ackMs / 4));
-    this.#link = new NatsLink(options.connection, {
-      up: (connection, isNew) => this.#up(connection, isNew),
-      down: (reason) => this.#down(reason),
-      denied: (error) => this.#denied(error),
-    });
+    this.#link = new NatsLink(
+      { ...options.connection, pingInterval: times.pingMs },
+      {
+        up: (connection, isNew) => this.#up(connection, isNew),
+        down: (reason) => this.#down(reason),
+        denied: (error) => this.#denied(error),
+      },
+    );
   }
 
   send(events: readonly OnwardEvent[]): void {
     const due = performance.now() + this.#times.ackMs;
     for (const event of events) {
       // It may change while events are sent: an outcome may bring about more of them.
-      if (this.#obstacle === null && this.#connection !== null) {
-        this.#publish(this.#connection, event, due);
+      if (this.#obstacle === null && this.#frames !== null) {
+        this.#add(this.#frames, event, due);
       } else {
         this.#outcomes.returned(event, this.#obstacle ?? NOT_YET);
       }
+    }
+    try {
+      this.#frames?.flush();
+    } catch {
+      // The connection was closed under our hands, which its status tells in a moment.
+      this.#returnAll(LOST);
     }
   }
 
@@ -108,24 +123,16 @@ class NatsSink implements Sink {
     this.#returnAll(CLOSED);
   }
 
-  #publish(connection: NatsConnection, event: OnwardEvent, due: number): void {
-    const headers = new EventHeaders(event.unified);
-    const body = Buffer.from(event.json);
-    const max = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
-    if (headers.encode().length + body.length > max) {
-      this.#outcomes.refused(event, `larger than the server's max_payload of ${max} bytes`);
+  #add(frames: NatsFrames, event: OnwardEvent, due: number): void {
+    const number = this.#next++;
+    const { unified, json } = event;
+    const reply = `${this.#inbox}.${number}`;
+    if (frames.add(this.#options.subject.of(unified), reply, headerText(unified), json)) {
+      this.#underWay.set(number, { event, due });
       return;
     }
-    const number = this.#next++;
-    this.#underWay.set(number, { event, due });
-    try {
-      const reply = `${this.#inbox}.${number}`;
-      connection.publish(this.#options.subject.of(event.unified), body, { headers, reply });
-    } catch {
-      // The connection was closed under our hands, which its status will tell in a moment.
-      this.#forget(number);
-      this.#outcomes.returned(event, 'the connection to the server is lost');
-    }
+    const reason = `larger than the server's max_payload of ${frames.maxPayload} bytes`;
+    this.#outcomes.refused(event, reason);
   }
 
   #answered(message: Msg): void {
@@ -148,6 +155,7 @@ class NatsSink implements Sink {
 
   #up(connection: NatsConnection, isNew: boolean): void {
     this.#connection = connection;
+    this.#frames = new NatsFrames(connection);
     // One that the server did not permit is gone; it may permit it now.
     if (isNew || this.#inboxIsDenied) {
       this.#inboxIsDenied = false;
@@ -164,6 +172,7 @@ class NatsSink implements Sink {
 
   #down(reason: string): void {
     this.#connection = null;
+    this.#frames = null;
     if (!this.#isClosed) this.#obstacle = reason;
     this.#returnAll(reason);
   }

@@ -6,15 +6,18 @@ import { parseDuration, parseSize, unknownName, usage } from '../config.ts';
 /** Options as they were given, of those that a sink knows. */
 export class SinkOptions<Name extends string> {
   readonly #values: ReadonlyMap<string, string>;
+  readonly #url: URL;
 
-  /** Throws TapioError('usage') for what is not among `names`. */
-  constructor(url: URL, names: readonly Name[]) {
+  /** Throws TapioError('usage') for what is not among `names`; those of `several` may be given more than once. */
+  constructor(url: URL, names: readonly Name[], several: readonly Name[] = []) {
+    this.#url = url;
     const values = new Map<string, string>();
     for (const [name, value] of url.searchParams) {
       if (!names.some((one) => one === name)) {
         throw unknownName(`option of a ${url.protocol} sink`, name, names);
       }
-      if (values.has(name)) throw usage(`?${name}= is given twice`);
+      const isAlone = !several.some((one) => one === name);
+      if (isAlone && values.has(name)) throw usage(`?${name}= is given twice`);
       if (value === '') throw usage(`?${name}= has no value`);
       values.set(name, value);
     }
@@ -24,6 +27,11 @@ export class SinkOptions<Name extends string> {
   /** The value as it is, or null. */
   text(name: Name): string | null {
     return this.#values.get(name) ?? null;
+  }
+
+  /** All values of one that may be given more than once. */
+  all(name: Name): readonly string[] {
+    return this.#url.searchParams.getAll(name);
   }
 
   /** `yes` or `no`. */

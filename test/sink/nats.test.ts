@@ -1,12 +1,14 @@
 // Events to a real JetStream that is there, not yet, not any more, full, or does not answer.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DiscardPolicy } from '@nats-io/jetstream';
-import { nanos } from '@nats-io/transport-node';
+import { nanos, nkeys } from '@nats-io/transport-node';
 import { afterEach, expect, test } from 'vitest';
+import { Delivery } from '../../src/sink/delivery.ts';
 import { makeNats, type NatsTimes } from '../../src/sink/nats.ts';
 import { DUPLICATE_WINDOW_MS } from '../../src/sink/nats-stream.ts';
 import type { Sink } from '../../src/sink/sink.ts';
@@ -14,8 +16,8 @@ import { NatsServer } from '../support/nats-server.ts';
 import { temporaryDirectory } from '../support/recording.ts';
 import { Outcome, onwardEvents, until } from '../support/sinks.ts';
 
-const LONG: NatsTimes = { ackMs: 30_000, closeMs: 5000 };
-const SHORT: NatsTimes = { ackMs: 500, closeMs: 500 };
+const LONG: NatsTimes = { ackMs: 30_000, closeMs: 5000, pingMs: 10_000 };
+const SHORT: NatsTimes = { ackMs: 500, closeMs: 500, pingMs: 10_000 };
 const STREAM = 'TAPIO_EVENTS';
 
 const ends: (() => Promise<unknown> | unknown)[] = [];
@@ -222,6 +224,52 @@ test('a wrong password is told, and the right one is taken', async () => {
   expect(right.outcome.takenIds.size).toBe(10);
 });
 
+/** A token of NATS: claims, signed with a key of its own kind. */
+function token(key: nkeys.KeyPair, subject: string, name: string, nats: object): string {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const claims = { jti: name, iat: 1, iss: key.getPublicKey(), sub: subject, name };
+  const head = `${part({ typ: 'JWT', alg: 'ed25519-nkey' })}.${part({ ...claims, nats: { version: 2, ...nats } })}`;
+  return `${head}.${Buffer.from(key.sign(Buffer.from(head))).toString('base64url')}`;
+}
+
+test('credentials of a file are taken, and asked for at each connection', async () => {
+  const [operator, system] = [nkeys.createOperator(), nkeys.createAccount()];
+  const [account, user] = [nkeys.createAccount(), nkeys.createUser()];
+  const all = { subs: -1, conn: -1, leaf: -1, imports: -1, exports: -1, data: -1, payload: -1 };
+  const stores = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };
+  const accountToken = (key: nkeys.KeyPair, limits: object): string =>
+    token(operator, key.getPublicKey(), 'account', { type: 'account', limits });
+  const nats = await server(`
+    operator: ${token(operator, operator.getPublicKey(), 'operator', { type: 'operator' })}
+    system_account: ${system.getPublicKey()}
+    resolver: MEMORY
+    resolver_preload: {
+      ${system.getPublicKey()}: ${accountToken(system, all)}
+      ${account.getPublicKey()}: ${accountToken(account, { ...all, ...stores })}
+    }`);
+  const { path, remove } = temporaryDirectory();
+  ends.push(remove);
+  const file = join(path, 'tapio.creds');
+  const seed = Buffer.from(user.getSeed()).toString();
+  const credentials = (signer: nkeys.KeyPair): string => {
+    const claims = { type: 'user', subs: -1, data: -1, payload: -1 };
+    const text = token(signer, user.getPublicKey(), 'user', claims);
+    const block = (name: string, value: string): string =>
+      `-----BEGIN ${name}-----\n${value}\n------END ${name}------\n\n`;
+    return block('NATS USER JWT', text) + block('USER NKEY SEED', seed);
+  };
+  // Of an account that the server does not know.
+  writeFileSync(file, credentials(nkeys.createAccount()));
+  const { sink, outcome } = await open(urlOf(nats, `?creds=${file}`));
+  await until(async () => {
+    await outcome.settle(sink, onwardEvents(1));
+    return [...outcome.reasons].some((reason) => reason.includes('refuses who we say we are'));
+  }, 'the reason');
+  writeFileSync(file, credentials(account));
+  await outcome.deliver(sink, onwardEvents(10));
+  expect(outcome.takenIds.size).toBe(10);
+});
+
 test('a subject that is not permitted is told', async () => {
   const permissions = 'permissions: { publish: { deny: ["events.unified.kubernetes"] } }';
   const nats = await server(
@@ -266,6 +314,56 @@ test('acknowledgements that do not come return events; nothing is there twice', 
   expect(outcome.faults).toBe(0);
 });
 
+test('a server that does not even read is given up, and found again', async () => {
+  const nats = await server();
+  const { sink, outcome } = await open(urlOf(nats), { ...LONG, pingMs: 50 });
+  await connected(sink, outcome);
+  nats.signal('SIGSTOP');
+  outcome.reasons.clear();
+  // More than the socket's buffers hold: the library's own last write would wait for ever.
+  await outcome.settle(sink, onwardEvents(8000, 1, 3000));
+  expect(outcome.back).toHaveLength(8000);
+  expect([...outcome.reasons]).toEqual(['the server does not answer']);
+  nats.signal('SIGCONT');
+  await outcome.deliver(sink, outcome.back.splice(0));
+  const messages = await nats.messages(STREAM);
+  expect(new Set(messages.map(({ id }) => id)).size).toBe(8001);
+  expect(messages).toHaveLength(8001);
+  expect(outcome.faults).toBe(0);
+});
+
+test('a delivery gets everything there through a server that is killed', async () => {
+  const nats = await server();
+  const settled = new Map<string, number>();
+  const said: string[] = [];
+  const delivery = await Delivery.open({
+    make: (outcomes) => makeNats(new URL(urlOf(nats)), outcomes, LONG),
+    settled: (event, refused) => {
+      expect(refused).toBe(null);
+      settled.set(event.unified.id, (settled.get(event.unified.id) ?? 0) + 1);
+    },
+    say: (text) => said.push(text),
+    sleep: (ms, signal) => sleep(ms, null, { signal }).catch(() => {}),
+    random: Math.random,
+    now: Date.now,
+  });
+  ends.push(() => delivery.close());
+  const killing = (async () => {
+    await until(() => settled.size > 8000, 'events');
+    await nats.kill();
+    await nats.start();
+  })();
+  expect(await delivery.send(onwardEvents(40_000, 0, 300))).toBe(true);
+  await killing;
+  expect(await delivery.settle()).toBe(true);
+  expect(settled.size).toBe(40_000);
+  expect(Math.max(...settled.values())).toBe(1);
+  // Each trouble once, and its end.
+  expect(said.length).toBeLessThanOrEqual(12);
+  const messages = await nats.messages(STREAM);
+  expect(new Set(messages.map(({ id }) => id)).size).toBe(40_000);
+});
+
 test('close waits for acknowledgements, and returns what has none', async () => {
   const nats = await server();
   const { sink, outcome } = await open(urlOf(nats), SHORT);
@@ -275,7 +373,7 @@ test('close waits for acknowledgements, and returns what has none', async () => 
   expect(outcome.open).toBe(0);
   expect(outcome.takenIds.size).toBe(2001);
 
-  const stopped = await open(urlOf(nats), { ackMs: 60_000, closeMs: 300 });
+  const stopped = await open(urlOf(nats), { ...LONG, closeMs: 300 });
   await connected(stopped.sink, stopped.outcome);
   nats.signal('SIGSTOP');
   stopped.outcome.send(stopped.sink, onwardEvents(50, 5000));

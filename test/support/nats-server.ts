@@ -10,6 +10,7 @@ import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-
 
 const START_MS = 20_000;
 const LOOK_MS = 20;
+const TICKS_PER_S = 100;
 
 export class NatsServer {
   readonly directory = mkdtempSync(join(tmpdir(), 'tapio-nats-'));
@@ -43,7 +44,11 @@ export class NatsServer {
         ...['-js', '-a', '127.0.0.1', '-p', `${this.port === 0 ? -1 : this.port}`],
         ...['-sd', join(this.directory, 'store'), '-c', config, '--ports_file_dir', ports],
       ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
+      {
+        // Debian keeps it where only root looks.
+        env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
     );
     this.#child = child;
     child.stderr?.on('data', (text) => {
@@ -61,6 +66,13 @@ export class NatsServer {
         throw new Error(`nats-server did not start: ${this.#log}`);
       }
     }
+  }
+
+  /** CPU time that it used so far, s. */
+  cpu(): number {
+    const stat = readFileSync(`/proc/${this.#child?.pid}/stat`, 'utf8').split(') ')[1] ?? '';
+    const [user, system] = stat.split(' ').slice(11, 13);
+    return (Number(user) + Number(system)) / TICKS_PER_S;
   }
 
   signal(signal: NodeJS.Signals): void {
