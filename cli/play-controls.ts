@@ -19,6 +19,8 @@ export interface ControlOptions {
   readonly stepping: boolean;
   readonly loops: number;
   readonly pace: Pace;
+  /** Called when somebody ends it: others may have to be ended as well. */
+  readonly onStop?: () => void;
 }
 
 export class PlayControls {
@@ -71,6 +73,7 @@ export class PlayControls {
   #stop(): void {
     this.#interrupted = true;
     this.#player.stop();
+    this.#options.onStop?.();
   }
 
   #takeKeys(): void {

@@ -32,6 +32,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'apache-arrow': ['schemas', 'src/segment'],
   flatbuffers: ['src/segment'],
   'better-sqlite3': ['src/catalog'],
+  '@grpc': ['src/sink', 'src/server'],
   '@marcbachmann/cel-js': ['src/query'],
   '@nats-io': ['src/sink'],
   yaml: ['src/config-file.ts'],

@@ -18,6 +18,7 @@ import { addLines, type LineForm, lineForm } from '../event-lines.ts';
 import { countText, durationText, spanText } from '../format.ts';
 import { Output } from '../output.ts';
 import { PlayControls } from '../play-controls.ts';
+import type { PlayTo } from '../play-to.ts';
 import type { Command, Flags } from '../program.ts';
 import { reading, say } from '../reading.ts';
 import { SELECTION_FLAGS, selectionOf, whyEmpty } from '../selection.ts';
@@ -113,26 +114,47 @@ async function write(player: Player, { line }: LineForm, controls: PlayControls)
   }
 }
 
+/** A way to the receiver of --to; null without one. Throws TapioError('usage') for what leads nowhere. */
+async function receiverOf(flags: Flags): Promise<PlayTo | null> {
+  if (flags.to === undefined) return null;
+  contradict(flags, ['to', 'output']);
+  if (Array.isArray(flags.to)) {
+    throw new TapioError('usage', '--to is given more than once: a replay goes to one receiver');
+  }
+  const [{ PlayTo }, { makeSink, sinkUrl }] = await Promise.all([
+    import('../play-to.ts'),
+    import('../../src/sink/make.ts'),
+  ]);
+  return PlayTo.open(sinkUrl(String(flags.to)), makeSink, flags.rebase !== undefined);
+}
+
 async function run(flags: Flags): Promise<number> {
   const selection = await selectionOf(flags);
   const options = playOptions(flags);
-  const form = lineForm(String(flags.output));
+  const receiver = await receiverOf(flags);
+  const form = lineForm(receiver === null ? String(flags.output ?? 'compact') : 'none');
   return reading(flags, async (opened) => {
     const { segments } = opened;
     const clock = pacedClock();
-    const player = new Player(new StoredEvents(segments, selection, form.columns), {
+    const columns = receiver?.onward.columns ?? form.columns;
+    const player = new Player(new StoredEvents(segments, selection, columns), {
       ...options,
+      // Events tell their original time as well, so that they are shifted as they are made.
+      rebase: options.rebase && receiver === null,
       clock,
     });
-    const controls = new PlayControls(player, options, flags.keys !== false);
+    const onStop = (): void => receiver?.end();
+    const controls = new PlayControls(player, { ...options, onStop }, flags.keys !== false);
     try {
-      await write(player, form, controls);
+      if (receiver === null) await write(player, form, controls);
+      else await receiver.send(player, () => controls.show());
     } finally {
       controls.end();
       clock.close();
     }
     const stats = player.stats();
-    if (options.rebase && stats.rows > 0) say(shiftText(player.shift));
+    for (const text of receiver?.summary() ?? []) say(text);
+    if (options.rebase && receiver === null && stats.rows > 0) say(shiftText(player.shift));
     const notes = segments.flatMap((segment) => segment.notes);
     for (const text of [...notes, ...missingFrom(opened, selection)]) say(text);
     if (stats.rows === 0 && !controls.interrupted)
@@ -140,7 +162,7 @@ async function run(flags: Flags): Promise<number> {
     const text =
       flags.stats === 'json' ? summaryJson(stats) : `tapio-replay: ${summaryText(stats)}`;
     (form.line === null ? stdout : stderr).write(`${text}\n`);
-    return 0;
+    return receiver?.isComplete === false ? 1 : 0;
   });
 }
 
@@ -169,8 +191,12 @@ export const play: Command = {
     output: {
       alias: 'o',
       choices: ['compact', 'json', 'none'],
-      default: 'compact',
-      describe: 'form; none writes no rows, and the summary to stdout',
+      describe: 'form [default: compact]; none writes no rows, and the summary to stdout',
+    },
+    to: {
+      type: 'string',
+      describe:
+        'URL — the rows go there as UnifiedEvents, at least once: nats://, tls:// (NATS JetStream), tapio:// (gRPC), http://, https:// (NDJSON), ndjson:PATH, ndjson:-. Options stand behind a ?: see src/sink/README.md',
     },
     stats: { choices: ['text', 'json'], default: 'text', describe: 'form of the summary' },
   },
@@ -191,6 +217,10 @@ export const play: Command = {
       'the filter language of query',
     ],
     ['tapio-replay play --speed max -o none --stats json', 'how fast it can go'],
+    [
+      'tapio-replay play --since 14:00 --rebase now --to nats://localhost:4222',
+      'an incident again, for Tapio, as if it happened now',
+    ],
     [
       'tapio-replay play --no-keys | less',
       'Ctrl-C and a closed pipe are normal ends (exit code 0)',

@@ -6,11 +6,13 @@ import type { MakeSink, Outcomes, Sink } from './sink.ts';
 
 const nats = async (): Promise<MakeSink> => (await import('./nats.ts')).makeNats;
 const ndjson = async (): Promise<MakeSink> => (await import('./ndjson.ts')).makeNdjson;
+const tapio = async (): Promise<MakeSink> => (await import('./tapio.ts')).makeTapio;
 const http = async (): Promise<MakeSink> => (await import('./http.ts')).makeHttp;
 
 const SCHEMES: Readonly<Record<string, () => Promise<MakeSink>>> = {
   nats,
   tls: nats,
+  tapio,
   ndjson,
   http,
   https: http,

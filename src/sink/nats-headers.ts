@@ -3,7 +3,7 @@
 import type { UnifiedEvent } from '../unified/event.ts';
 
 /** What is read of an event; what its type lacks is not there. */
-interface Described extends UnifiedEvent {
+interface Described extends Omit<UnifiedEvent, 'semantic'> {
   readonly trace_context?: {
     readonly trace_id?: string;
     readonly span_id?: string;

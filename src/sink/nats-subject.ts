@@ -7,7 +7,7 @@ import type { UnifiedEvent } from '../unified/event.ts';
 export const SUBJECT_DEFAULT = 'events.unified.{type}.{namespace}.{name}';
 
 /** What is read of an event; what its type lacks is not there. */
-interface Described extends UnifiedEvent {
+interface Described extends Omit<UnifiedEvent, 'entity'> {
   readonly entity?: { readonly name?: string; readonly namespace?: string };
   readonly trace_context?: { readonly trace_id?: string };
 }
