@@ -1,10 +1,12 @@
-// How fast events get to a receiver: a NATS server with JetStream on the loopback, every event acknowledged.
+// How fast events get to a receiver: a NATS server with JetStream on the loopback, every event acknowledged; a file.
 
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeNats } from '../../src/sink/nats.ts';
+import { makeNdjson } from '../../src/sink/ndjson.ts';
 import type { OnwardEvent, Outcomes, Sink } from '../../src/sink/sink.ts';
 import { NatsServer } from '../support/nats-server.ts';
+import { temporaryDirectory } from '../support/recording.ts';
 import { onwardEvent } from '../support/sinks.ts';
 import { report } from './report.ts';
 
@@ -101,8 +103,20 @@ export async function bench(): Promise<void> {
       await server.remove();
     }
   }
+  const lines: number[] = [];
+  for (let i = 0; i < RUNS; i++) {
+    const { path, remove } = temporaryDirectory();
+    try {
+      const url = new URL(`ndjson:${path}/onward.ndjson`);
+      const { seconds } = await flood((outcomes) => makeNdjson(url, outcomes), EVENTS);
+      lines.push(EVENTS / seconds);
+    } finally {
+      remove();
+    }
+  }
   const what = `events of ${EVENT_BYTES} B, ${availableParallelism()} cores`;
   report({ name: `NATS, acknowledged, ${what}`, values: rates, unit: 'events/s' });
   report({ name: 'NATS, CPU of the sender', values: costs, unit: 'µs/event' });
   report({ name: 'NATS, CPU of the server', values: serverCosts, unit: 'µs/event' });
+  report({ name: `lines in a file, synced, ${what}`, values: lines, unit: 'events/s' });
 }
