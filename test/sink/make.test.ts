@@ -14,6 +14,7 @@ test('each scheme makes a sink whether or not the receiver is there', async () =
   const places: Readonly<Record<string, string>> = {
     'nats://me:secret@127.0.0.1:1?stream=S': 'nats://127.0.0.1:1',
     'tls://token@127.0.0.1:1': 'tls://127.0.0.1:1',
+    'tapio://127.0.0.1:1?window=9': 'tapio://127.0.0.1:1',
     [`ndjson:${path}/x?keep=2`]: `ndjson:${path}/x`,
     'ndjson:-': 'ndjson:-',
     'http://me:secret@127.0.0.1:1/in?header=A:b': 'http://127.0.0.1:1/in',
