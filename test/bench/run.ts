@@ -14,6 +14,7 @@ const SUITES: Readonly<Record<string, () => Promise<{ bench: () => Promise<void>
   endure: () => import('./endure.bench.ts'),
   play: () => import('./play.bench.ts'),
   query: () => import('./query.bench.ts'),
+  unified: () => import('./unified.bench.ts'),
 };
 
 async function main(): Promise<void> {
