@@ -73,7 +73,8 @@ class WideCell {
   /** Its digits. */
   digits(row: number): string | undefined {
     if (this.isNull(row)) return undefined;
-    const [low, high] = [this.low(row), this.high(row)];
+    const low = this.low(row);
+    const high = this.high(row);
     if (low !== this.#low || high !== this.#high) {
       const isSafe = high < SAFE_HIGH;
       this.#text = isSafe ? String(high * WORD + low) : this.#big(row).toString();

@@ -171,11 +171,9 @@ export class Converter {
     const { category, intent } = meaning;
     const known = this.#known;
     const own = reader.row(cells, row);
-    const [pid, tid, cpu] = [
-      cells.pid.at(row) ?? 0,
-      cells.tid.at(row) ?? 0,
-      cells.cpu.at(row) ?? 0,
-    ];
+    const pid = cells.pid.at(row) ?? 0;
+    const tid = cells.tid.at(row) ?? 0;
+    const cpu = cells.cpu.at(row) ?? 0;
     const comm = cells.comm.at(row) ?? '';
     const process = this.#processes.of(pid, cells.pstart, row);
     known.event = plan.event;
@@ -225,12 +223,14 @@ export class Converter {
 
   /** Tells the time, and what is known of it beside. */
   #time(ts: Wide, row: number): string {
-    const [low, high] = [ts.low(row), ts.high(row)];
+    const low = ts.low(row);
+    const high = ts.high(row);
     const ns = nsOf(low, high);
     const second = secondsOf(low, high, ns);
-    const [kLow, kHigh] = [low - this.#offsetLow, high - this.#offsetHigh];
+    const kLow = low - this.#offsetLow;
     const borrow = kLow < 0 ? 1 : 0;
-    const [ktimeLow, ktimeHigh] = [kLow + borrow * WORD, (kHigh - borrow) >>> 0];
+    const ktimeLow = kLow + borrow * WORD;
+    const ktimeHigh = (high - this.#offsetHigh - borrow) >>> 0;
     const kNs = nsOf(ktimeLow, ktimeHigh);
     this.#known.ktime = this.#ktimes.ns(secondsOf(ktimeLow, ktimeHigh, kNs), kNs);
     if (!this.#isRebased) return this.#times.go(second, ns);

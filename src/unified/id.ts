@@ -40,7 +40,10 @@ function hashInto(
   k4: number,
   seeds: Words,
 ): void {
-  let [h1, h2, h3, h4] = [seeds[0], seeds[1], seeds[2], seeds[3]];
+  let h1 = seeds[0];
+  let h2 = seeds[1];
+  let h3 = seeds[2];
+  let h4 = seeds[3];
   h1 ^= Math.imul(rotate(Math.imul(k1, C1), 15), C2);
   h1 = (Math.imul((rotate(h1, 19) + h2) | 0, 5) + 0x561ccd1b) | 0;
   h2 ^= Math.imul(rotate(Math.imul(k2, C2), 16), C3);
@@ -77,24 +80,27 @@ export function wordsOf(text: string): Words {
   return words;
 }
 
-/** Two digits for each byte, as characters. */
-const HEX = Uint16Array.from({ length: 256 }, (_, i) => {
-  const text = i.toString(16).padStart(2, '0');
-  return text.charCodeAt(0) | (text.charCodeAt(1) << 8);
-});
+/** Characters of hex digits. */
+const D = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
 const HASHED = new Int32Array(4);
-const DIGITS = Buffer.alloc(32);
-const DIGIT_PAIRS = new Uint16Array(DIGITS.buffer, DIGITS.byteOffset, 16);
+
+/** Eight digits. A table of all that four can be would fall out of the CPU's cache. */
+function hex(word: number): string {
+  return String.fromCharCode(
+    D[word >>> 28] as number,
+    D[(word >>> 24) & 15] as number,
+    D[(word >>> 20) & 15] as number,
+    D[(word >>> 16) & 15] as number,
+    D[(word >>> 12) & 15] as number,
+    D[(word >>> 8) & 15] as number,
+    D[(word >>> 4) & 15] as number,
+    D[word & 15] as number,
+  );
+}
 
 /** 32 lower hex digits of a row: of the words that name it, with its boot as seeds. */
 export function idOf(k1: number, k2: number, k3: number, k4: number, seeds: Words): string {
-  hashInto(HASHED, k1, k2, k3, k4, seeds);
-  for (let i = 0; i < 4; i++) {
-    const word = HASHED[i] as number;
-    DIGIT_PAIRS[i * 4] = HEX[word >>> 24] as number;
-    DIGIT_PAIRS[i * 4 + 1] = HEX[(word >>> 16) & 0xff] as number;
-    DIGIT_PAIRS[i * 4 + 2] = HEX[(word >>> 8) & 0xff] as number;
-    DIGIT_PAIRS[i * 4 + 3] = HEX[word & 0xff] as number;
-  }
-  return DIGITS.toString('latin1');
+  const h = HASHED;
+  hashInto(h, k1, k2, k3, k4, seeds);
+  return hex(h[0] as number) + hex(h[1] as number) + hex(h[2] as number) + hex(h[3] as number);
 }

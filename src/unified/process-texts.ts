@@ -38,7 +38,8 @@ export class ProcessTexts {
 
   /** The process of a row. */
   of(pid: number, pstart: Wide, row: number): ProcessText {
-    const [low, high] = [pstart.low(row), pstart.high(row)];
+    const low = pstart.low(row);
+    const high = pstart.high(row);
     const kept = this.#kept.get(pid);
     if (kept !== undefined && kept.low === low && kept.high === high) return kept;
     const made = this.#make(pid, low, high);
