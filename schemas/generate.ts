@@ -10,6 +10,7 @@ import { decodeHeader } from './generate-decode.ts';
 import { eventsMarkdown } from './generate-docs.ts';
 import { layoutsHeader } from './generate-layouts.ts';
 import { eventsProto } from './generate-proto.ts';
+import { unifiedSchema } from './generate-unified.ts';
 import { schemaFingerprint } from './layout.ts';
 
 // Hashing wants a library that takes longer to load than the rest of a reader.
@@ -32,6 +33,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['events.proto', eventsProto()],
     ['EVENTS.md', eventsMarkdown()],
     ['fingerprint.ts', fingerprintModule()],
+    ['unified-event.schema.json', unifiedSchema()],
   ]);
 }
 

@@ -9,7 +9,7 @@ interface Described extends Omit<UnifiedEvent, 'semantic'> {
     readonly span_id?: string;
     readonly parent_span_id?: string;
   };
-  readonly semantic?: { readonly intent?: string; readonly category?: string };
+  readonly semantic?: { readonly intent?: string; readonly category?: string } | undefined;
 }
 
 /** A line of its own, or nothing; what came from outside cannot begin another one. */

@@ -8,7 +8,7 @@ export const SUBJECT_DEFAULT = 'events.unified.{type}.{namespace}.{name}';
 
 /** What is read of an event; what its type lacks is not there. */
 interface Described extends Omit<UnifiedEvent, 'entity'> {
-  readonly entity?: { readonly name?: string; readonly namespace?: string };
+  readonly entity?: { readonly name?: string; readonly namespace?: string } | undefined;
   readonly trace_context?: { readonly trace_id?: string };
 }
 

@@ -96,7 +96,9 @@ export function tapioEvent(event: UnifiedEvent, collector: string): TapioEvent {
     context: { node: host, host },
     data: { fields: dataOf(event) },
     attributes: Object.fromEntries(
-      Object.entries(attributes).map(([key, value]) => [key, textOf(value)]),
+      Object.entries(attributes).flatMap(([key, value]) =>
+        value === undefined ? [] : [[key, textOf(value)]],
+      ),
     ),
     collector_id: collector,
     confidence: event.confidence ?? 1,

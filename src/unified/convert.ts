@@ -1,20 +1,21 @@
 // Raw rows as UnifiedEvents. What a row becomes depends on the row, on its segment's header, and on what that segment
 // tells of its process: never on the clock or on /proc, so that it is the same whenever and wherever it is made.
 
-import type { EventType } from '../../schemas/arrow.ts';
-import { COMMON, EVENTS, type FieldSpec, type TypeSpec } from '../../schemas/events.ts';
-import { formatTs } from '../event/clock.ts';
-import type { RowColumns, RowValue } from '../event/json.ts';
-import type {
-  Attribute,
-  Entity,
-  Integer,
-  KernelContext,
-  NetworkContext,
-  UnifiedEvent,
-} from './event.ts';
-import { hashWords, hexOf, type Words, wordsOf } from './id.ts';
-import { type Get, MAPPING_VERSION, MEANINGS, type Meaning, TYPES } from './mapping.ts';
+import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
+import { EVENTS, type TypeSpec } from '../../schemas/events.ts';
+import type { RowColumns } from '../event/json.ts';
+import type { Wide } from './cells.ts';
+import { type CommonCells, cellsReader, type Known, type OpReader, opReader } from './compile.ts';
+import { argsOf, entityOf, networkOf, returnOf } from './contexts.ts';
+import type { UnifiedEvent, UnifiedType } from './event.ts';
+import { hashWords, idOf, type Words, wordsOf } from './id.ts';
+import { MAPPING_VERSION, MEANINGS, type Meaning, TYPES } from './mapping.ts';
+import { type ProcessContext, ProcessTexts } from './process-texts.ts';
+import type { OwnRow } from './row.ts';
+import { nsOf, secondsOf, TimeTexts } from './times.ts';
+
+export { columnsOf } from './compile.ts';
+export type { ProcessContext } from './process-texts.ts';
 
 /** What is known of the recording that a row is of. */
 export interface Origin {
@@ -23,14 +24,6 @@ export interface Origin {
   readonly boot_id: string;
   /** ns; ts = ktime + tsOffset. */
   readonly tsOffset: bigint;
-}
-
-/** What a segment tells of a process. */
-export interface ProcessContext {
-  readonly exe: string | null;
-  readonly cwd: string | null;
-  readonly cgroup: string | null;
-  readonly container_id: string | null;
 }
 
 /** As if the rows happened at another time, anew. */
@@ -42,235 +35,215 @@ export interface Rebase {
 }
 
 export interface ConvertOptions {
+  /** Has to say the same of a process whenever it is asked. */
   readonly processOf?: (pid: number, pstart: bigint) => ProcessContext | null;
   readonly rebase?: Rebase;
 }
 
-/** Own columns that have a place of their own in a UnifiedEvent; the others are attributes. */
-const PLACED = new Set([
-  ...['saddr', 'daddr', 'sport', 'dport', 'protocol', 'direction'],
-  ...['bytes_sent', 'bytes_received', 'args', 'packet'],
-]);
-/** Own columns whose value is what a call returned. */
-const RETURNS = ['ret', 'result'] as const;
-
-const INT32 = 2 ** 31;
-/** Part of ECMAScript since 2025, which the compiler's library does not know yet. */
-const rawJson = (JSON as unknown as { rawJSON(text: string): Exclude<Integer, number> }).rawJSON;
-
-function integer(value: bigint | number): Integer {
-  const number = Number(value);
-  if (Number.isSafeInteger(number)) return number;
-  return rawJson(value.toString());
+interface Arguments {
+  readonly args?: readonly string[] | readonly bigint[] | null;
 }
 
-/** A time as Go's RFC3339Nano writes it: without zeros at its end. */
-function goTime(ns: bigint): string {
-  return formatTs(ns).replace(/\.?0*Z$/, 'Z');
+/** An op, ready to be converted. */
+interface Plan {
+  readonly type: EventType;
+  readonly op: string;
+  readonly event: string;
+  /** Of the event table, where the id wants it. */
+  readonly opBits: number;
+  readonly unified: UnifiedType;
+  readonly meaning: Meaning<EventType>;
+  readonly reader: OpReader<EventType>;
+  readonly tags: readonly string[];
 }
 
-const isNumber = (value: RowValue): value is number | bigint =>
-  typeof value === 'number' || typeof value === 'bigint';
-
-/** An attribute as JSON: 64-bit ids are text, as in our own form of rows, counts are numbers. */
-function attributeOf(value: RowValue, { unit }: FieldSpec): Attribute | undefined {
-  if (value === null || value instanceof Uint8Array) return undefined;
-  if (unit === 'address') return `0x${(value as bigint).toString(16)}`;
-  if (unit === 'id') return String(value);
-  if (isNumber(value)) return integer(value);
-  return typeof value === 'string' ? value : value.map(String);
+interface TypePlan {
+  readonly cells: (columns: RowColumns) => CommonCells;
+  readonly ops: ReadonlyMap<string, Plan>;
 }
 
-/** A column that becomes an attribute. */
-interface Extra {
-  readonly name: string;
-  readonly spec: FieldSpec;
+const OP_SHIFT = 16;
+
+function typePlan(type: EventType): TypePlan {
+  const meanings = MEANINGS[type] as unknown as Readonly<Record<string, Meaning<EventType>>>;
+  const ops = Object.entries((EVENTS[type] as TypeSpec).ops).flatMap(([op, { id }]) => {
+    const meaning = meanings[op];
+    if (meaning === undefined) return [];
+    const plan: Plan = {
+      type,
+      op,
+      event: `${type}.${op}`,
+      opBits: id << OP_SHIFT,
+      unified: TYPES[type],
+      meaning,
+      reader: opReader(type, op) as OpReader<EventType>,
+      tags: [type, op],
+    };
+    return [[op, plan] as const];
+  });
+  return { cells: cellsReader(type), ops: new Map(ops) };
 }
 
-function extrasOf(type: EventType): Extra[] {
-  const { fields } = EVENTS[type] as TypeSpec;
-  return Object.entries(fields)
-    .filter(([name]) => !PLACED.has(name))
-    .map(([name, spec]) => ({ name, spec }));
+let compiled: ReadonlyMap<EventType, TypePlan> | null = null;
+
+/** Plans of all types, compiled when rows are first converted. */
+function plans(): ReadonlyMap<EventType, TypePlan> {
+  compiled ??= new Map(EVENT_TYPES.map((type) => [type, typePlan(type)]));
+  return compiled;
 }
 
-const EXTRAS = new Map<EventType, readonly Extra[]>();
-
-/** Columns that a conversion wants of a type: all but what no UnifiedEvent holds. */
-export function columnsOf(type: EventType): string[] {
-  const own = Object.keys((EVENTS[type] as TypeSpec).fields).filter((name) => name !== 'packet');
-  return [...Object.keys(COMMON), ...own];
+/** Columns that were last converted, and what reads them. */
+interface Bound {
+  readonly plan: TypePlan;
+  columns: RowColumns | null;
+  cells: CommonCells | null;
 }
 
-const OP_IDS = new Map<string, number>(
-  Object.entries(EVENTS).flatMap(([type, { ops }]) =>
-    Object.entries(ops as TypeSpec['ops']).map(([op, { id }]) => [`${type}.${op}`, id] as const),
-  ),
-);
-
-/** Text or nothing: Go leaves out what is empty. */
-const text = (value: RowValue): string | undefined =>
-  value === null || value === '' ? undefined : String(value);
-const count = (value: RowValue): Integer | undefined =>
-  isNumber(value) && Number(value) !== 0 ? integer(value) : undefined;
-const small = (value: RowValue): number | undefined => (value === null ? undefined : Number(value));
-const nonZero = (value: RowValue): number | undefined => Number(value ?? 0) || undefined;
-
-function argsOf(value: RowValue): Record<string, string> | undefined {
-  if (!Array.isArray(value) || value.length === 0) return undefined;
-  const hex = (item: string | bigint): string =>
-    typeof item === 'bigint' ? `0x${item.toString(16)}` : item;
-  return Object.fromEntries(
-    (value as (string | bigint)[]).map((item, i) => [String(i), hex(item)]),
-  );
-}
-
-function returnOf(get: Get): number | undefined {
-  for (const column of RETURNS) {
-    const value = get(column);
-    if (value !== null) {
-      const number = Number(value);
-      return number >= -INT32 && number < INT32 ? number || undefined : undefined;
-    }
-  }
-  const error = get('error');
-  return error === null ? undefined : -Number(error) || undefined;
-}
-
-const DIRECTIONS: Readonly<Record<string, NetworkContext['direction']>> = {
-  sent: 'egress',
-  received: 'ingress',
-};
-
-/** Whoever began is the source: of a connection that was accepted, that is the other side. */
-function networkOf(get: Get, { direction }: Meaning): NetworkContext {
-  const own = get('direction');
-  const way = own === null ? direction : DIRECTIONS[String(own)];
-  const isTurned = own === null && way === 'ingress';
-  const [source, sourcePort, dest, destPort] = isTurned
-    ? ['daddr', 'dport', 'saddr', 'sport']
-    : ['saddr', 'sport', 'daddr', 'dport'];
-  const bytes = count(get('bytes'));
-  const sent = way === 'egress' ? bytes : undefined;
-  const received = way === 'ingress' ? bytes : undefined;
-  return {
-    protocol: text(get('protocol')),
-    source_ip: text(get(source as string)),
-    source_port: nonZero(get(sourcePort as string)),
-    dest_ip: text(get(dest as string)),
-    dest_port: nonZero(get(destPort as string)),
-    direction: way,
-    bytes_sent: count(get('bytes_sent')) ?? sent,
-    bytes_recv: count(get('bytes_received')) ?? received,
-    latency_ns: count(get('latency_ns')),
-  } as NetworkContext;
-}
-
-function sorted(attributes: Record<string, Attribute | undefined>): Record<string, Attribute> {
-  const entries = Object.entries(attributes).filter(([, value]) => value !== undefined);
-  // Go writes the keys of a map in order.
-  entries.sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries) as Record<string, Attribute>;
-}
+const NS = 1e9;
+const NS_BIG = 1_000_000_000n;
+const WORD = 2 ** 32;
 
 /** Converts the rows of one segment, or of one live recording. */
 export class Converter {
-  readonly #origin: Origin;
-  readonly #options: ConvertOptions;
-  readonly #boot: Words;
+  readonly #seeds: Words;
+  readonly #processes: ProcessTexts;
+  readonly #bound: ReadonlyMap<EventType, Bound>;
+  readonly #times = new TimeTexts();
+  readonly #originals = new TimeTexts();
+  readonly #ktimes = new TimeTexts();
+  readonly #offsetLow: number;
+  readonly #offsetHigh: number;
+  readonly #isRebased: boolean;
+  readonly #shiftSeconds: number;
+  readonly #shiftNs: number;
+  /** Of the row that is converted now. */
+  readonly #known: Known;
 
   constructor(origin: Origin, options: ConvertOptions = {}) {
-    this.#origin = origin;
-    this.#options = options;
-    const boot = wordsOf(origin.boot_id);
-    const { rebase } = options;
-    this.#boot = rebase === undefined ? boot : hashWords(wordsOf(rebase.salt), boot);
+    const { recording, host, boot_id, tsOffset } = origin;
+    const { rebase, processOf = () => null } = options;
+    const boot = wordsOf(boot_id);
+    this.#seeds = rebase === undefined ? boot : hashWords(wordsOf(rebase.salt), boot);
+    this.#processes = new ProcessTexts(processOf);
+    this.#bound = new Map(
+      [...plans()].map(([type, plan]) => [type, { plan, columns: null, cells: null }]),
+    );
+    this.#offsetLow = Number(BigInt.asUintN(32, tsOffset));
+    this.#offsetHigh = Number(BigInt.asUintN(32, tsOffset >> 32n));
+    this.#isRebased = rebase !== undefined;
+    const shift = rebase?.shift ?? 0n;
+    // The rest counts up from a whole second, before it as well.
+    const rest = ((shift % NS_BIG) + NS_BIG) % NS_BIG;
+    this.#shiftNs = Number(rest);
+    this.#shiftSeconds = Number((shift - rest) / NS_BIG);
+    this.#known = {
+      boot_id,
+      cgroup: undefined,
+      container_id: undefined,
+      cwd: undefined,
+      event: '',
+      exe: undefined,
+      host,
+      ktime: '',
+      mapping_version: MAPPING_VERSION,
+      original_timestamp: undefined,
+      pstart: '',
+      recording,
+    };
   }
 
   /**
    * The event of a row that has columnsOf() its type, with its own ts; null where its op is none of the event table's,
-   * as that of a later version.
+   * as that of a later version: whoever asks counts them.
    */
   convert(type: EventType, columns: RowColumns, row: number): UnifiedEvent | null {
-    const get: Get = (name) => columns.get(name)?.get(row) ?? null;
-    const op = String(get('op'));
-    const meaning = MEANINGS[type][op];
-    if (meaning === undefined) return null;
-    const ts = get('ts') as bigint;
-    const message = `${get('comm')}[${get('pid')}] ${meaning.message(get)}`;
+    const bound = this.#bound.get(type);
+    if (bound === undefined) return null;
+    const cells = bound.columns === columns ? bound.cells : bindTo(bound, columns);
+    if (cells === null) return null;
+    const plan = bound.plan.ops.get(cells.op.at(row) ?? '');
+    if (plan === undefined) return null;
+    return this.#event(plan, cells, row);
+  }
+
+  #event(plan: Plan, cells: CommonCells, row: number): UnifiedEvent {
+    const { meaning, reader } = plan;
     const { category, intent } = meaning;
+    const known = this.#known;
+    const own = reader.row(cells, row);
+    const pid = cells.pid.at(row) ?? 0;
+    const tid = cells.tid.at(row) ?? 0;
+    const cpu = cells.cpu.at(row) ?? 0;
+    const comm = cells.comm.at(row) ?? '';
+    const process = this.#processes.of(pid, cells.pstart, row);
+    known.event = plan.event;
+    known.pstart = process.pstart;
+    known.exe = process.exe;
+    known.cwd = process.cwd;
+    known.cgroup = process.cgroup;
+    known.container_id = process.container_id;
+    const timestamp = this.#time(cells.ts, row);
+    const message = `${comm}[${process.pid}] ${meaning.message(own)}`;
     return {
-      id: this.#id(type, op, get, ts),
-      timestamp: goTime(ts + (this.#options.rebase?.shift ?? 0n)),
-      type: TYPES[type],
+      id: this.#id(plan, cells.ts, row, cpu, tid),
+      timestamp,
+      type: plan.unified,
       source: 'ebpf',
       category,
-      severity: meaning.severity(get),
+      severity: meaning.severity(own),
       confidence: 1,
       message,
-      semantic: { intent, category, tags: [type, op], narrative: message, confidence: 1 },
-      entity: entityOf(type, op, get),
-      kernel: kernelOf(type, get),
-      ...(type === 'network' && { network: networkOf(get, meaning) }),
-      attributes: this.#attributes(type, op, get, ts),
+      semantic: { intent, category, tags: plan.tags, narrative: message, confidence: 1 },
+      entity: entityOf(plan.event, own, pid, comm, process.uid),
+      kernel: {
+        syscall:
+          plan.type === 'syscall' ? ((own as OwnRow<'syscall'>).name ?? undefined) : undefined,
+        pid: pid || undefined,
+        tid: tid || undefined,
+        uid: cells.uid.at(row) || undefined,
+        gid: cells.gid.at(row) || undefined,
+        comm: comm || undefined,
+        return_code: returnOf(plan.event, own as object),
+        args: argsOf((own as Arguments).args ?? null),
+        cpu_core: cpu || undefined,
+      },
+      network:
+        plan.type === 'network'
+          ? networkOf(own as OwnRow<'network'>, meaning.direction)
+          : undefined,
+      attributes: reader.attributes(cells, row, own, known),
     };
   }
 
-  #id(type: EventType, op: string, get: Get, ts: bigint): string {
-    const ktime = ts - this.#origin.tsOffset;
-    const place = Number(get('cpu')) | ((OP_IDS.get(`${type}.${op}`) ?? 0) << 16);
-    const [low, high] = [Number(ktime & 0xffffffffn) | 0, Number(ktime >> 32n) | 0];
-    return hexOf(hashWords([low, high, place, Number(get('tid')) | 0], this.#boot));
+  #id(plan: Plan, ts: Wide, row: number, cpu: number, tid: number): string {
+    const low = ts.low(row) - this.#offsetLow;
+    const high = ts.high(row) - this.#offsetHigh - (low < 0 ? 1 : 0);
+    return idOf(low | 0, high | 0, plan.opBits | cpu, tid | 0, this.#seeds);
   }
 
-  #attributes(type: EventType, op: string, get: Get, ts: bigint): Record<string, Attribute> {
-    const { recording, host, boot_id, tsOffset } = this.#origin;
-    const process = this.#options.processOf?.(Number(get('pid')), get('pstart') as bigint) ?? null;
-    const out: Record<string, Attribute | undefined> = {
-      mapping_version: MAPPING_VERSION,
-      event: `${type}.${op}`,
-      ...{ recording, host, boot_id },
-      seq: String(get('seq')),
-      ktime: String(ts - tsOffset),
-      ppid: small(get('ppid')),
-      pstart: String(get('pstart')),
-      cgroup_id: String(get('cgroup_id')),
-      weight: Number(get('weight')) === 1 ? undefined : small(get('weight')),
-      flags: nonZero(get('flags')),
-      exe: text(process?.exe ?? null),
-      cwd: text(process?.cwd ?? null),
-      cgroup: text(process?.cgroup ?? null),
-      container_id: text(process?.container_id ?? null),
-    };
-    if (this.#options.rebase !== undefined) out.original_timestamp = formatTs(ts);
-    const extras = EXTRAS.get(type) ?? extrasOf(type);
-    EXTRAS.set(type, extras);
-    for (const { name, spec } of extras) {
-      const value = attributeOf(get(name), spec);
-      if (value !== undefined) out[name] = value;
-    }
-    return sorted(out);
+  /** Tells the time, and what is known of it beside. */
+  #time(ts: Wide, row: number): string {
+    const low = ts.low(row);
+    const high = ts.high(row);
+    const ns = nsOf(low, high);
+    const second = secondsOf(low, high, ns);
+    const kLow = low - this.#offsetLow;
+    const borrow = kLow < 0 ? 1 : 0;
+    const ktimeLow = kLow + borrow * WORD;
+    const ktimeHigh = (high - this.#offsetHigh - borrow) >>> 0;
+    const kNs = nsOf(ktimeLow, ktimeHigh);
+    this.#known.ktime = this.#ktimes.ns(secondsOf(ktimeLow, ktimeHigh, kNs), kNs);
+    if (!this.#isRebased) return this.#times.go(second, ns);
+    this.#known.original_timestamp = this.#originals.go(second, ns);
+    const sum = ns + this.#shiftNs;
+    const carry = sum >= NS ? 1 : 0;
+    return this.#times.go(second + this.#shiftSeconds + carry, sum - carry * NS);
   }
 }
 
-function kernelOf(type: EventType, get: Get): KernelContext {
-  return {
-    syscall: type === 'syscall' ? text(get('name')) : undefined,
-    pid: nonZero(get('pid')),
-    tid: nonZero(get('tid')),
-    uid: nonZero(get('uid')),
-    gid: nonZero(get('gid')),
-    comm: text(get('comm')),
-    return_code: returnOf(get),
-    args: argsOf(get('args')),
-    cpu_core: nonZero(get('cpu')),
-  } as KernelContext;
-}
-
-function entityOf(type: EventType, op: string, get: Get): Entity {
-  // Whom the OOM killer chose is whom it is about.
-  if (type === 'memory' && op === 'oom') {
-    return { type: 'process', name: String(get('target_pid')), uid: String(get('target_pid')) };
-  }
-  return { type: 'process', name: String(get('comm')), uid: `${get('pid')}:${get('pstart')}` };
+function bindTo(bound: Bound, columns: RowColumns): CommonCells {
+  const cells = bound.plan.cells(columns);
+  bound.columns = columns;
+  bound.cells = cells;
+  return cells;
 }

@@ -12,31 +12,60 @@ function mix(hash: number): number {
   return h ^ (h >>> 16);
 }
 
-const [C1, C2, C3, C4] = [0x239b961b, 0xab0e9789, 0x38b34ae5, 0xa1e38b93] as const;
+const C1 = 0x239b961b;
+const C2 = 0xab0e9789;
+const C3 = 0x38b34ae5;
+const C4 = 0xa1e38b93;
+/** Of the input. */
+const BYTES = 16;
 
 /** Four words of 32 bits. */
 export type Words = readonly [number, number, number, number];
 
 /**
  * MurmurHash3_x86_128 of four words (Austin Appleby, public domain: https://github.com/aappleby/smhasher), with a
- * seed for each lane.
+ * seed for each lane. With the same seeds no two inputs give the same result: each step can be undone.
  */
-export function hashWords([k1, k2, k3, k4]: Words, seeds: Words): Words {
-  let [h1, h2, h3, h4]: number[] = [...seeds];
-  h1 = (h1 as number) ^ Math.imul(rotate(Math.imul(k1, C1), 15), C2);
-  h1 = (Math.imul((rotate(h1, 19) + (h2 as number)) | 0, 5) + 0x561ccd1b) | 0;
-  h2 = (h2 as number) ^ Math.imul(rotate(Math.imul(k2, C2), 16), C3);
-  h2 = (Math.imul((rotate(h2, 17) + (h3 as number)) | 0, 5) + 0x0bcaa747) | 0;
-  h3 = (h3 as number) ^ Math.imul(rotate(Math.imul(k3, C3), 17), C4);
-  h3 = (Math.imul((rotate(h3, 15) + (h4 as number)) | 0, 5) + 0x96cd1c35) | 0;
-  h4 = (h4 as number) ^ Math.imul(rotate(Math.imul(k4, C4), 18), C1);
+export function hashWords(words: Words, seeds: Words): Words {
+  const out = new Int32Array(4);
+  hashInto(out, words[0], words[1], words[2], words[3], seeds);
+  return [out[0] as number, out[1] as number, out[2] as number, out[3] as number];
+}
+
+function hashInto(
+  out: Int32Array,
+  k1: number,
+  k2: number,
+  k3: number,
+  k4: number,
+  seeds: Words,
+): void {
+  let h1 = seeds[0];
+  let h2 = seeds[1];
+  let h3 = seeds[2];
+  let h4 = seeds[3];
+  h1 ^= Math.imul(rotate(Math.imul(k1, C1), 15), C2);
+  h1 = (Math.imul((rotate(h1, 19) + h2) | 0, 5) + 0x561ccd1b) | 0;
+  h2 ^= Math.imul(rotate(Math.imul(k2, C2), 16), C3);
+  h2 = (Math.imul((rotate(h2, 17) + h3) | 0, 5) + 0x0bcaa747) | 0;
+  h3 ^= Math.imul(rotate(Math.imul(k3, C3), 17), C4);
+  h3 = (Math.imul((rotate(h3, 15) + h4) | 0, 5) + 0x96cd1c35) | 0;
+  h4 ^= Math.imul(rotate(Math.imul(k4, C4), 18), C1);
   h4 = (Math.imul((rotate(h4, 13) + h1) | 0, 5) + 0x32ac3b17) | 0;
-  [h1, h2, h3, h4] = [h1 ^ 16, h2 ^ 16, h3 ^ 16, h4 ^ 16];
+  h1 ^= BYTES;
+  h2 ^= BYTES;
+  h3 ^= BYTES;
+  h4 ^= BYTES;
   h1 = (h1 + h2 + h3 + h4) | 0;
-  [h2, h3, h4] = [(h2 + h1) | 0, (h3 + h1) | 0, (h4 + h1) | 0];
-  [h1, h2, h3, h4] = [mix(h1), mix(h2), mix(h3), mix(h4)];
+  h2 = mix((h2 + h1) | 0);
+  h3 = mix((h3 + h1) | 0);
+  h4 = mix((h4 + h1) | 0);
+  h1 = mix(h1);
   h1 = (h1 + h2 + h3 + h4) | 0;
-  return [h1, (h2 + h1) | 0, (h3 + h1) | 0, (h4 + h1) | 0];
+  out[0] = h1;
+  out[1] = h2 + h1;
+  out[2] = h3 + h1;
+  out[3] = h4 + h1;
 }
 
 /** Words of a text, such as a boot id. */
@@ -51,10 +80,27 @@ export function wordsOf(text: string): Words {
   return words;
 }
 
-const HEX = Array.from({ length: 1 << 16 }, (_, i) => i.toString(16).padStart(4, '0'));
-const hex = (word: number): string => (HEX[word >>> 16] as string) + (HEX[word & 0xffff] as string);
+/** Characters of hex digits. */
+const D = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
+const HASHED = new Int32Array(4);
 
-/** 32 lower hex digits. */
-export function hexOf([a, b, c, d]: Words): string {
-  return hex(a) + hex(b) + hex(c) + hex(d);
+/** Eight digits. A table of all that four can be would fall out of the CPU's cache. */
+function hex(word: number): string {
+  return String.fromCharCode(
+    D[word >>> 28] as number,
+    D[(word >>> 24) & 15] as number,
+    D[(word >>> 20) & 15] as number,
+    D[(word >>> 16) & 15] as number,
+    D[(word >>> 12) & 15] as number,
+    D[(word >>> 8) & 15] as number,
+    D[(word >>> 4) & 15] as number,
+    D[word & 15] as number,
+  );
+}
+
+/** 32 lower hex digits of a row: of the words that name it, with its boot as seeds. */
+export function idOf(k1: number, k2: number, k3: number, k4: number, seeds: Words): string {
+  const h = HASHED;
+  hashInto(h, k1, k2, k3, k4, seeds);
+  return hex(h[0] as number) + hex(h[1] as number) + hex(h[2] as number) + hex(h[3] as number);
 }

@@ -1,9 +1,10 @@
 // What each op means to Tapio. A new kind of row is one more entry here.
 
-import { constants } from 'node:os';
 import type { EventType } from '../../schemas/arrow.ts';
-import type { RowValue } from '../event/json.ts';
-import type { Category, NetworkContext, Severity, UnifiedType } from './event.ts';
+import type { EVENTS } from '../../schemas/events.ts';
+import type { Category, Integer, Severity, UnifiedType } from './event.ts';
+import { errorName, errorNumbers, signalName, signalNumbers } from './numbers.ts';
+import { digits, type NetworkRow, numberOf, type OwnRow } from './row.ts';
 
 /** Stands in every event: another one means that the same row may give another event. */
 export const MAPPING_VERSION = '1';
@@ -19,18 +20,15 @@ export const DEFAULT_ONWARD_FILTER = [
   .map((part) => `(${part})`)
   .join(' || ');
 
-/** A value of the row. */
-export type Get = (column: string) => RowValue;
-
 /** What an op means. */
-export interface Meaning {
+export interface Meaning<T extends EventType> {
   readonly category: Category;
   readonly intent: string;
-  readonly severity: (get: Get) => Severity;
-  /** One sentence about the row, without its process. */
-  readonly message: (get: Get) => string;
+  readonly severity: (row: OwnRow<T>) => Severity;
+  /** What happened, without its process. */
+  readonly message: (row: OwnRow<T>) => string;
   /** Which way bytes or connections go; of rows that have no direction of their own. */
-  readonly direction?: NetworkContext['direction'];
+  readonly direction?: 'ingress' | 'egress';
 }
 
 export const TYPES: Readonly<Record<EventType, UnifiedType>> = {
@@ -42,61 +40,56 @@ export const TYPES: Readonly<Record<EventType, UnifiedType>> = {
   syscall: 'system',
 };
 
-const { errno: ERRNO, signals: SIGNALS } = constants;
-const errorName = (error: number): string =>
-  Object.entries(ERRNO).find(([, number]) => number === error)?.[0] ?? `errno ${error}`;
-const signalName = (signal: RowValue): string =>
-  Object.entries(SIGNALS).find(([, number]) => number === Number(signal))?.[0] ??
-  `signal ${signal}`;
-
-const isOneOf = (value: RowValue, numbers: ReadonlySet<number>): boolean =>
-  value !== null && numbers.has(Math.abs(Number(value)));
-const numbers = (...names: readonly (keyof typeof ERRNO)[]): ReadonlySet<number> =>
-  new Set(names.map((name) => ERRNO[name]));
-
-const UNREACHABLE = numbers('ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH');
-const DENIED = numbers('EACCES', 'EPERM');
-const BROKEN = numbers('EIO', 'ENOSPC', 'EROFS');
+/** Of one connection: from here on it is no accident. */
+const MANY_RETRANSMITS = 3;
+const UNREACHABLE = errorNumbers('CONNREFUSED', 'TIMEDOUT', 'HOSTUNREACH', 'NETUNREACH');
+const DENIED = errorNumbers('ACCES', 'PERM');
+const BROKEN = errorNumbers('IO', 'NOSPC', 'ROFS');
 /** Signals whose default is to dump core: the program did something wrong. */
-const CRASHES = new Set([
-  ...[SIGNALS.SIGQUIT, SIGNALS.SIGILL, SIGNALS.SIGTRAP, SIGNALS.SIGABRT, SIGNALS.SIGBUS],
-  ...[SIGNALS.SIGFPE, SIGNALS.SIGSEGV, SIGNALS.SIGSYS],
-]);
+const CRASHES = signalNumbers(
+  ...['QUIT', 'ILL', 'TRAP', 'ABRT', 'BUS', 'FPE', 'SEGV', 'XCPU', 'XFSZ', 'SYS'],
+);
+const [SIGKILL] = signalNumbers('KILL');
+
+/** Of an errno, 0 where there is none. */
+function failure(error: number, fine: Severity): Severity {
+  if (error <= 0) return fine;
+  if (BROKEN.has(error)) return 'error';
+  return DENIED.has(error) || UNREACHABLE.has(error) ? 'warning' : 'low';
+}
+
+const outcome = (error: number): string => (error > 0 ? `: ${errorName(error)}` : '');
+
+interface Returning {
+  readonly ret: Integer | null;
+}
+/** The errno of what a call returned; an address or a count is none. */
+function errorOf({ ret }: Returning): number {
+  const number = numberOf(ret);
+  return number < 0 && number > -4096 ? -number : 0;
+}
+
+function endpoint(address: string | null, port: number | null): string {
+  if (address === null) return port === null ? '?' : `?:${port}`;
+  if (port === null) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+const from = (row: NetworkRow): string => endpoint(row.saddr, row.sport);
+const to = (row: NetworkRow): string => endpoint(row.daddr, row.dport);
 
 const always = (severity: Severity) => (): Severity => severity;
-
-/** Of calls that give a negative errno, or nothing where their outcome is unknown. */
-const byOutcome =
-  (column: string, fine: Severity) =>
-  (get: Get): Severity => {
-    const value = get(column);
-    const number = Number(value ?? 0);
-    const failed = column === 'error' ? number !== 0 : number < 0;
-    if (!failed) return fine;
-    if (isOneOf(value, BROKEN)) return 'error';
-    return isOneOf(value, DENIED) || isOneOf(value, UNREACHABLE) ? 'warning' : 'low';
-  };
-
-const outcome = (get: Get, column: string): string => {
-  const value = get(column);
-  if (value === null) return '';
-  const error = column === 'error' ? Number(value) : -Number(value);
-  return error > 0 ? `: ${errorName(error)}` : '';
-};
-
-const endpoint = (address: RowValue, port: RowValue): string => {
-  const text = String(address ?? '?');
-  return port === null ? text : `${text.includes(':') ? `[${text}]` : text}:${port}`;
-};
-const from = (get: Get): string => endpoint(get('saddr'), get('sport'));
-const to = (get: Get): string => endpoint(get('daddr'), get('dport'));
+const reached =
+  (fine: Severity) =>
+  (row: NetworkRow): Severity =>
+    failure(row.error ?? 0, fine);
+const errorText = (row: NetworkRow): string => outcome(row.error ?? 0);
 
 const network = (
   category: Category,
-  severity: Meaning['severity'],
-  message: Meaning['message'],
-  direction?: NetworkContext['direction'],
-): Meaning => ({
+  severity: Meaning<'network'>['severity'],
+  message: Meaning<'network'>['message'],
+  direction?: 'ingress' | 'egress',
+): Meaning<'network'> => ({
   category,
   intent: 'network-activity',
   severity,
@@ -104,24 +97,28 @@ const network = (
   ...(direction !== undefined && { direction }),
 });
 
-const file = (verb: string, category: Category, fine: Severity = 'info'): Meaning => ({
+const file = (verb: string, category: Category, fine: Severity = 'info'): Meaning<'file'> => ({
   category,
   intent: category === 'security' ? 'security-event' : 'system-event',
-  severity: byOutcome('ret', fine),
-  message: (get) => {
-    const renamed = get('new_path') === null ? '' : ` to ${get('new_path')}`;
-    return `${verb} ${get('path') ?? `descriptor ${get('fd') ?? '?'}`}${renamed}${outcome(get, 'ret')}`;
+  severity: (row) => failure(errorOf(row), fine),
+  message: (row) => {
+    const what = row.path ?? `descriptor ${row.fd ?? '?'}`;
+    const second = row.new_path === null ? '' : ` to ${row.new_path}`;
+    return `${verb} ${what}${second}${outcome(errorOf(row))}`;
   },
 });
 
-const memory = (message: string): Meaning => ({
+const memory = (message: string): Meaning<'memory'> => ({
   category: 'performance',
   intent: 'memory-usage',
-  severity: always('debug'),
-  message: () => message,
+  severity: (row) => failure(errorOf(row), 'debug'),
+  message: (row) => message + outcome(errorOf(row)),
 });
 
-const life = (severity: Meaning['severity'], message: Meaning['message']): Meaning => ({
+const life = (
+  severity: Meaning<'process'>['severity'],
+  message: Meaning<'process'>['message'],
+): Meaning<'process'> => ({
   category: 'system',
   intent: 'process-lifecycle',
   severity,
@@ -129,82 +126,81 @@ const life = (severity: Meaning['severity'], message: Meaning['message']): Meani
 });
 
 /** By type, then op: every op of the event table. */
-export const MEANINGS: Readonly<Record<EventType, Readonly<Record<string, Meaning>>>> = {
+export const MEANINGS: {
+  readonly [T in EventType]: Readonly<Record<keyof (typeof EVENTS)[T]['ops'], Meaning<T>>>;
+} = {
   process: {
-    fork: life(always('info'), (get) => `created process ${get('child_pid')}`),
+    fork: life(always('info'), (row) => `created process ${row.child_pid ?? '?'}`),
     exec: life(
-      (get) => (Number(get('result') ?? 0) < 0 ? 'warning' : 'info'),
-      (get) => `started ${get('filename') ?? '?'}${outcome(get, 'result')}`,
+      (row) => ((row.result ?? 0) < 0 ? 'warning' : 'info'),
+      (row) => `started ${row.filename ?? '?'}${outcome(-(row.result ?? 0))}`,
     ),
     exit: life(
-      (get) => {
-        const signal = get('signal');
-        if (signal === null) return Number(get('exit_code') ?? 0) === 0 ? 'info' : 'low';
-        if (CRASHES.has(Number(signal))) return 'error';
-        return Number(signal) === SIGNALS.SIGKILL ? 'warning' : 'low';
+      ({ signal, exit_code }) => {
+        if (signal === null) return (exit_code ?? 0) === 0 ? 'info' : 'low';
+        if (CRASHES.has(signal)) return 'error';
+        return signal === SIGKILL ? 'warning' : 'low';
       },
-      (get) =>
-        get('signal') === null
-          ? `ended with code ${get('exit_code')}`
-          : `ended by ${signalName(get('signal'))}`,
+      ({ signal, exit_code }) =>
+        signal === null ? `ended with code ${exit_code ?? '?'}` : `ended by ${signalName(signal)}`,
     ),
-    signal: {
-      ...life(always('info'), (get) => `sent ${signalName(get('signal'))} to ${get('target_pid')}`),
-      severity: (get) => (Number(get('result') ?? 0) === 0 ? 'info' : 'low'),
-    },
+    signal: life(
+      // 1 and more: it was ignored, or did not get through.
+      (row) => ((row.result ?? 0) === 0 ? 'info' : 'low'),
+      (row) => `sent ${signalName(row.signal ?? 0)} to ${row.target_pid ?? '?'}`,
+    ),
   },
   network: {
     connect: network(
       'availability',
-      byOutcome('error', 'info'),
-      (get) => `connect to ${to(get)}${outcome(get, 'error')}`,
+      reached('info'),
+      (row) => `connect to ${to(row)}${errorText(row)}`,
       'egress',
     ),
     accept: network(
       'availability',
-      byOutcome('error', 'info'),
-      (get) => `accepted a connection from ${to(get)}${outcome(get, 'error')}`,
+      reached('info'),
+      (row) => `accepted a connection from ${to(row)}${errorText(row)}`,
       'ingress',
     ),
-    close: network('performance', always('info'), (get) => `closed ${from(get)} to ${to(get)}`),
+    close: network('performance', always('info'), (row) => `closed ${from(row)} to ${to(row)}`),
     listen: network(
       'security',
-      byOutcome('error', 'info'),
-      (get) => `listens on ${from(get)}${outcome(get, 'error')}`,
+      reached('info'),
+      (row) => `listens on ${from(row)}${errorText(row)}`,
     ),
     retransmit: network(
       'performance',
-      (get) => (Number(get('retransmits') ?? 0) >= 3 ? 'warning' : 'low'),
-      (get) => `sent a segment to ${to(get)} again`,
+      (row) => ((row.retransmits ?? 0) >= MANY_RETRANSMITS ? 'warning' : 'low'),
+      (row) => `sent a segment to ${to(row)} again`,
       'egress',
     ),
     reset: network(
       'availability',
       always('warning'),
-      (get) => `reset from ${from(get)} to ${to(get)}`,
+      (row) => `reset from ${from(row)} to ${to(row)}`,
     ),
     drop: network(
       'availability',
       always('warning'),
-      (get) =>
-        `packet from ${from(get)} to ${to(get)} dropped: ${get('drop_reason') ?? 'no reason'}`,
+      (row) => `packet from ${from(row)} to ${to(row)} dropped: ${row.drop_reason ?? 'no reason'}`,
     ),
     send: network(
       'performance',
-      byOutcome('error', 'debug'),
-      (get) => `sent ${get('bytes') ?? 0} bytes to ${to(get)}${outcome(get, 'error')}`,
+      reached('debug'),
+      (row) => `sent ${digits(row.bytes ?? 0)} bytes to ${to(row)}${errorText(row)}`,
       'egress',
     ),
     recv: network(
       'performance',
-      byOutcome('error', 'debug'),
-      (get) => `received ${get('bytes') ?? 0} bytes from ${to(get)}${outcome(get, 'error')}`,
+      reached('debug'),
+      (row) => `received ${digits(row.bytes ?? 0)} bytes from ${to(row)}${errorText(row)}`,
       'ingress',
     ),
     packet: network(
       'performance',
       always('debug'),
-      (get) => `packet from ${from(get)} to ${to(get)}`,
+      (row) => `packet from ${from(row)} to ${to(row)}`,
     ),
   },
   file: {
@@ -227,7 +223,7 @@ export const MEANINGS: Readonly<Record<EventType, Readonly<Record<string, Meanin
       category: 'availability',
       intent: 'memory-usage',
       severity: always('critical'),
-      message: (get) => `out of memory: process ${get('target_pid')} is killed`,
+      message: (row) => `out of memory: process ${row.target_pid ?? '?'} is killed`,
     },
     mmap: memory('made a mapping'),
     munmap: memory('removed a mapping'),
@@ -242,9 +238,9 @@ export const MEANINGS: Readonly<Record<EventType, Readonly<Record<string, Meanin
     call: {
       category: 'system',
       intent: 'system-event',
-      severity: byOutcome('ret', 'debug'),
-      message: (get) =>
-        `${get('name') ?? `system call ${get('nr')}`} returned${outcome(get, 'ret')}`,
+      severity: (row) => failure(errorOf(row), 'debug'),
+      message: (row) =>
+        `${row.name ?? `system call ${row.nr ?? '?'}`} returned${outcome(errorOf(row))}`,
     },
   },
 };

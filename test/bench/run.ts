@@ -15,6 +15,7 @@ const SUITES: Readonly<Record<string, () => Promise<{ bench: () => Promise<void>
   play: () => import('./play.bench.ts'),
   query: () => import('./query.bench.ts'),
   sink: () => import('./sink.bench.ts'),
+  unified: () => import('./unified.bench.ts'),
 };
 
 async function main(): Promise<void> {

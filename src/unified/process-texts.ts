@@ -1,0 +1,66 @@
+// What events say of a row's process, made once for each process: most rows are of few.
+
+import type { Wide } from './cells.ts';
+
+/** What a segment tells of a process. */
+export interface ProcessContext {
+  readonly exe: string | null;
+  readonly cwd: string | null;
+  readonly cgroup: string | null;
+  readonly container_id: string | null;
+}
+
+/** Texts about a process; what is not known is undefined. */
+export interface ProcessText {
+  readonly low: number;
+  readonly high: number;
+  readonly pid: string;
+  readonly pstart: string;
+  /** Names it within its boot. */
+  readonly uid: string;
+  readonly exe: string | undefined;
+  readonly cwd: string | undefined;
+  readonly cgroup: string | undefined;
+  readonly container_id: string | undefined;
+}
+
+/** Processes that are kept. */
+const KEPT = 1 << 16;
+
+export class ProcessTexts {
+  readonly #processOf: (pid: number, pstart: bigint) => ProcessContext | null;
+  /** By pid: of processes that had the same one the last is kept. */
+  readonly #kept = new Map<number, ProcessText>();
+
+  constructor(processOf: (pid: number, pstart: bigint) => ProcessContext | null) {
+    this.#processOf = processOf;
+  }
+
+  /** The process of a row. */
+  of(pid: number, pstart: Wide, row: number): ProcessText {
+    const low = pstart.low(row);
+    const high = pstart.high(row);
+    const kept = this.#kept.get(pid);
+    if (kept !== undefined && kept.low === low && kept.high === high) return kept;
+    const made = this.#make(pid, low, high);
+    if (this.#kept.size >= KEPT) this.#kept.clear();
+    this.#kept.set(pid, made);
+    return made;
+  }
+
+  #make(pid: number, low: number, high: number): ProcessText {
+    const pstart = (BigInt(high) << 32n) | BigInt(low);
+    const process = this.#processOf(pid, pstart);
+    return {
+      low,
+      high,
+      pid: String(pid),
+      pstart: String(pstart),
+      uid: `${pid}:${pstart}`,
+      exe: process?.exe || undefined,
+      cwd: process?.cwd || undefined,
+      cgroup: process?.cgroup || undefined,
+      container_id: process?.container_id || undefined,
+    };
+  }
+}

@@ -1,0 +1,60 @@
+// Times of 64 bits as text, without BigInt: seconds change rarely, and nine digits are three looked up.
+
+const WORD = 2 ** 32;
+const HALF = 2 ** 16;
+const S = 1e9;
+const K = 1000;
+/** 2 ** 32 modulo S. */
+const WORD_NS = WORD % S;
+
+const THREE = Array.from({ length: K }, (_, i) => i.toString().padStart(3, '0'));
+
+/** All nine digits of a part of a second. */
+export function nineDigits(ns: number): string {
+  const us = Math.trunc(ns / K);
+  const ms = Math.trunc(us / K);
+  return (THREE[ms] as string) + (THREE[us - ms * K] as string) + (THREE[ns - us * K] as string);
+}
+
+/** ns in the last second of a time of 64 bits, not negative. */
+export function nsOf(low: number, high: number): number {
+  const upper = Math.trunc(high / HALF);
+  // No product here is beyond 2 ** 48.
+  const scaled = ((upper * WORD_NS) % S) * HALF;
+  return (scaled + (high - upper * HALF) * WORD_NS + low) % S;
+}
+
+/** Whole seconds of it. */
+export function secondsOf(low: number, high: number, ns: number): number {
+  // The sum is off by less than 2 µs.
+  return Math.round((high * WORD + low - ns) / S);
+}
+
+/** Texts of times that follow one another. */
+export class TimeTexts {
+  #second = Number.NaN;
+  #date = '';
+  #whole = Number.NaN;
+  #digits = '';
+
+  /** As Go's RFC3339Nano writes it: without zeros at its end. */
+  go(second: number, ns: number): string {
+    if (second !== this.#second) {
+      this.#date = new Date(second * K).toISOString().slice(0, -'.000Z'.length);
+      this.#second = second;
+    }
+    if (ns % 10 !== 0) return `${this.#date}.${nineDigits(ns)}Z`;
+    if (ns === 0) return `${this.#date}Z`;
+    return `${this.#date}.${nineDigits(ns).replace(/0+$/, '')}Z`;
+  }
+
+  /** The digits of s · 10⁹ + ns. */
+  ns(s: number, ns: number): string {
+    if (s === 0) return String(ns);
+    if (s !== this.#whole) {
+      this.#digits = String(s);
+      this.#whole = s;
+    }
+    return this.#digits + nineDigits(ns);
+  }
+}
