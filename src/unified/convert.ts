@@ -72,7 +72,8 @@ function typePlan(type: EventType): TypePlan {
     const plan: Plan = {
       type,
       op,
-      event: `${type}.${op}`,
+      // In one piece, which JSON.stringify() is faster with.
+      event: [type, op].join('.'),
       opBits: id << OP_SHIFT,
       unified: TYPES[type],
       meaning,

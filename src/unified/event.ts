@@ -59,7 +59,45 @@ export type Entity = NonNullable<UnifiedEvent['entity']>;
 export type KernelContext = NonNullable<UnifiedEvent['kernel']>;
 export type NetworkContext = NonNullable<UnifiedEvent['network']>;
 
-/** The event as it is sent. */
+/** `,"key":value` of a value that needs no escapes; nothing where it is not there. */
+const plain = (key: string, value: string | undefined): string =>
+  value === undefined ? '' : `,"${key}":"${value}"`;
+const whole = (key: string, value: unknown): string =>
+  value === undefined ? '' : `,"${key}":${JSON.stringify(value)}`;
+
+/** Tags of ops, as text: all rows of an op share one list. */
+const TAGS = new WeakMap<readonly string[], string>();
+
+function tagsJson(tags: readonly string[]): string {
+  let text = TAGS.get(tags);
+  if (text === undefined) {
+    text = JSON.stringify(tags);
+    TAGS.set(tags, text);
+  }
+  return text;
+}
+
+/**
+ * The event as it is sent: what JSON.stringify() gives. That takes three times as long where it meets a string that was
+ * put together, as `message` is; so it is asked only for parts that have none, and for the message once.
+ */
 export function unifiedJson(event: UnifiedEvent): string {
-  return JSON.stringify(event);
+  const { id, timestamp, type, source, message, tags, semantic, entity } = event;
+  const said = message === undefined ? undefined : JSON.stringify(message);
+  let text = `{"id":"${id}","timestamp":"${timestamp}","type":"${type}","source":"${source}"`;
+  text += plain('category', event.category) + plain('severity', event.severity);
+  text += whole('confidence', event.confidence);
+  if (said !== undefined) text += `,"message":${said}`;
+  text += whole('tags', tags);
+  if (semantic !== undefined) {
+    const { intent, category, narrative, confidence } = semantic;
+    const told = narrative === message ? said : JSON.stringify(narrative);
+    text += `,"semantic":{"intent":"${intent}","category":"${category}","tags":${tagsJson(semantic.tags)},"narrative":${told},"confidence":${confidence}}`;
+  }
+  if (entity !== undefined) {
+    text += `,"entity":{"type":"${entity.type}","name":${JSON.stringify(entity.name)}${plain('uid', entity.uid)}}`;
+  }
+  text += whole('kernel', event.kernel) + whole('network', event.network);
+  text += whole('attributes', event.attributes) + plain('raw_data', event.raw_data);
+  return `${text}}`;
 }
