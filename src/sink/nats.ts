@@ -15,8 +15,11 @@ import { type NatsOptions, natsOptions } from './nats-options.ts';
 import { ACK_MS, prepareStream } from './nats-stream.ts';
 import type { OnwardEvent, Outcomes, Sink } from './sink.ts';
 
-/** Most events that wait for their acknowledgement: some 100 ms of them at full speed. */
-const WINDOW = 8192;
+/**
+ * Most events that wait for their acknowledgement: some 200 ms of them at full speed. On a busy machine either side does
+ * not run for a while now and then, and with fewer under way the other one soon waits as well.
+ */
+const WINDOW = 16_384;
 /** How long close() waits for acknowledgements. */
 const CLOSE_MS = 5000;
 /** After this the stream is looked for again. */
