@@ -23,8 +23,6 @@ const FOR_EVER: ReadonlySet<number> = new Set([
   10054,
   // Headers of over 64 KiB.
   10097,
-  // The stream is sealed, which cannot be undone.
-  10109,
 ]);
 
 const NO_RESPONDERS = 503;
