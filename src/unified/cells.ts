@@ -110,6 +110,35 @@ class PlainCell<T> {
   }
 }
 
+/** A column of strings of a dictionary. */
+class TextCell {
+  readonly #source: DictionaryVector;
+  readonly #indices: Small;
+  readonly #validity: Uint8Array;
+  /** Strings that were asked for, by index. */
+  readonly #texts: string[] = [];
+
+  constructor(source: DictionaryVector) {
+    this.#source = source;
+    this.#indices = source.indices as Small;
+    this.#validity = source.validity;
+  }
+
+  at(row: number): string | null {
+    const bits = this.#validity;
+    if (bits.length > 0 && ((bits[row >> 3] as number) & (1 << (row & 7))) === 0) return null;
+    const index = this.#indices[row] as number;
+    return this.#texts[index] ?? this.#read(index);
+  }
+
+  #read(index: number): string | null {
+    const text = this.#source.dictionary.at(index);
+    if (text === undefined) return null;
+    this.#texts[index] = text;
+    return text;
+  }
+}
+
 /** A column that does not lie in a buffer of its own. */
 class LooseWideCell {
   readonly #source: Source;
@@ -168,7 +197,6 @@ export function cellOf(type: FieldType, source: Source = ABSENT): AnyCell {
     }
     return new SmallCell(values, validity);
   }
-  // What a dictionary says is kept there.
-  if (source instanceof DictionaryVector) return new PlainCell<string>(source);
+  if (source instanceof DictionaryVector) return new TextCell(source);
   return WIDE.has(type) ? new LooseWideCell(source) : new PlainCell(source);
 }

@@ -12,7 +12,7 @@ import { hashWords, idOf, type Words, wordsOf } from './id.ts';
 import { MAPPING_VERSION, MEANINGS, type Meaning, TYPES } from './mapping.ts';
 import { type ProcessContext, ProcessTexts } from './process-texts.ts';
 import type { OwnRow } from './row.ts';
-import { nsOf, secondsOf, TimeTexts } from './times.ts';
+import { Seconds, TimeTexts } from './times.ts';
 
 export { columnsOf } from './compile.ts';
 export type { ProcessContext } from './process-texts.ts';
@@ -102,7 +102,12 @@ interface Bound {
 
 const NS = 1e9;
 const NS_BIG = 1_000_000_000n;
-const WORD = 2 ** 32;
+
+/** Seconds, and the ns that count up from there, before 1970 as well. */
+function split(time: bigint): [number, number] {
+  const rest = ((time % NS_BIG) + NS_BIG) % NS_BIG;
+  return [Number((time - rest) / NS_BIG), Number(rest)];
+}
 
 /** Converts the rows of one segment, or of one live recording. */
 export class Converter {
@@ -115,6 +120,9 @@ export class Converter {
   readonly #offsetLow: number;
   readonly #offsetHigh: number;
   readonly #isRebased: boolean;
+  readonly #seconds = new Seconds();
+  readonly #offsetSeconds: number;
+  readonly #offsetNs: number;
   readonly #shiftSeconds: number;
   readonly #shiftNs: number;
   /** Of the row that is converted now. */
@@ -132,11 +140,8 @@ export class Converter {
     this.#offsetLow = Number(BigInt.asUintN(32, tsOffset));
     this.#offsetHigh = Number(BigInt.asUintN(32, tsOffset >> 32n));
     this.#isRebased = rebase !== undefined;
-    const shift = rebase?.shift ?? 0n;
-    // The rest counts up from a whole second, before it as well.
-    const rest = ((shift % NS_BIG) + NS_BIG) % NS_BIG;
-    this.#shiftNs = Number(rest);
-    this.#shiftSeconds = Number((shift - rest) / NS_BIG);
+    [this.#offsetSeconds, this.#offsetNs] = split(tsOffset);
+    [this.#shiftSeconds, this.#shiftNs] = split(rebase?.shift ?? 0n);
     this.#known = {
       boot_id,
       cgroup: undefined,
@@ -224,16 +229,13 @@ export class Converter {
 
   /** Tells the time, and what is known of it beside. */
   #time(ts: Wide, row: number): string {
-    const low = ts.low(row);
-    const high = ts.high(row);
-    const ns = nsOf(low, high);
-    const second = secondsOf(low, high, ns);
-    const kLow = low - this.#offsetLow;
-    const borrow = kLow < 0 ? 1 : 0;
-    const ktimeLow = kLow + borrow * WORD;
-    const ktimeHigh = (high - this.#offsetHigh - borrow) >>> 0;
-    const kNs = nsOf(ktimeLow, ktimeHigh);
-    this.#known.ktime = this.#ktimes.ns(secondsOf(ktimeLow, ktimeHigh, kNs), kNs);
+    const at = this.#seconds;
+    at.take(ts.low(row), ts.high(row));
+    const { second, ns } = at;
+    const rest = ns - this.#offsetNs;
+    const borrow = rest < 0 ? 1 : 0;
+    const whole = second - this.#offsetSeconds - borrow;
+    this.#known.ktime = this.#ktimes.ns(whole, rest + borrow * NS);
     if (!this.#isRebased) return this.#times.go(second, ns);
     this.#known.original_timestamp = this.#originals.go(second, ns);
     const sum = ns + this.#shiftNs;

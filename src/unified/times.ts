@@ -20,17 +20,35 @@ export function nineDigits(ns: number): string {
 }
 
 /** ns in the last second of a time of 64 bits, not negative. */
-export function nsOf(low: number, high: number): number {
+function nsOf(low: number, high: number): number {
   const upper = Math.trunc(high / HALF);
   // No product here is beyond 2 ** 48.
   const scaled = ((upper * WORD_NS) % S) * HALF;
   return (scaled + (high - upper * HALF) * WORD_NS + low) % S;
 }
 
-/** Whole seconds of it. */
-export function secondsOf(low: number, high: number, ns: number): number {
-  // The sum is off by less than 2 µs.
-  return Math.round((high * WORD + low - ns) / S);
+/** Times that follow one another, each as a whole second and ns after it. */
+export class Seconds {
+  // The second that the last one was in, as 64 bits: most are in the same.
+  #low = 0;
+  #high = 0;
+  second = Number.NaN;
+  ns = 0;
+
+  /** Takes a time of 64 bits, not negative. */
+  take(low: number, high: number): void {
+    const after = (high - this.#high) * WORD + (low - this.#low);
+    if (after >= 0 && after < S && this.second >= 0) {
+      this.ns = after;
+      return;
+    }
+    this.ns = nsOf(low, high);
+    // The sum is off by less than 2 µs.
+    this.second = Math.round((high * WORD + low - this.ns) / S);
+    const borrow = low < this.ns ? 1 : 0;
+    this.#low = low - this.ns + borrow * WORD;
+    this.#high = high - borrow;
+  }
 }
 
 /** Texts of times that follow one another. */
