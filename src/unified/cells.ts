@@ -5,6 +5,7 @@ import type { FieldType } from '../../schemas/events.ts';
 import type { RowValue } from '../event/json.ts';
 import { DictionaryVector, NumberVector } from '../segment/vectors.ts';
 import type { Integer } from './event.ts';
+import { K, THREE } from './times.ts';
 
 /** Part of ECMAScript since 2025, which the compiler's library does not know yet. */
 const rawJson = (JSON as unknown as { rawJSON(text: string): Exclude<Integer, number> }).rawJSON;
@@ -13,22 +14,30 @@ const WORD = 2 ** 32;
 /** Upper halves below it are of numbers that a double holds exactly. */
 const SAFE_HIGH = 2 ** 21;
 
+/** From here on strings that are put together are not in one piece, which JSON.stringify() is slower with. */
+const LONG = 1e12;
+
 type Source = { get(row: number): RowValue };
 type Small = Uint16Array | Uint32Array | Int32Array;
+
+function isAbsent(validity: Uint8Array, row: number): boolean {
+  return ((validity[row >> 3] as number) & (1 << (row & 7))) === 0;
+}
 
 /** A column of numbers of up to 32 bits. */
 class SmallCell {
   readonly #values: Small;
   readonly #validity: Uint8Array;
+  readonly #isFull: boolean;
 
   constructor(values: Small, validity: Uint8Array) {
     this.#values = values;
     this.#validity = validity;
+    this.#isFull = validity.length === 0;
   }
 
   at(row: number): number | null {
-    const bits = this.#validity;
-    if (bits.length > 0 && ((bits[row >> 3] as number) & (1 << (row & 7))) === 0) return null;
+    if (!this.#isFull && isAbsent(this.#validity, row)) return null;
     return this.#values[row] as number;
   }
 }
@@ -37,15 +46,19 @@ class SmallCell {
 class WideCell {
   readonly #words: Uint32Array;
   readonly #validity: Uint8Array;
+  readonly #isFull: boolean;
   readonly #isSigned: boolean;
   // Rows of one process follow one another: most ids are those of the row before.
   #low = 0;
   #high = 0;
   #text = '0';
+  #thousands = Number.NaN;
+  #head = '';
 
   constructor(words: Uint32Array, validity: Uint8Array, isSigned: boolean) {
     this.#words = words;
     this.#validity = validity;
+    this.#isFull = validity.length === 0;
     this.#isSigned = isSigned;
   }
 
@@ -57,9 +70,12 @@ class WideCell {
     return this.#words[row * 2 + 1] as number;
   }
 
+  isZero(row: number): boolean {
+    return this.#words[row * 2] === 0 && this.#words[row * 2 + 1] === 0;
+  }
+
   isNull(row: number): boolean {
-    const bits = this.#validity;
-    return bits.length > 0 && ((bits[row >> 3] as number) & (1 << (row & 7))) === 0;
+    return !this.#isFull && isAbsent(this.#validity, row);
   }
 
   at(row: number): Integer | null {
@@ -76,12 +92,23 @@ class WideCell {
     const low = this.low(row);
     const high = this.high(row);
     if (low !== this.#low || high !== this.#high) {
-      const isSafe = high < SAFE_HIGH;
-      this.#text = isSafe ? String(high * WORD + low) : this.#big(row).toString();
+      this.#text = high < SAFE_HIGH ? this.#number(high * WORD + low) : `${this.#big(row)}`;
       this.#low = low;
       this.#high = high;
     }
     return this.#text;
+  }
+
+  /** Digits of one that is often little more than the one before, as a seq is. */
+  #number(value: number): string {
+    if (value >= LONG) return String(value);
+    const thousands = Math.trunc(value / K);
+    if (thousands === this.#thousands) return this.#head + THREE[value - thousands * K];
+    const text = String(value);
+    // The first thousand has no head, and is not padded.
+    this.#thousands = thousands === 0 ? Number.NaN : thousands;
+    this.#head = text.slice(0, -3);
+    return text;
   }
 
   hex(row: number): string | undefined {
@@ -115,6 +142,7 @@ class TextCell {
   readonly #source: DictionaryVector;
   readonly #indices: Small;
   readonly #validity: Uint8Array;
+  readonly #isFull: boolean;
   /** Strings that were asked for, by index. */
   readonly #texts: string[] = [];
 
@@ -122,11 +150,11 @@ class TextCell {
     this.#source = source;
     this.#indices = source.indices as Small;
     this.#validity = source.validity;
+    this.#isFull = source.validity.length === 0;
   }
 
   at(row: number): string | null {
-    const bits = this.#validity;
-    if (bits.length > 0 && ((bits[row >> 3] as number) & (1 << (row & 7))) === 0) return null;
+    if (!this.#isFull && isAbsent(this.#validity, row)) return null;
     const index = this.#indices[row] as number;
     return this.#texts[index] ?? this.#read(index);
   }
@@ -159,6 +187,10 @@ class LooseWideCell {
     return Number(BigInt.asUintN(32, this.#value(row) >> 32n));
   }
 
+  isZero(row: number): boolean {
+    return this.#value(row) === 0n;
+  }
+
   isNull(row: number): boolean {
     return this.#source.get(row) === null;
   }
@@ -181,7 +213,7 @@ class LooseWideCell {
 /** A column of numbers of up to 32 bits, strings or lists. */
 export type Cell<T> = { at(row: number): T | null };
 /** A column of numbers of 64 bits. */
-export type Wide = Pick<WideCell, 'low' | 'high' | 'isNull' | 'at' | 'digits' | 'hex'>;
+export type Wide = Pick<WideCell, 'low' | 'high' | 'isZero' | 'isNull' | 'at' | 'digits' | 'hex'>;
 export type AnyCell = Cell<unknown> | Wide;
 
 const ABSENT: Source = { get: () => null };

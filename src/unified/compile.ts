@@ -75,10 +75,10 @@ const KNOWN = [
 const COMMON_ATTRIBUTES: Readonly<Record<string, string>> = {
   cgroup_id: 'cells.cgroup_id.digits(row)',
   flags: 'cells.flags.at(row) || undefined',
-  kstack_id: 'cells.kstack_id.at(row) ? cells.kstack_id.digits(row) : undefined',
+  kstack_id: 'cells.kstack_id.isZero(row) ? undefined : cells.kstack_id.digits(row)',
   ppid: 'cells.ppid.at(row)',
   seq: 'cells.seq.digits(row)',
-  ustack_id: 'cells.ustack_id.at(row) ? cells.ustack_id.digits(row) : undefined',
+  ustack_id: 'cells.ustack_id.isZero(row) ? undefined : cells.ustack_id.digits(row)',
   weight: 'cells.weight.at(row) === 1 ? undefined : cells.weight.at(row)',
 };
 

@@ -3,14 +3,17 @@
 const WORD = 2 ** 32;
 const HALF = 2 ** 16;
 const S = 1e9;
-const K = 1000;
+export const K = 1000;
 /** 2 ** 32 modulo S. */
 const WORD_NS = WORD % S;
 
 /** Up to here a double holds all ns. */
 const SAFE_SECONDS = 9e6;
 
-const THREE = Array.from({ length: K }, (_, i) => i.toString().padStart(3, '0'));
+/** All that three digits can be. */
+export const THREE: readonly string[] = Array.from({ length: K }, (_, i) =>
+  i.toString().padStart(3, '0'),
+);
 
 /** All nine digits of a part of a second. */
 export function nineDigits(ns: number): string {

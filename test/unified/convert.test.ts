@@ -161,6 +161,32 @@ test('a rebase goes back as well, over the edge of a second', () => {
   );
 });
 
+test('rows after one another tell their own times and numbers', () => {
+  const seqs = [1n, 998n, 10n ** 12n - 12n, 2n ** 53n - 9n, 2n ** 64n - 20n].flatMap((first) =>
+    Array.from({ length: 18 }, (_, i) => first + BigInt(i)),
+  );
+  const near = fc.integer({ min: -3, max: 3 });
+  const steps = fc.array(fc.tuple(near, fc.nat(999_999_999)), { minLength: 9, maxLength: 99 });
+  fc.assert(
+    fc.property(steps, (times) => {
+      const rows = times.map(([s, ns], i) => ({
+        ...BASE,
+        ts: 1_795_000_000_000_000_000n + BigInt(s) * 1_000_000_000n + BigInt(ns),
+        seq: seqs[i % seqs.length] as bigint,
+        pstart: BigInt(ns),
+      }));
+      const [columns, converter] = [columnsWith('process', rows), new Converter(ORIGIN)];
+      for (const [i, { ts, seq, pstart }] of rows.entries()) {
+        const event = converter.convert('process', columns, i);
+        expect(event?.timestamp).toBe(formatTs(ts).replace(/\.?0*Z$/, 'Z'));
+        const told = { seq: `${seq}`, ktime: `${ts - ORIGIN.tsOffset}`, pstart: `${pstart}` };
+        expect(event?.attributes).toMatchObject(told);
+      }
+    }),
+    { seed: SEED },
+  );
+});
+
 test('severities of what matters', () => {
   const of = (type: EventType, row: PlainRow): unknown =>
     eventOf(row, new Converter(ORIGIN), type).severity;
