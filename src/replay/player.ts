@@ -186,7 +186,7 @@ export class Player implements EventSource {
     return {
       rows: this.#rows,
       loops: this.#rows === 0 ? 0 : this.#loop,
-      wallNs: this.#lastAt - (this.#firstAt ?? 0),
+      wallNs: this.#rows === 0 ? 0 : this.#lastAt - (this.#firstAt ?? 0),
       scheduledNs: paced ? this.#lastDue - this.#firstDue : null,
       errorNs: paced
         ? {
