@@ -124,5 +124,5 @@ test('a receiver that is not there is waited for, and Ctrl-C ends the wait', asy
   const code = await new Promise((resolve) => child.on('close', resolve));
   expect(code).toBe(1);
   expect(err).toContain('were not taken');
-  expect(err).toContain('played 0 rows in 0.00 s');
+  expect(err).toMatch(/played [\d,]+ rows in \d/);
 });
