@@ -161,7 +161,8 @@ async function run(flags: Flags): Promise<number> {
       say(whyEmpty(segments, plan(segments, selection)));
     const text =
       flags.stats === 'json' ? summaryJson(stats) : `tapio-replay: ${summaryText(stats)}`;
-    (form.line === null ? stdout : stderr).write(`${text}\n`);
+    // The standard output may be the receiver.
+    (form.line === null && receiver === null ? stdout : stderr).write(`${text}\n`);
     return receiver?.isComplete === false ? 1 : 0;
   });
 }

@@ -68,6 +68,18 @@ test('the same bytes come from a copy of the store, whenever', () => {
   expect(readFileSync(other).equals(readFileSync(one))).toBe(true);
 });
 
+test('to the standard output go events, and nothing else', () => {
+  const { out, err } = play('ndjson:-', '--type', 'memory');
+  const events = out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as UnifiedEvent);
+  expect(events.map(seqOf)).toEqual(
+    rows.filter(({ type }) => type === 'memory').map(({ seq }) => seq),
+  );
+  expect(err).toContain('played ');
+});
+
 test('an expression chooses what goes', () => {
   const path = fresh();
   play(`ndjson:${path}`, 'type == "network" && network.dport == 443');
