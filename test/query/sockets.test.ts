@@ -3,8 +3,10 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { EVENT_TYPES } from '../../schemas/arrow.ts';
 import type { BatchItem } from '../../src/event/batch.ts';
 import type { SocketSnapshot } from '../../src/event/sockets.ts';
+import { heldSpan } from '../../src/query/held.ts';
 import { type SocketsAt, socketsAt } from '../../src/query/sockets.ts';
 import { SocketTable } from '../../src/recorder/sockets.ts';
 import type { SmallRow } from '../../src/segment/columns.ts';
@@ -347,6 +349,16 @@ function compare(
   expect(inOrder(got)).toEqual(inOrder(expected));
 }
 
+/** ts of the first row that a store holds. */
+function beginOf(store: string): bigint {
+  const { segments } = openStores([store]);
+  try {
+    return heldSpan(segments, EVENT_TYPES)?.first ?? 0n;
+  } finally {
+    for (const segment of segments) segment.close();
+  }
+}
+
 /** Compares some moments of the segments from `first` on. */
 function compareSome(
   net: Net,
@@ -355,9 +367,11 @@ function compareSome(
   { first, since }: { first: number; since: bigint | null },
 ): void {
   const end = at(store, null).at;
+  // What changed before the first row was stored is of no time that is held.
+  const begin = beginOf(store);
   const held = net.history.filter(
     ({ segment, ts }, i) =>
-      segment >= first && ts <= end && (net.history[i - 1]?.segment ?? -1) >= first,
+      segment >= first && ts >= begin && ts <= end && (net.history[i - 1]?.segment ?? -1) >= first,
   );
   for (let i = 0; i < 10; i++) {
     const index = Math.floor(take() * held.length);
