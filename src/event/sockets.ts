@@ -78,7 +78,8 @@ export function endpointsOf({
   return `${saddr} ${sport} ${daddr} ${dport}`;
 }
 
-const isSameOwner = (a: SocketName, b: SocketName): boolean =>
+/** Whether two names are of the same process. */
+export const isSameOwner = (a: SocketName, b: SocketName): boolean =>
   a.pid === b.pid && a.pstart === b.pstart;
 
 /** The sockets that are open. Several may have the same addresses, listeners of one process too. */

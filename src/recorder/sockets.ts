@@ -5,6 +5,7 @@ import { EVENTS } from '../../schemas/events.ts';
 import type { BatchItem, ColumnRegion } from '../event/batch.ts';
 import {
   endpointsOf,
+  isSameOwner,
   type OpenSocket,
   OpenSockets,
   SOCKET_OPS,
@@ -131,6 +132,8 @@ export class SocketTable {
   /** When these addresses were last closed: a row that comes late opens nothing that was closed since. */
   #closings = new Map<string, bigint>();
   #closingsBefore = new Map<string, bigint>();
+  /** When a close that names nobody was taken for that of a socket. */
+  readonly #closedByNobody = new WeakMap<Entry, bigint>();
   #snapshotTs = 0n;
 
   /** Sockets that are open. */
@@ -267,8 +270,36 @@ export class SocketTable {
   #close(name: SocketName, seq: bigint, ts: bigint): void {
     this.#closings.set(`${name.endpoints} ${name.pid}`, ts);
     const entry = this.#open.closed(name);
+    if (entry === null) {
+      this.#correct(name, seq, ts);
+      return;
+    }
     // A row that comes late closes nothing that was opened since.
-    if (entry !== null && (entry.since === null || entry.since <= ts)) this.#end(entry, seq);
+    if (entry.since !== null && entry.since > ts) return;
+    if (name.pid === 0) this.#closedByNobody.set(entry, ts);
+    this.#end(entry, seq);
+  }
+
+  /**
+   * A close that comes late may find its socket gone: one that named nobody came before it and took that one of
+   * several with the same addresses. It was another's.
+   */
+  #correct(name: SocketName, seq: bigint, ts: bigint): void {
+    const taken = [...this.#closed, ...this.#closedBefore].find(
+      (one) =>
+        one.endpoints === name.endpoints &&
+        isSameOwner(one, name) &&
+        (this.#closedByNobody.get(one) ?? 0n) > ts,
+    );
+    const closedAt = taken === undefined ? undefined : this.#closedByNobody.get(taken);
+    if (taken === undefined || closedAt === undefined) return;
+    const other = this.#open.closed({ ...name, pid: 0 });
+    if (other === null || (other.since !== null && other.since > closedAt)) return;
+    this.#closedByNobody.delete(taken);
+    this.#closedByNobody.set(other, closedAt);
+    this.#end(other, taken.lastSeq);
+    taken.lastSeq = seq;
+    if (taken.written || taken.inode !== null) this.#note(taken);
   }
 
   #end(entry: Entry, seq: bigint | null): void {

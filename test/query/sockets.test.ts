@@ -24,9 +24,7 @@ import { People, PeopleRecorder } from '../support/people.ts';
 import { temporaryDirectory } from '../support/recording.ts';
 import { flipped, HEADER } from '../support/segments.ts';
 
-// One in ten of other seeds (539296) shows a listener that is closed as open: two owners listen at one address, and the
-// close that names nobody comes before a late one that names the first, so that the table takes both for the first.
-const SEED = Number(process.env.TAPIO_SEED ?? 20_261_125);
+const SEED = Number(process.env.TAPIO_SEED ?? Date.now() % 1_000_000);
 const BEGAN = 1_795_000_000_000_000_000n;
 const BATCH_ROWS = 30;
 const NETWORK = 2;
