@@ -14,6 +14,7 @@ import { NatsLink, PING_MS } from './nats-link.ts';
 import { type NatsOptions, natsOptions } from './nats-options.ts';
 import { ACK_MS, prepareStream } from './nats-stream.ts';
 import type { OnwardEvent, Outcomes, Sink } from './sink.ts';
+import { UnderWay } from './under-way.ts';
 
 /**
  * Most events that wait for their acknowledgement: some 200 ms of them at full speed. On a busy machine either side does
@@ -27,12 +28,6 @@ const PREPARE_AGAIN_MS = 1000;
 const NOT_YET = 'there is no connection to the server yet';
 const LOST = 'the connection to the server is lost';
 const CLOSED = 'the way to the server was closed';
-
-interface UnderWay {
-  readonly event: OnwardEvent;
-  /** When the acknowledgement is given up, ms. */
-  readonly due: number;
-}
 
 /** Times that tests shorten. */
 export interface NatsTimes {
@@ -60,8 +55,8 @@ class NatsSink implements Sink {
   readonly #link: NatsLink;
   readonly #timer: NodeJS.Timeout;
   readonly #inbox = createInbox();
-  /** By number, in the order in which they were sent. */
-  readonly #underWay = new Map<number, UnderWay>();
+  /** By number. */
+  readonly #underWay = new UnderWay<number>();
   #next = 0;
   #connection: NatsConnection | null = null;
   /** Of the connection; what was put in before it broke is gone with it. */
@@ -72,7 +67,6 @@ class NatsSink implements Sink {
   #inboxIsDenied = false;
   #prepareTimer: NodeJS.Timeout | undefined;
   #isClosed = false;
-  #emptied: (() => void) | null = null;
 
   constructor(options: NatsOptions, outcomes: Outcomes, times: NatsTimes) {
     this.place = options.place;
@@ -112,14 +106,7 @@ class NatsSink implements Sink {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#obstacle = CLOSED;
-    if (this.#underWay.size > 0) {
-      const emptied = new Promise<void>((resolve) => {
-        this.#emptied = resolve;
-      });
-      const timer = setTimeout(() => this.#emptied?.(), this.#times.closeMs);
-      await emptied;
-      clearTimeout(timer);
-    }
+    await this.#underWay.settle(this.#times.closeMs);
     clearInterval(this.#timer);
     clearTimeout(this.#prepareTimer);
     await this.#link.close();
@@ -131,7 +118,7 @@ class NatsSink implements Sink {
     const { unified, json } = event;
     const reply = `${this.#inbox}.${number}`;
     if (frames.add(this.#options.subject.of(unified), reply, headerText(unified), json)) {
-      this.#underWay.set(number, { event, due });
+      this.#underWay.add(number, event, due);
       return;
     }
     const reason = `larger than the server's max_payload of ${frames.maxPayload} bytes`;
@@ -140,20 +127,13 @@ class NatsSink implements Sink {
 
   #answered(message: Msg): void {
     const number = Number(message.subject.slice(this.#inbox.length + 1));
-    const event = this.#forget(number);
+    const event = this.#underWay.take(number);
     // One that comes too late: its event was returned, and is a duplicate to the stream when it is sent again.
     if (event === undefined) return;
     const { outcome, reason, noStream } = verdictOf(message);
     if (outcome === 'taken') this.#outcomes.taken(event);
     else this.#outcomes[outcome](event, reason);
     if (noStream && this.#options.create) void this.#prepare();
-  }
-
-  #forget(number: number): OnwardEvent | undefined {
-    const event = this.#underWay.get(number)?.event;
-    if (event !== undefined) this.#underWay.delete(number);
-    if (this.#underWay.size === 0) this.#emptied?.();
-    return event;
   }
 
   #up(connection: NatsConnection, isNew: boolean): void {
@@ -192,11 +172,9 @@ class NatsSink implements Sink {
     }
     // No subject in the reason: there may be as many as events.
     const reason = 'the server does not permit to publish to the subject';
-    for (const [number, { event }] of this.#underWay) {
-      if (this.#options.subject.of(event.unified) !== subject) continue;
-      this.#forget(number);
-      this.#outcomes.returned(event, reason);
-    }
+    const { subject: template } = this.#options;
+    const denied = this.#underWay.takeWhere(({ unified }) => template.of(unified) === subject);
+    for (const event of denied) this.#outcomes.returned(event, reason);
   }
 
   /** Sees that there is a stream; nothing is sent before. */
@@ -219,16 +197,10 @@ class NatsSink implements Sink {
 
   /** Returns what waits for its acknowledgement for too long. */
   #giveUpLate(): void {
-    const now = performance.now();
     const reason = `the server acknowledges nothing within ${this.#times.ackMs / 1000} s`;
-    let late = 0;
-    for (const [number, { event, due }] of this.#underWay) {
-      if (due > now) break;
-      late++;
-      this.#forget(number);
-      this.#outcomes.returned(event, reason);
-    }
-    if (late > 0) void this.#awaitAnswer(reason);
+    const late = this.#underWay.takeLate();
+    for (const event of late) this.#outcomes.returned(event, reason);
+    if (late.length > 0) void this.#awaitAnswer(reason);
   }
 
   /** Sends no more to a server that does not even answer a ping: all of it would pile up in memory. */
@@ -245,9 +217,8 @@ class NatsSink implements Sink {
   }
 
   #returnAll(reason: string): void {
-    const all = [...this.#underWay.values()];
-    this.#underWay.clear();
-    this.#emptied?.();
-    for (const { event } of all) this.#outcomes.returned(event, reason);
+    for (const event of this.#underWay.takeWhere(() => true)) {
+      this.#outcomes.returned(event, reason);
+    }
   }
 }

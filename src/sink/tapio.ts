@@ -18,6 +18,7 @@ import { SinkOptions } from './options.ts';
 import type { OnwardEvent, Outcomes, Sink } from './sink.ts';
 import { tapioEvent } from './tapio-event.ts';
 import { TAPIO_V1 } from './tapio-proto.ts';
+import { UnderWay } from './under-way.ts';
 
 const NAMES = ['window', 'tls', 'ca', 'cert', 'key', 'name'] as const;
 const PORT_DEFAULT = '9090';
@@ -95,12 +96,6 @@ function security(host: string, options: SinkOptions<(typeof NAMES)[number]>): S
   return { credentials: () => credentials.createSsl(read(ca), read(key), read(cert)), name };
 }
 
-interface UnderWay {
-  readonly event: OnwardEvent;
-  /** When the acknowledgement is given up, ms. */
-  readonly due: number;
-}
-
 type Stream = ClientDuplexStream<Buffer, Response>;
 
 class TapioSink implements Sink {
@@ -111,8 +106,8 @@ class TapioSink implements Sink {
   readonly #outcomes: Outcomes;
   readonly #times: TapioTimes;
   readonly #timer: NodeJS.Timeout;
-  /** By id, in the order in which they were sent. */
-  readonly #underWay = new Map<string, UnderWay>();
+  /** By id. */
+  readonly #underWay = new UnderWay<string>();
   #client: Client | null = null;
   #stream: Stream | null = null;
   #again: NodeJS.Timeout | undefined;
@@ -121,7 +116,6 @@ class TapioSink implements Sink {
   /** What the server said last that is about no event. */
   #complaint = '';
   #isClosed = false;
-  #emptied: (() => void) | null = null;
 
   constructor(
     host: string,
@@ -159,7 +153,7 @@ class TapioSink implements Sink {
         this.#outcomes.refused(event, `larger than the ${MESSAGE_MAX} bytes that the server takes`);
         continue;
       }
-      this.#underWay.set(event.unified.id, { event, due });
+      this.#underWay.add(event.unified.id, event, due);
       stream.write(message);
     }
   }
@@ -168,14 +162,7 @@ class TapioSink implements Sink {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#obstacle = CLOSED;
-    if (this.#underWay.size > 0) {
-      const emptied = new Promise<void>((resolve) => {
-        this.#emptied = resolve;
-      });
-      const timer = setTimeout(() => this.#emptied?.(), this.#times.closeMs);
-      await emptied;
-      clearTimeout(timer);
-    }
+    await this.#underWay.settle(this.#times.closeMs);
     clearInterval(this.#timer);
     clearTimeout(this.#again);
     this.#stream?.cancel();
@@ -227,15 +214,12 @@ class TapioSink implements Sink {
     if (error !== undefined && error !== null) {
       this.#complaint = `; it says ${error.code ?? ''} ${error.message ?? ''}`.trimEnd();
     }
-    const id = ack?.event_id ?? '';
-    const event = this.#underWay.get(id)?.event;
+    const event = this.#underWay.take(ack?.event_id ?? '');
     // One that comes too late: its event was returned, and is known by its id when it is sent again.
     if (event === undefined) return;
-    this.#underWay.delete(id);
     if (ack?.status === 'processed') this.#outcomes.taken(event);
     else
       this.#outcomes.refused(event, `${ack?.status || 'no status'} ${ack?.message ?? ''}`.trim());
-    if (this.#underWay.size === 0) this.#emptied?.();
   }
 
   /** There is no way now; another one is tried after a while. */
@@ -253,20 +237,14 @@ class TapioSink implements Sink {
 
   /** Returns what waits for its acknowledgement for too long: the server may have dropped it. */
   #giveUpLate(): void {
-    const now = performance.now();
     const reason = `the server acknowledges nothing within ${this.#times.ackMs / 1000} s${this.#complaint}`;
-    for (const [id, { event, due }] of this.#underWay) {
-      if (due > now) break;
-      this.#underWay.delete(id);
-      this.#outcomes.returned(event, reason);
-    }
+    for (const event of this.#underWay.takeLate()) this.#outcomes.returned(event, reason);
   }
 
   #returnAll(reason: string): void {
-    const all = [...this.#underWay.values()];
-    this.#underWay.clear();
-    this.#emptied?.();
-    for (const { event } of all) this.#outcomes.returned(event, reason);
+    for (const event of this.#underWay.takeWhere(() => true)) {
+      this.#outcomes.returned(event, reason);
+    }
   }
 }
 
