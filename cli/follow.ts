@@ -56,10 +56,10 @@ async function connect(store: string): Promise<LiveDoor> {
   const connection = await connectRecorder(store, 'follow', ({ note }) => {
     if (typeof note === 'string') say(`warning: ${note}`);
   });
-  const { ring, recording, first_seq: firstSeq } = connection.answer;
+  const { ring, recording, host, boot_id, first_seq: firstSeq } = connection.answer;
   return {
     ring: String(ring),
-    recording: String(recording),
+    origin: { recording: String(recording), host: String(host), boot_id: String(boot_id) },
     firstSeq: BigInt(String(firstSeq)),
     get isOpen() {
       return connection.isOpen;

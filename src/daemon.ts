@@ -282,9 +282,11 @@ export class Daemon {
     });
     this.#postConfig();
     const answer = await this.#ask({ kind: 'follow', id: this.#nextId++ });
-    const { fd, recording, firstSeq } = answer as Extract<FromWorker, { kind: 'following' }>;
+    const { fd, firstSeq, ...origin } = answer as Extract<FromWorker, { kind: 'following' }>;
+    const { recording, host, boot_id } = origin;
     const ring = `/proc/${process.pid}/fd/${fd}`;
-    return { ring, recording, first_seq: firstSeq.toString(), excluded: peer.pid };
+    const first_seq = firstSeq.toString();
+    return { ring, recording, host, boot_id, first_seq, excluded: peer.pid };
   }
 
   #postConfig(): void {

@@ -4,9 +4,18 @@
 import type { EventType } from '../../schemas/arrow.ts';
 import type { RowColumns } from './json.ts';
 
+/** Whose rows they are. */
+export interface RowOrigin {
+  /** Id of the recording, within which a seq names a row. */
+  readonly recording: string;
+  readonly host: string;
+  readonly boot_id: string;
+}
+
 /** Rows of one type that lie together: those of one batch that are wanted. */
 export interface EventBlock {
   readonly type: EventType;
+  readonly origin: RowOrigin;
   /** ts − ktime of its rows, ns. */
   readonly tsOffset: bigint;
   /** The columns that the reader of the stream asked for, seq and ts always among them; rows in order. */

@@ -354,7 +354,8 @@ function blockOf(
   question: Question,
 ): Block {
   const { type } = info;
-  const place = { type, tsOffset: segment.tsOffset, segment, info };
+  const { tsOffset, header } = segment;
+  const place = { type, origin: header, tsOffset, segment, info };
   const none = new Map();
   if (rows === 0 || regions.length === 0) return { ...place, rows, columns: none, buffers: none };
   const wanted = new Set(question.columns(type));

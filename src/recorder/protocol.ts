@@ -36,6 +36,8 @@ export type FromWorker =
       /** Descriptor of the live ring. */
       readonly fd: number;
       readonly recording: string;
+      readonly host: string;
+      readonly boot_id: string;
       readonly firstSeq: bigint;
     }
   /** Rows since the last commit are given anew: what followers have read may come again. */

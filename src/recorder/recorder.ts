@@ -9,6 +9,7 @@ import type { CatalogCache } from '../catalog/cache.ts';
 import { TapioError } from '../errors.ts';
 import type { BatchItem, CutItem } from '../event/batch.ts';
 import { type Clocks, clockChange, tsOffset } from '../event/clock.ts';
+import type { RowOrigin } from '../event/stream.ts';
 import type { SmallRow } from '../segment/columns.ts';
 import { type CommitPoint, readCommits, type SegmentHeader } from '../segment/commits.ts';
 import type { StoreFiles } from '../segment/files.ts';
@@ -196,10 +197,11 @@ export class Recorder {
   }
 
   /** Rows go to a live ring as well from soon on; its descriptor, and what followers must know. */
-  follow(): { fd: number; recording: string; firstSeq: bigint } {
+  follow(): RowOrigin & { fd: number; firstSeq: bigint } {
     const { recording } = this.#options.beginning;
+    const { host, boot_id } = this.#options.host;
     const fd = this.#source.follow(recording, LIVE_RING_BYTES);
-    return { fd, recording, firstSeq: this.#firstSeq };
+    return { fd, recording, host, boot_id, firstSeq: this.#firstSeq };
   }
 
   /** Nobody follows any more. */

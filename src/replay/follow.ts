@@ -7,7 +7,7 @@ import type { EventType } from '../../schemas/arrow.ts';
 import { EVENT_TYPES } from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
 import { countText as count } from '../event/count-text.ts';
-import type { EventRun, EventSource } from '../event/stream.ts';
+import type { EventRun, EventSource, RowOrigin } from '../event/stream.ts';
 import { missingFrom, whatIsMissing } from '../query/completeness.ts';
 import { inOrder, type Run, seqsOf } from '../query/order.ts';
 import { plan, planOf } from '../query/plan.ts';
@@ -22,7 +22,7 @@ import { LiveRingReader, type Seen } from './live.ts';
 export interface LiveDoor {
   /** Path of the live ring. */
   readonly ring: string;
-  readonly recording: string;
+  readonly origin: RowOrigin;
   /** The first seq that the recorder gave since it last went back to a commit, or was started. */
   readonly firstSeq: bigint;
   /** False once the recorder has hung up. */
@@ -104,11 +104,11 @@ export class Follow implements EventSource {
       let reader: LiveRingReader | null = null;
       try {
         this.#goBack(door);
-        reader = new LiveRingReader(door.ring, selection, columns, this.#seen);
+        reader = new LiveRingReader(door.ring, door.origin, selection, columns, this.#seen);
         await this.#attach(reader, door);
         await this.#flush(door);
-        if (first) yield* this.#past(selection, door.recording);
-        else yield* this.#since(selection, door.recording);
+        if (first) yield* this.#past(selection, door.origin.recording);
+        else yield* this.#since(selection, door.origin.recording);
         yield* this.#live(reader, door, selection);
       } catch (error) {
         // The ring went with its recorder before it could be opened.
@@ -127,7 +127,7 @@ export class Follow implements EventSource {
   }
 
   /** Where a recorder goes on from a commit behind what was given, that comes again: it is known by its ktime. */
-  #goBack({ recording, firstSeq }: LiveDoor): void {
+  #goBack({ origin: { recording }, firstSeq }: LiveDoor): void {
     if (recording !== this.#recording) this.#seen = { seq: 0n, ktime: 0n };
     else if (firstSeq <= this.#seq) {
       this.#seen = { seq: this.#seq, ktime: this.#newest };

@@ -4,7 +4,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { EVENT_TABLES, EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { EVENTS } from '../../schemas/events.ts';
 import { TapioError } from '../errors.ts';
-import type { EventBlock, EventRun } from '../event/stream.ts';
+import type { EventBlock, EventRun, RowOrigin } from '../event/stream.ts';
 import { interleave } from '../query/order.ts';
 import { windowed } from '../query/scanner.ts';
 import { predicateOf, type Selection } from '../query/select.ts';
@@ -55,10 +55,12 @@ function tableOf(type: EventType, selection: Selection, columns: Columns): ScanT
 /** Reads a ring from where it is as this is made. */
 export class LiveRingReader {
   readonly #reader: NativeLiveReader;
+  readonly #origin: RowOrigin;
   readonly #columns: Columns;
 
-  /** `path` is what the recorder says. Throws TapioError where it cannot be read. */
-  constructor(path: string, selection: Selection, columns: Columns, seen: Seen) {
+  /** `path` and `origin` are what the recorder says. Throws TapioError where it cannot be read. */
+  constructor(path: string, origin: RowOrigin, selection: Selection, columns: Columns, seen: Seen) {
+    this.#origin = origin;
     this.#columns = columns;
     const tables: (ScanTable | null)[] = [null];
     for (const type of EVENT_TYPES) {
@@ -85,10 +87,6 @@ export class LiveRingReader {
     return this.#reader.attached();
   }
 
-  get recording(): string {
-    return this.#reader.recording();
-  }
-
   /** Rows after a seq. */
   read(after: bigint): LiveRows {
     const chunk = this.#reader.read(after);
@@ -113,6 +111,6 @@ export class LiveRingReader {
       texts.set(name, new Strings({ offsets, data: new Uint8Array(memory, dataAt, dataBytes) }));
     }
     const columns = vectorsOf(specs, rows, buffersIn(specs, regions, memory), texts);
-    return { type, tsOffset: chunk.tsOffset, columns };
+    return { type, origin: this.#origin, tsOffset: chunk.tsOffset, columns };
   }
 }

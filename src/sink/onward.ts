@@ -1,36 +1,16 @@
-// Rows of stores as events that go onward.
+// Rows as events that go onward.
 
 import type { EventType } from '../../schemas/arrow.ts';
-import type { EventBlock, EventRun } from '../event/stream.ts';
-import type { Block } from '../query/scanner.ts';
-import type { Segment } from '../segment/reader.ts';
-import { processKey } from '../segment/small-tables.ts';
-import { Converter, columnsOf, type ProcessContext, type Rebase } from '../unified/convert.ts';
+import type { EventBlock, EventRun, RowOrigin } from '../event/stream.ts';
+import { Converter, columnsOf, type Rebase } from '../unified/convert.ts';
 import { unifiedJson } from '../unified/event.ts';
 import type { OnwardEvent } from './sink.ts';
 
-/** Where the processes of a segment are looked up. */
-function processesOf(segment: Segment): (pid: number, pstart: bigint) => ProcessContext | null {
-  let known: Map<string, ProcessContext> | null = null;
-  const read = (): Map<string, ProcessContext> =>
-    new Map(
-      segment
-        .processes(['pid', 'pstart', 'exe', 'cwd', 'cgroup', 'container_id'])
-        .map((row) => [
-          processKey({ pid: row.pid as number, pstart: row.pstart as bigint }),
-          row as unknown as ProcessContext,
-        ]),
-    );
-  return (pid, pstart) => {
-    known ??= read();
-    return known.get(processKey({ pid, pstart })) ?? null;
-  };
-}
-
-/** Converts runs of stored rows, segment after segment. */
+/** Converts runs of rows, whatever recordings they are of. */
 export class Onward {
   #rebase: Rebase | undefined;
-  #converters = new WeakMap<Segment, Converter>();
+  /** By origin, then by the distance of ts and ktime, which a clock that is set changes. */
+  #converters = new WeakMap<RowOrigin, Map<bigint, Converter>>();
   /** Rows of ops that the mapping does not know, by type and op. */
   readonly unknown = new Map<string, number>();
 
@@ -66,17 +46,15 @@ export class Onward {
     return events;
   }
 
-  #converterOf(block: EventBlock): Converter {
-    const { segment } = block as Partial<Block>;
-    if (segment === undefined) throw new Error('rows of no segment have no origin');
-    let converter = this.#converters.get(segment);
+  #converterOf({ origin, tsOffset }: EventBlock): Converter {
+    const known = this.#converters.get(origin) ?? new Map<bigint, Converter>();
+    this.#converters.set(origin, known);
+    let converter = known.get(tsOffset);
     if (converter === undefined) {
-      const { recording, host, boot_id } = segment.header;
-      const origin = { recording, host, boot_id, tsOffset: segment.tsOffset };
-      const rebase = this.#rebase;
-      const processOf = processesOf(segment);
-      converter = new Converter(origin, { processOf, ...(rebase !== undefined && { rebase }) });
-      this.#converters.set(segment, converter);
+      const { recording, host, boot_id } = origin;
+      const rebase = this.#rebase === undefined ? {} : { rebase: this.#rebase };
+      converter = new Converter({ recording, host, boot_id, tsOffset }, rebase);
+      known.set(tsOffset, converter);
     }
     return converter;
   }

@@ -32,11 +32,7 @@ export interface CommonCells {
 /** Attributes that are known beside the row. */
 export interface Known {
   boot_id: string;
-  cgroup: string | undefined;
-  container_id: string | undefined;
-  cwd: string | undefined;
   event: string;
-  exe: string | undefined;
   host: string;
   ktime: string;
   mapping_version: string;
@@ -67,7 +63,7 @@ const PLACED = new Set([
 ]);
 
 const KNOWN = [
-  ...['boot_id', 'cgroup', 'container_id', 'cwd', 'event', 'exe', 'host', 'ktime'],
+  ...['boot_id', 'event', 'host', 'ktime'],
   ...['mapping_version', 'original_timestamp', 'pstart', 'recording'],
 ] as const satisfies readonly (keyof Known)[];
 
@@ -114,10 +110,7 @@ export function opReader<T extends EventType>(type: T, op: string): OpReader<T> 
   const all = new Map<string, string>([
     ...KNOWN.map((name) => [name, `known.${name}`] as const),
     ...Object.entries(COMMON_ATTRIBUTES),
-    // What the row says itself is of that moment.
-    ...extras.map(
-      ([name, expression]) => [name, name === 'cwd' ? 'own.cwd ?? known.cwd' : expression] as const,
-    ),
+    ...extras,
   ]);
   return {
     row: compile(['cells', 'row'], literal(own)),

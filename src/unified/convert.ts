@@ -1,27 +1,25 @@
-// Raw rows as UnifiedEvents. What a row becomes depends on the row, on its segment's header, and on what that segment
-// tells of its process: never on the clock or on /proc, so that it is the same whenever and wherever it is made.
+// Raw rows as UnifiedEvents. What a row becomes depends on the row and on its recording: never on the clock or on /proc,
+// nor on what a segment's table of processes says, which is how they were at its end. So it is the same whenever and
+// wherever it is made.
 
 import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { EVENTS, type TypeSpec } from '../../schemas/events.ts';
 import type { RowColumns } from '../event/json.ts';
+import type { RowOrigin } from '../event/stream.ts';
 import type { Wide } from './cells.ts';
 import { type CommonCells, cellsReader, type Known, type OpReader, opReader } from './compile.ts';
 import { argsOf, entityOf, networkOf, returnOf } from './contexts.ts';
 import type { UnifiedEvent, UnifiedType } from './event.ts';
 import { hashWords, idOf, type Words, wordsOf } from './id.ts';
 import { MAPPING_VERSION, MEANINGS, type Meaning, TYPES } from './mapping.ts';
-import { type ProcessContext, ProcessTexts } from './process-texts.ts';
+import { ProcessTexts } from './process-texts.ts';
 import type { OwnRow } from './row.ts';
 import { Seconds, TimeTexts } from './times.ts';
 
 export { columnsOf } from './compile.ts';
-export type { ProcessContext } from './process-texts.ts';
 
 /** What is known of the recording that a row is of. */
-export interface Origin {
-  readonly recording: string;
-  readonly host: string;
-  readonly boot_id: string;
+export interface Origin extends RowOrigin {
   /** ns; ts = ktime + tsOffset. */
   readonly tsOffset: bigint;
 }
@@ -35,8 +33,6 @@ export interface Rebase {
 }
 
 export interface ConvertOptions {
-  /** Has to say the same of a process whenever it is asked. */
-  readonly processOf?: (pid: number, pstart: bigint) => ProcessContext | null;
   readonly rebase?: Rebase;
 }
 
@@ -112,7 +108,7 @@ function split(time: bigint): [number, number] {
 /** Converts the rows of one segment, or of one live recording. */
 export class Converter {
   readonly #seeds: Words;
-  readonly #processes: ProcessTexts;
+  readonly #processes = new ProcessTexts();
   readonly #bound: ReadonlyMap<EventType, Bound>;
   readonly #times = new TimeTexts();
   readonly #originals = new TimeTexts();
@@ -130,10 +126,9 @@ export class Converter {
 
   constructor(origin: Origin, options: ConvertOptions = {}) {
     const { recording, host, boot_id, tsOffset } = origin;
-    const { rebase, processOf = () => null } = options;
+    const { rebase } = options;
     const boot = wordsOf(boot_id);
     this.#seeds = rebase === undefined ? boot : hashWords(wordsOf(rebase.salt), boot);
-    this.#processes = new ProcessTexts(processOf);
     this.#bound = new Map(
       [...plans()].map(([type, plan]) => [type, { plan, columns: null, cells: null }]),
     );
@@ -144,11 +139,7 @@ export class Converter {
     [this.#shiftSeconds, this.#shiftNs] = split(rebase?.shift ?? 0n);
     this.#known = {
       boot_id,
-      cgroup: undefined,
-      container_id: undefined,
-      cwd: undefined,
       event: '',
-      exe: undefined,
       host,
       ktime: '',
       mapping_version: MAPPING_VERSION,
@@ -184,10 +175,6 @@ export class Converter {
     const process = this.#processes.of(pid, cells.pstart, row);
     known.event = plan.event;
     known.pstart = process.pstart;
-    known.exe = process.exe;
-    known.cwd = process.cwd;
-    known.cgroup = process.cgroup;
-    known.container_id = process.container_id;
     const timestamp = this.#time(cells.ts, row);
     const message = `${comm}[${process.pid}] ${meaning.message(own)}`;
     return {

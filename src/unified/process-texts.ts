@@ -2,15 +2,7 @@
 
 import type { Wide } from './cells.ts';
 
-/** What a segment tells of a process. */
-export interface ProcessContext {
-  readonly exe: string | null;
-  readonly cwd: string | null;
-  readonly cgroup: string | null;
-  readonly container_id: string | null;
-}
-
-/** Texts about a process; what is not known is undefined. */
+/** Texts about a process. */
 export interface ProcessText {
   readonly low: number;
   readonly high: number;
@@ -18,23 +10,14 @@ export interface ProcessText {
   readonly pstart: string;
   /** Names it within its boot. */
   readonly uid: string;
-  readonly exe: string | undefined;
-  readonly cwd: string | undefined;
-  readonly cgroup: string | undefined;
-  readonly container_id: string | undefined;
 }
 
 /** Processes that are kept. */
 const KEPT = 1 << 16;
 
 export class ProcessTexts {
-  readonly #processOf: (pid: number, pstart: bigint) => ProcessContext | null;
   /** By pid: of processes that had the same one the last is kept. */
   readonly #kept = new Map<number, ProcessText>();
-
-  constructor(processOf: (pid: number, pstart: bigint) => ProcessContext | null) {
-    this.#processOf = processOf;
-  }
 
   /** The process of a row. */
   of(pid: number, pstart: Wide, row: number): ProcessText {
@@ -50,17 +33,6 @@ export class ProcessTexts {
 
   #make(pid: number, low: number, high: number): ProcessText {
     const pstart = (BigInt(high) << 32n) | BigInt(low);
-    const process = this.#processOf(pid, pstart);
-    return {
-      low,
-      high,
-      pid: String(pid),
-      pstart: String(pstart),
-      uid: `${pid}:${pstart}`,
-      exe: process?.exe || undefined,
-      cwd: process?.cwd || undefined,
-      cgroup: process?.cgroup || undefined,
-      container_id: process?.container_id || undefined,
-    };
+    return { low, high, pid: String(pid), pstart: String(pstart), uid: `${pid}:${pstart}` };
   }
 }

@@ -100,13 +100,7 @@ function converter(): Converter {
     boot_id: '0f1d7a0c-6c1e-4d53-9a52-3c1d5f7f8a11',
     tsOffset: OFFSET,
   };
-  const context = {
-    exe: '/usr/bin/worker',
-    cwd: '/srv',
-    cgroup: '/system.slice/worker.service',
-    container_id: null,
-  };
-  return new Converter(origin, { processOf: () => context });
+  return new Converter(origin);
 }
 
 /** Rows of the blocks in turn, so many times; the bytes of their text, where it is made. */

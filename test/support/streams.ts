@@ -101,6 +101,7 @@ function blockOf(rows: readonly MadeRow[], at: number): EventBlock {
   });
   return {
     type: EVENT_TYPES[at % EVENT_TYPES.length] ?? 'file',
+    origin: { recording: 'made', host: 'host', boot_id: 'boot' },
     tsOffset: OFFSET,
     columns: new Map([
       ['seq', column((row) => BigInt(row.seq))],
