@@ -1,8 +1,9 @@
 // What tail and query --follow do: stored rows, then those that come, until Ctrl-C.
 
-import { askRecorder, connectRecorder } from '../src/control.ts';
+import { askRecorder } from '../src/control.ts';
 import { TapioError } from '../src/errors.ts';
-import { Follow, type LiveDoor } from '../src/replay/follow.ts';
+import { openDoor } from '../src/replay/door.ts';
+import { Follow } from '../src/replay/follow.ts';
 import { addLines, lineForm } from './event-lines.ts';
 import { Output } from './output.ts';
 import type { Flags } from './program.ts';
@@ -51,23 +52,6 @@ function lastOf(flags: Flags): number | null {
   return last === null && flags.since === undefined && flags.all !== true ? LAST_DEFAULT : last;
 }
 
-/** Registers with the recorder of a store; it tells of itself on stderr. */
-async function connect(store: string): Promise<LiveDoor> {
-  const connection = await connectRecorder(store, 'follow', ({ note }) => {
-    if (typeof note === 'string') say(`warning: ${note}`);
-  });
-  const { ring, recording, host, boot_id, first_seq: firstSeq } = connection.answer;
-  return {
-    ring: String(ring),
-    origin: { recording: String(recording), host: String(host), boot_id: String(boot_id) },
-    firstSeq: BigInt(String(firstSeq)),
-    get isOpen() {
-      return connection.isOpen;
-    },
-    close: () => connection.close(),
-  };
-}
-
 /** Writes rows as they come until Ctrl-C or until nobody reads them; gives the exit code. */
 export async function follow(flags: Flags, fields: readonly string[] | null): Promise<number> {
   checkFlags(flags);
@@ -83,7 +67,7 @@ export async function follow(flags: Flags, fields: readonly string[] | null): Pr
     selection,
     limit: { first: null, last: lastOf(flags) },
     columns: form.columns,
-    connect: () => connect(store),
+    connect: () => openDoor(store, say),
     flush: () => askRecorder(store, 'flush'),
     say,
     signal: end.signal,

@@ -1,7 +1,7 @@
 // What play --to does: rows go to a receiver as UnifiedEvents, when they are due.
 
 import { setTimeout } from 'node:timers/promises';
-import { type EventRun, rowsIn } from '../src/event/stream.ts';
+import { type EventRun, inParts, rowsIn } from '../src/event/stream.ts';
 import type { Player } from '../src/replay/player.ts';
 import { Delivery, type DeliveryCounts } from '../src/sink/delivery.ts';
 import { Onward } from '../src/sink/onward.ts';
@@ -13,15 +13,6 @@ import { say } from './reading.ts';
 const ROWS_AT_ONCE = 512;
 /** Reasons of refused events that are told one by one. */
 const REASONS_TOLD = 3;
-
-/** Runs in parts of so many rows. */
-function* parts(runs: readonly EventRun[]): Generator<EventRun[]> {
-  for (const run of runs) {
-    for (let from = run.from; from < run.to; from += ROWS_AT_ONCE) {
-      yield [{ ...run, from, to: Math.min(run.to, from + ROWS_AT_ONCE) }];
-    }
-  }
-}
 
 /** A way from a player to a receiver. */
 export class PlayTo {
@@ -93,8 +84,8 @@ export class PlayTo {
         const shift = BigInt(Date.now()) * 1_000_000n - ts;
         this.#onward.rebase({ shift, salt: `${this.#began} ${loop}` });
       }
-      for (const part of parts(runs)) {
-        if (!(await this.#delivery.send(this.#onward.events(part)))) return;
+      for (const part of inParts(runs, ROWS_AT_ONCE)) {
+        if (!(await this.#delivery.send(this.#onward.events([part])))) return;
         show();
       }
     }

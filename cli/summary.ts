@@ -2,6 +2,7 @@
 
 import { env } from 'node:process';
 import type { Summary } from '../src/daemon.ts';
+import type { SinkStatus } from '../src/sink/protocol.ts';
 import { bytesText, countText, sumCounts } from './format.ts';
 
 /** Rows of a nested count, `name: number`. */
@@ -31,6 +32,16 @@ function lossLines(lost: Summary['lost'], width: number): string[] {
   ];
 }
 
+/** What a sink was given, and what waits for the next start. */
+function sinkText({ name, taken, refused, lag_events: left, trouble }: SinkStatus): string {
+  const more = [
+    refused > 0 && `${countText(refused)} refused (see sinks/${name}.poison.ndjson)`,
+    left > 0 && `${countText(left)} rows are still to be looked at, with the next start`,
+    trouble,
+  ].filter((part) => typeof part === 'string');
+  return [`sink ${name}: ${countText(taken)} events taken`, ...more].join('; ');
+}
+
 /** Text of the summary, several lines. */
 export function summaryText(summary: Summary): string {
   const replay = replayCommand();
@@ -49,6 +60,7 @@ export function summaryText(summary: Summary): string {
       ? [`left out by --exclude and --filter: ${countText(summary.filtered)}`]
       : []),
     ...(summary.late > 0 ? [`late: ${countText(summary.late)}`] : []),
+    ...summary.sinks.map(sinkText),
     `${summary.segments} segment${summary.segments === 1 ? '' : 's'}, ${bytesText(summary.bytes)}${perEvent}; CPU ${summary.cpu_s.toFixed(2)} s (${cpu.toFixed(1)} % of a core), memory ${bytesText(summary.rss_bytes)}`,
     '',
     'next:',

@@ -19,8 +19,10 @@ export function settingsFromFile(text: string, path: string): Given {
     if (!Object.hasOwn(SETTINGS, key)) {
       throw usage(`${path}: ${unknownName('setting', key, Object.keys(SETTINGS)).message}`);
     }
-    if (!isPlain(value, SETTINGS[key as SettingName].type === 'list')) {
-      const list = SETTINGS[key as SettingName].type === 'list';
+    const { type } = SETTINGS[key as SettingName];
+    if (type === 'sinks') continue;
+    const list = type === 'list';
+    if (!isPlain(value, list)) {
       throw usage(`${path}: ${key} must be ${list ? 'a list of words' : 'one value'}`);
     }
   }

@@ -13,7 +13,10 @@ import type { FromWorker, ToWorker, WorkerOptions } from './recorder/protocol.ts
 import { ROTATION, type RotationLimits } from './recorder/rotation.ts';
 import type { Totals } from './recorder/totals.ts';
 import { ensureStore, lockStore } from './segment/store.ts';
+import type { Outboxes } from './sink/outboxes.ts';
+import type { SinkStatus } from './sink/protocol.ts';
 import { native, PINS, type SourceConfig, type SourceFilter } from './source/binding.ts';
+import { threadUrl } from './thread-url.ts';
 
 /** What a recording came to. Durations in seconds, CPU user + system of the whole process. */
 export interface Summary {
@@ -30,6 +33,7 @@ export interface Summary {
   readonly rss_bytes: number;
   readonly first_ts: string | null;
   readonly last_ts: string | null;
+  readonly sinks: readonly SinkStatus[];
 }
 
 const SLOTS_PER_TYPE = 4;
@@ -38,11 +42,14 @@ const WATCH_MS = 1000;
 const SILENCE_MS_MAX = 30_000;
 /** How long a caller waits for the recording thread before it hears what was last known, ms. */
 const PATIENCE_MS = 1000;
+/** How long sinks may send what is left when the recording has ended, ms. */
+const SINKS_MS_MAX = 5000;
 /** A thread that is stuck again and again will not be mended by one more start. */
 const RESTARTS_MAX = 5;
 
-/** What tests put in the place of the recording thread, and of its patience. */
+/** What helps a recorder: its sinks; and what tests put in the place of the recording thread and its patience. */
 export interface DaemonAids {
+  readonly outboxes?: Outboxes;
   readonly worker?: URL;
   readonly silenceMsMax?: number;
   readonly pins?: string;
@@ -72,14 +79,6 @@ function rotationOf({ maxBytes, maxAgeMs }: RecordConfig): RotationLimits {
     agedBytesMin: Math.min(ROTATION.agedBytesMin, bytesMax),
     ageMaxMs: Math.min(ROTATION.ageMaxMs, maxAgeMs / 8),
   };
-}
-
-function workerUrl(): URL {
-  // The bundle is dist/*.js with the worker beside it; from source the worker is TypeScript.
-  const bundled = !import.meta.url.endsWith('.ts');
-  if (!bundled) return new URL('./recorder/worker.ts', import.meta.url);
-  const inChunk = import.meta.url.includes('/chunks/');
-  return new URL(inChunk ? '../worker.js' : './worker.js', import.meta.url);
 }
 
 export class Daemon {
@@ -141,7 +140,10 @@ export class Daemon {
       this.#ready = resolve;
       done.catch(reject);
     });
-    this.finished = done.then((totals) => this.#summary(totals)).finally(() => this.#end());
+    this.finished = done
+      .finally(() => this.#end())
+      .then((totals) => this.#summary(totals))
+      .finally(() => this.#unlock());
     // Whoever waits for one of them hears of a failure; nobody must wait for both.
     this.started.catch(() => {});
     this.finished.catch(() => {});
@@ -172,7 +174,9 @@ export class Daemon {
         ...this.#source,
       },
     };
-    const worker = new Worker(this.#aids.worker ?? workerUrl(), { workerData: options });
+    const worker = new Worker(this.#aids.worker ?? threadUrl('recorder/worker', 'worker'), {
+      workerData: options,
+    });
     // What a thread says that was given up counts no more.
     const current = (): boolean => worker === this.#worker;
     worker.on('message', (message: FromWorker) => {
@@ -244,9 +248,10 @@ export class Daemon {
         this.#answer(request, peer),
       );
       if (this.#ended) this.#control.close();
+      else this.#aids.outboxes?.go();
     } catch (error) {
       this.#onNote(
-        `no control socket (${(error as Error).message}): stop and status will not work`,
+        `no control socket (${(error as Error).message}): stop, status and sinks will not work`,
       );
     }
   }
@@ -269,9 +274,15 @@ export class Daemon {
   /** Registers who asks for as long as it is connected: rows go to the live ring, but for its own. */
   async #follow(peer: Peer): Promise<Answer> {
     if (peer.gone) return {};
+    // Its answer is the first line that it hears.
+    let isAnswered = false;
+    const tell = (line: Answer): void => {
+      if (isAnswered) peer.tell(line);
+    };
     const follower: Follower = {
       pid: peer.pid,
-      tell: (text) => peer.tell({ note: text }),
+      tell: (text) => tell({ note: text }),
+      committed: (seq) => tell({ committed: seq.toString() }),
       hangUp: () => peer.hangUp(),
     };
     this.#followers.add(follower);
@@ -286,12 +297,15 @@ export class Daemon {
     const { recording, host, boot_id } = origin;
     const ring = `/proc/${process.pid}/fd/${fd}`;
     const first_seq = firstSeq.toString();
+    isAnswered = true;
     return { ring, recording, host, boot_id, first_seq, excluded: peer.pid };
   }
 
   #postConfig(): void {
     const { exclude } = this.#source;
-    const pids = [...new Set([...exclude.pids, ...this.#followers.pids])];
+    // What this process does itself is left out in any case.
+    const others = this.#followers.pids.filter((pid) => pid !== process.pid);
+    const pids = [...new Set([...exclude.pids, ...others])];
     this.#post({ kind: 'configure', config: { ...this.#source, exclude: { ...exclude, pids } } });
   }
 
@@ -390,17 +404,19 @@ export class Daemon {
       rss_bytes: process.memoryUsage.rss(),
       first_ts: totals.firstTs,
       last_ts: totals.lastTs,
+      sinks: this.#aids.outboxes?.statuses ?? [],
     };
   }
 
-  // The socket goes before the lock: after it, another recorder may have made its own there.
-  #end(): void {
+  // The socket goes before the lock: after it, another recorder may have made its own there. Sinks see by it that
+  // nothing more will come.
+  async #end(): Promise<void> {
     this.#ended = true;
     this.#stopping = true;
     clearInterval(this.#watch ?? undefined);
     this.#control?.close();
-    this.#unlock();
     this.#reject(new TapioError('not_running', 'the recording has ended'));
+    await this.#aids.outboxes?.finish(SINKS_MS_MAX);
   }
 
   /** Tells all who wait for an answer that none will come. */
@@ -454,6 +470,9 @@ export class Daemon {
         return;
       case 'rewound':
         this.#followers.hangUp();
+        return;
+      case 'committed':
+        this.#followers.hearCommitted(message.seq);
         return;
       case 'loud':
         this.#followers.hearLoud(message.pid, message.share);

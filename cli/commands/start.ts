@@ -20,6 +20,8 @@ import { TapioError } from '../../src/errors.ts';
 import { Log } from '../../src/log.ts';
 import { recordingFilter } from '../../src/query/recording-filter.ts';
 import { defaultStore } from '../../src/segment/store.ts';
+import { Outboxes } from '../../src/sink/outboxes.ts';
+import type { SourceFilter } from '../../src/source/binding.ts';
 import type { Command, Flags } from '../program.ts';
 import { StatusLine } from '../status-line.ts';
 import { summaryText } from '../summary.ts';
@@ -31,12 +33,18 @@ const YARGS_TYPES = {
   list: 'array',
 } as const;
 
+/** Settings that are words of a command line. */
+const FLAGS = (Object.entries(SETTINGS) as [SettingName, Setting][]).flatMap(([name, setting]) => {
+  const { type } = setting;
+  return type === 'sinks' ? [] : [{ name, type, setting }];
+});
+
 const startedOnTerminal = stderr.isTTY === true;
 
 function flagOptions(): Record<string, Options> {
   const out: Record<string, Options> = {};
-  for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, Setting][]) {
-    const type = YARGS_TYPES[setting.type];
+  for (const { name, type: own, setting } of FLAGS) {
+    const type = YARGS_TYPES[own];
     const hint = setting.choices?.join('|') ?? setting.placeholder;
     out[name] = {
       describe: hint === undefined ? setting.doc : `${hint} — ${setting.doc}`,
@@ -59,10 +67,10 @@ function flagOptions(): Record<string, Options> {
 
 function givenByFlags(flags: Flags): Given {
   const out: Partial<Record<SettingName, unknown>> = {};
-  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+  for (const { name, type } of FLAGS) {
     const value = flags[name];
     // A flag that is given twice means the last, but for lists, which are added up.
-    const list = (SETTINGS[name] as Setting).type === 'list';
+    const list = type === 'list';
     if (value !== undefined) out[name] = Array.isArray(value) && !list ? value.at(-1) : value;
   }
   return out;
@@ -94,7 +102,12 @@ function terminalIsLost(): boolean {
 const SAME_KEYPRESS_MS = 300;
 
 /** SIGINT and SIGTERM end the recording; a second SIGINT does not wait. Gives back what undoes it. */
-function onSignals(daemon: Daemon, log: Log, reload: () => RecordConfig | null): () => void {
+function onSignals(
+  daemon: Daemon,
+  outboxes: Outboxes,
+  log: Log,
+  reload: () => RecordConfig | null,
+): () => void {
   let interrupted: number | null = null;
   const reread = async (): Promise<void> => {
     try {
@@ -103,7 +116,9 @@ function onSignals(daemon: Daemon, log: Log, reload: () => RecordConfig | null):
         daemon.stop();
         return;
       }
-      daemon.configure(config, await recordingFilter(config.filter));
+      const filter = await recordingFilter(config.filter);
+      await outboxes.configure(config.sinks);
+      daemon.configure(config, filter);
       log.level = config.logLevel;
       log.info('the configuration was read again');
     } catch (error) {
@@ -130,6 +145,21 @@ function onSignals(daemon: Daemon, log: Log, reload: () => RecordConfig | null):
   };
 }
 
+async function begin(
+  store: string,
+  config: RecordConfig,
+  filter: SourceFilter | null,
+  outboxes: Outboxes,
+  log: Log,
+): Promise<Daemon> {
+  try {
+    return new Daemon(store, config, filter, (text) => log.warn(text), { outboxes });
+  } catch (error) {
+    await outboxes.finish(0);
+    throw error;
+  }
+}
+
 async function run(flags: Flags): Promise<number> {
   const byFlags = givenByFlags(flags);
   const configFile = (flags.config ?? env[CONFIG_VARIABLE]) as string | undefined;
@@ -143,8 +173,10 @@ async function run(flags: Flags): Promise<number> {
   const store = config.store ?? defaultStore();
   const log = new Log('tapio-record', config.logLevel);
   const line = stderr.isTTY && flags.output !== 'json' ? new StatusLine(stderr) : null;
-  const daemon = new Daemon(store, config, filter, (text) => log.warn(text));
-  const release = onSignals(daemon, log, () => (configFile === undefined ? null : resolve()));
+  const outboxes = await Outboxes.open(store, config.sinks, (text) => log.warn(text));
+  const daemon = await begin(store, config, filter, outboxes, log);
+  const reload = (): RecordConfig | null => (configFile === undefined ? null : resolve());
+  const release = onSignals(daemon, outboxes, log, reload);
   let timer: NodeJS.Timeout | undefined;
   try {
     await daemon.started;
@@ -177,6 +209,7 @@ export const start: Command = {
     ['tapio-record --syscalls futex,ptrace', 'with these system calls'],
     ['tapio-record --exclude comm=node,uid=1000', 'without these'],
     ['tapio-record --filter \'comm == "nginx" || network.dport == 443\'', 'only what matches'],
+    ['tapio-record --sink nats://localhost:4222', 'and send UnifiedEvents onward to NATS'],
     ['tapio-record --source synthetic --rate 100000', 'without privileges, generated events'],
   ],
   run,

@@ -8,6 +8,7 @@ import type { Forecast } from '../../src/recorder/forecast.ts';
 import type { Outage } from '../../src/recorder/outage.ts';
 import type { BatchInfo, Segment } from '../../src/segment/reader.ts';
 import { openStore } from '../../src/segment/store.ts';
+import type { SinkStatus } from '../../src/sink/protocol.ts';
 import { bytesText, countText, escapeControls, spanText, sumCounts } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
 import { storeOf } from '../store-of.ts';
@@ -59,6 +60,22 @@ function stallLines(seconds: number | null): string[] {
   ];
 }
 
+function sinkLines(sinks: readonly SinkStatus[]): string[] {
+  return sinks.flatMap((sink) => {
+    const { name, place, taken, rate, lag_events: lag, lag_s: age } = sink;
+    const counts = [
+      `${countText(taken)} taken, ${countText(rate)}/s`,
+      lag === 0 ? 'nothing waits' : `${countText(lag)} rows and ${spanText(age)} behind`,
+      sink.refused > 0 && `${countText(sink.refused)} refused`,
+      sink.returned > 0 && `${countText(sink.returned)} times one was sent again`,
+      sink.unmapped > 0 && `${countText(sink.unmapped)} rows cannot be mapped`,
+      sink.lost > 0 && `${countText(sink.lost)} ROWS LOST TO IT`,
+    ].filter((part) => part !== false);
+    const trouble = sink.trouble === null ? [] : [`  trouble: ${escapeControls(sink.trouble)}`];
+    return [`sink ${name} (${place}): ${counts.join('; ')}`, ...trouble];
+  });
+}
+
 async function run(flags: Flags): Promise<number> {
   const store = storeOf(flags);
   const status = await askRecorder(store, 'status');
@@ -98,6 +115,7 @@ async function run(flags: Flags): Promise<number> {
       ...retentionLines(status.retention as unknown as Forecast),
       ...outageLines(status.outage as unknown as Outage | null),
       ...stallLines(status.stalled_s as number | null),
+      ...sinkLines(status.sinks as readonly SinkStatus[]),
       `cost: CPU ${((cpu / seconds) * 100).toFixed(1)} % of a core, main thread ${(Number(status.main_thread_busy) * 100).toFixed(1)} % busy, memory ${bytesText(Number(status.rss_bytes))}`,
       '',
     ].join('\n'),

@@ -38,6 +38,15 @@ export interface EventSource {
   events(from?: bigint | null): AsyncIterable<readonly EventRun[]>;
 }
 
+/** Runs in parts of so many rows at most. */
+export function* inParts(runs: readonly EventRun[], rows: number): Generator<EventRun> {
+  for (const run of runs) {
+    for (let { from } = run; from < run.to; from += rows) {
+      yield { ...run, from, to: Math.min(run.to, from + rows) };
+    }
+  }
+}
+
 /** Rows of these runs. */
 export function rowsIn(runs: readonly EventRun[]): number {
   return runs.reduce((sum, { from, to }) => sum + to - from, 0);

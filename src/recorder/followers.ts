@@ -8,6 +8,8 @@ export interface Follower {
   readonly pid: number;
   /** Says something to its user. */
   tell(text: string): void;
+  /** Every row up to this one is durable. */
+  committed(seq: bigint): void;
   hangUp(): void;
 }
 
@@ -54,6 +56,10 @@ export class Followers {
 
   remove(follower: Follower): void {
     this.#all.delete(follower);
+  }
+
+  hearCommitted(seq: bigint): void {
+    for (const follower of this.#all.keys()) follower.committed(seq);
   }
 
   hangUp(): void {

@@ -40,6 +40,8 @@ export type FromWorker =
       readonly boot_id: string;
       readonly firstSeq: bigint;
     }
+  /** While anybody follows: every row up to this one is durable. */
+  | { readonly kind: 'committed'; readonly seq: bigint }
   /** Rows since the last commit are given anew: what followers have read may come again. */
   | { readonly kind: 'rewound' }
   | { readonly kind: 'refused'; readonly id: number; readonly message: string }

@@ -63,6 +63,7 @@ async function main(options: WorkerOptions): Promise<void> {
     retention,
     onNote: note,
     onRewind: () => tell({ kind: 'rewound' }),
+    onCommit: (seq) => tell({ kind: 'committed', seq }),
   });
   parentPort?.on('message', (message: ToWorker) => {
     void handle(recorder, message).catch((error) => tell(failure(error)));

@@ -7,7 +7,7 @@ import type { EventType } from '../../schemas/arrow.ts';
 import { EVENT_TYPES } from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
 import { countText as count } from '../event/count-text.ts';
-import type { EventRun, EventSource, RowOrigin } from '../event/stream.ts';
+import type { EventRun, EventSource } from '../event/stream.ts';
 import { missingFrom, whatIsMissing } from '../query/completeness.ts';
 import { inOrder, type Run, seqsOf } from '../query/order.ts';
 import { plan, planOf } from '../query/plan.ts';
@@ -16,25 +16,51 @@ import { Scanner } from '../query/scanner.ts';
 import type { Selection } from '../query/select.ts';
 import type { Segment } from '../segment/reader.ts';
 import { type OpenedStore, openStore } from '../segment/store.ts';
+import type { LiveDoor } from './door.ts';
 import { LiveRingReader, type Seen } from './live.ts';
 
-/** What a recorder gives to who follows it. */
-export interface LiveDoor {
-  /** Path of the live ring. */
-  readonly ring: string;
-  readonly origin: RowOrigin;
-  /** The first seq that the recorder gave since it last went back to a commit, or was started. */
-  readonly firstSeq: bigint;
-  /** False once the recorder has hung up. */
-  readonly isOpen: boolean;
-  close(): void;
+/** Seqs of one recording that follow one another, both inclusive. */
+export interface MissedRows {
+  readonly recording: string;
+  readonly first: bigint;
+  readonly last: bigint;
+  /** How many of them are missed. */
+  readonly rows: bigint;
+  readonly why: string;
+}
+
+/**
+ * What a reader knows of what it had before: it wants every row behind that, of all recordings that the store
+ * holds, and takes one that comes twice.
+ */
+export interface Resume {
+  /** What the store holds: recordings in order, and the last seq of each. Told whenever it was looked at. */
+  held(recordings: ReadonlyMap<string, bigint>): void;
+  /** Seq up to which it had a recording's rows; asked as that recording comes up. */
+  through(recording: string): bigint;
+  /** Rows that nobody holds any more. */
+  missed(rows: MissedRows): void;
+  /** The recorder went back to a commit: the rows behind that come again, or others in their place. */
+  wentBack(recording: string, through: bigint): void;
+  /** Once this is aborted, the stream ends where the recorder has, with all that the store holds. */
+  readonly end: AbortSignal;
+}
+
+/** How far a stream is. */
+export interface Position {
+  readonly recording: string;
+  /** Every row up to this one that is wanted was given. */
+  readonly seq: bigint;
+  /** Every row up to this one is durable. */
+  readonly committed: bigint;
 }
 
 export interface FollowOptions {
   readonly store: string;
   readonly selection: Selection;
-  /** Which of the stored rows. */
+  /** Which of the stored rows; nothing to who resumes. */
   readonly limit: Limit;
+  readonly resume?: Resume;
   readonly columns: (type: EventType) => readonly string[];
   /** Registers with the recorder. Throws TapioError('not_running') where there is none. */
   readonly connect: () => Promise<LiveDoor>;
@@ -48,6 +74,12 @@ export interface FollowOptions {
 
 /** How often an idle ring is looked at, ms: the more seldom, the longer nothing came. */
 const IDLE_MS_MIN = 1;
+/** How long rows may gather in the ring: each look at it costs as much as some hundred rows. */
+const GATHER_MS = 4;
+/** So many at once are worth looking at again at once. */
+const GATHERED = 4096n;
+/** Segments that are read before the store is looked at anew: the oldest may go meanwhile. */
+const SEGMENTS_AT_ONCE = 8;
 const IDLE_MS_MAX = 32;
 /** Time between tries to reach a recorder that has gone, ms. */
 const RECONNECT_MS = 200;
@@ -60,8 +92,13 @@ function throughOf(segments: readonly Segment[]): bigint {
   return BigInt(Math.max(0, ...lines));
 }
 
-/** Rows after `after` up to `through` that no segment of the recording has. */
-function unheld(segments: readonly Segment[], after: bigint, through: bigint): bigint {
+interface Gap {
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+/** Seqs after `after` up to `through` that no segment of the recording has. */
+function unheld(segments: readonly Segment[], after: bigint, through: bigint): Gap[] {
   const spans = segments.flatMap((segment) => {
     const infos = EVENT_TYPES.flatMap((type) => segment.batches(type));
     const first = infos.reduce((a, { firstSeq }) => (firstSeq < a ? firstSeq : a), through + 1n);
@@ -69,13 +106,16 @@ function unheld(segments: readonly Segment[], after: bigint, through: bigint): b
     return last > after ? [{ first, last }] : [];
   });
   spans.sort((a, b) => (a.first < b.first ? -1 : 1));
-  let [at, missing] = [after, 0n];
-  for (const { first, last } of spans) {
-    if (first > at + 1n) missing += first - at - 1n;
+  const gaps: Gap[] = [];
+  let at = after;
+  for (const { first, last } of [...spans, { first: through + 1n, last: through }]) {
+    if (first > at + 1n) gaps.push({ first: at + 1n, last: first - 1n });
     if (last > at) at = last;
   }
-  return through > at ? missing + (through - at) : missing;
+  return gaps;
 }
+
+const lengthOf = ({ first, last }: Gap): bigint => last - first + 1n;
 
 /** Follows the recording of a store. */
 export class Follow implements EventSource {
@@ -86,6 +126,9 @@ export class Follow implements EventSource {
   /** Largest ktime that was given. */
   #newest = 0n;
   #seen: Seen = { seq: 0n, ktime: 0n };
+  /** As far as the store was seen to have it. */
+  #committed = 0n;
+  #door: LiveDoor | null = null;
 
   constructor(options: FollowOptions) {
     this.#options = options;
@@ -97,11 +140,19 @@ export class Follow implements EventSource {
     yield* this.#follow({ ...selection, since });
   }
 
+  /** How far it is: what it has given counts, once the next is asked for. */
+  get position(): Position {
+    const [recording, seq] = [this.#recording, this.#seq];
+    const told = this.#door?.origin.recording === recording ? this.#door.committed : 0n;
+    return { recording, seq, committed: told > this.#committed ? told : this.#committed };
+  }
+
   async *#follow(selection: Selection): AsyncGenerator<readonly EventRun[]> {
-    const { connect, columns, say, signal } = this.#options;
-    let door = await connect();
-    for (let first = true; ; first = false) {
+    const { connect, columns, resume, signal } = this.#options;
+    let door = resume === undefined ? await connect() : await this.#reconnect();
+    for (let first = resume === undefined; door !== null; first = false) {
       let reader: LiveRingReader | null = null;
+      this.#door = door;
       try {
         this.#goBack(door);
         reader = new LiveRingReader(door.ring, door.origin, selection, columns, this.#seen);
@@ -118,20 +169,27 @@ export class Follow implements EventSource {
         door.close();
       }
       if (signal.aborted) return;
-      say('the recorder has ended: waiting for it to come back (Ctrl-C ends this)');
-      const next = await this.#reconnect();
-      if (next === null) return;
-      door = next;
-      say('the recorder is back');
+      this.#tell('the recorder has ended: waiting for it to come back (Ctrl-C ends this)');
+      door = await this.#reconnect();
+      if (door !== null) this.#tell('the recorder is back');
     }
+    if (resume !== undefined && !signal.aborted) yield* this.#since(selection, null);
+  }
+
+  /** Says what only who watches wants to hear. */
+  #tell(text: string): void {
+    if (this.#options.resume === undefined) this.#options.say(text);
   }
 
   /** Where a recorder goes on from a commit behind what was given, that comes again: it is known by its ktime. */
   #goBack({ origin: { recording }, firstSeq }: LiveDoor): void {
+    const { resume } = this.#options;
     if (recording !== this.#recording) this.#seen = { seq: 0n, ktime: 0n };
     else if (firstSeq <= this.#seq) {
-      this.#seen = { seq: this.#seq, ktime: this.#newest };
+      // A late row may not be late when it comes again: who must miss none is given all of them.
+      if (resume === undefined) this.#seen = { seq: this.#seq, ktime: this.#newest };
       this.#seq = firstSeq - 1n;
+      resume?.wentBack(recording, this.#seq);
     }
   }
 
@@ -173,49 +231,103 @@ export class Follow implements EventSource {
     }
   }
 
-  /** Stored rows after those that were given, of that recording and of all that began since. */
-  async *#since(selection: Selection, recording: string): AsyncGenerator<readonly EventRun[]> {
+  /**
+   * Stored rows after those that were given, of all recordings that began since; of `recording`, which goes on,
+   * at last.
+   */
+  async *#since(
+    selection: Selection,
+    recording: string | null,
+  ): AsyncGenerator<readonly EventRun[]> {
+    const { resume, signal } = this.#options;
+    const held = this.#held();
+    resume?.held(held);
+    const ids = [...held.keys()];
+    // One of which nothing is held any more is passed over.
+    const later = ids.slice(Math.max(0, ids.indexOf(this.#recording)));
+    const last = recording === null ? [] : [recording];
+    for (const id of new Set([...later.filter((one) => one !== recording), ...last])) {
+      if (id !== this.#recording) {
+        this.#tell('a new recording begins: seq starts anew');
+        [this.#recording, this.#seq] = [id, resume?.through(id) ?? 0n];
+        this.#committed = 0n;
+      }
+      yield* this.#rest(selection);
+      if (signal.aborted) return;
+    }
+  }
+
+  /** Recordings that the store holds, in order, and the last seq of each. */
+  #held(): Map<string, bigint> {
     const opened = openStore(this.#options.store);
     try {
-      const ids = [...new Set(opened.segments.map(({ header }) => header.recording))];
-      // One of which nothing is held any more is passed over.
-      const later = ids.slice(Math.max(0, ids.indexOf(this.#recording)));
-      for (const id of new Set([...later.filter((one) => one !== recording), recording])) {
-        if (id !== this.#recording) {
-          this.#options.say('a new recording begins: seq starts anew');
-          [this.#recording, this.#seq] = [id, 0n];
-        }
-        yield* this.#rest(opened, selection);
-      }
+      const byId = Map.groupBy(opened.segments, ({ header }) => header.recording);
+      return new Map([...byId].map(([id, segments]) => [id, throughOf(segments)]));
     } finally {
       close(opened);
     }
   }
 
   /** Stored rows of the recording after those that were given. */
-  async *#rest(opened: OpenedStore, selection: Selection): AsyncGenerator<readonly EventRun[]> {
-    const { columns, say, signal } = this.#options;
-    const segments = segmentsOf(opened, this.#recording);
+  async *#rest(selection: Selection): AsyncGenerator<readonly EventRun[]> {
+    for (let isAll = false; !isAll && !this.#options.signal.aborted; ) {
+      const opened = openStore(this.#options.store);
+      try {
+        const after = this.#seq;
+        const own = segmentsOf(opened, this.#recording).filter((one) => throughOf([one]) > after);
+        yield* this.#pass(own.slice(0, SEGMENTS_AT_ONCE), selection);
+        isAll = own.length <= SEGMENTS_AT_ONCE;
+      } finally {
+        close(opened);
+      }
+    }
+  }
+
+  /** Rows of these segments after those that were given. */
+  async *#pass(
+    segments: readonly Segment[],
+    selection: Selection,
+  ): AsyncGenerator<readonly EventRun[]> {
+    const { columns, signal } = this.#options;
     const [after, through] = [this.#seq, throughOf(segments)];
     if (through <= after) return;
+    this.#committed = through;
     const whole = plan(segments, selection);
     const decision = planOf(whole, ({ info }) => info.lastSeq > after);
-    const missing = unheld(segments, after, through);
-    if (missing > 0n)
-      say(`${count(missing)} rows are missed: the store does not hold them any more`);
+    this.#miss(unheld(segments, after, through), 'the store does not hold them any more');
     for await (const run of inOrder(new Scanner(decision), decision, columns)) {
       if (signal.aborted) return;
       const parts = this.#unseen(behind(run, after));
       this.#noteTime(run);
       if (parts.length > 0) yield parts;
     }
-    for (const text of whatIsMissing(
-      [],
-      segments.flatMap((s) => s.problems),
-      selection,
-    ))
-      say(text);
+    this.#tellLeftOut(segments, selection);
     this.#seq = through;
+    yield [];
+  }
+
+  /** Rows that cannot be had from anywhere. */
+  #miss(gaps: readonly Gap[], why: string): void {
+    const { resume, say } = this.#options;
+    const recording = this.#recording;
+    for (const gap of gaps) resume?.missed({ recording, ...gap, rows: lengthOf(gap), why });
+    const rows = gaps.reduce((sum, gap) => sum + lengthOf(gap), 0n);
+    if (rows > 0n && resume === undefined) say(`${count(rows)} rows are missed: ${why}`);
+  }
+
+  /** Batches that could not be read, though they are there, or were. */
+  #tellLeftOut(segments: readonly Segment[], selection: Selection): void {
+    const { resume, say } = this.#options;
+    for (const segment of segments) {
+      for (const text of whatIsMissing([], segment.problems, selection)) {
+        if (resume === undefined) say(text);
+      }
+      for (const { segment: name, text, rows, seqs } of segment.problems) {
+        if (resume === undefined || rows === null || seqs === undefined) continue;
+        const why = `${name}/${text}`;
+        resume.missed({ recording: this.#recording, ...seqs, rows: BigInt(rows), why });
+      }
+    }
   }
 
   /** Rows of the ring, until the recorder has hung up and all is read. */
@@ -229,14 +341,16 @@ export class Follow implements EventSource {
     while (!signal.aborted) {
       // Asked before the ring is read: what was written before it hung up is read then.
       const { isOpen } = door;
-      const { through, gapUntil, newest, runs } = reader.read(this.#seq);
+      const before = this.#seq;
+      const { through, gapUntil, newest, runs } = reader.read(before);
       if (gapUntil > 0n) yield* this.#fill(door, selection, gapUntil);
       else if (through > this.#seq) {
         this.#seq = through;
         if (newest > this.#newest) this.#newest = newest;
         idleMs = IDLE_MS_MIN;
-        if (runs.length > 0) yield runs;
-        await setImmediate();
+        yield runs;
+        if (through - before < GATHERED) await this.#sleep(GATHER_MS);
+        else await setImmediate();
       } else if (isOpen) {
         await this.#sleep(idleMs);
         idleMs = Math.min(idleMs * 2, IDLE_MS_MAX);
@@ -250,16 +364,11 @@ export class Follow implements EventSource {
     selection: Selection,
     until: bigint,
   ): AsyncGenerator<readonly EventRun[]> {
-    const { store, say, signal } = this.#options;
     await this.#flush(door);
-    const opened = openStore(store);
-    try {
-      yield* this.#rest(opened, selection);
-    } finally {
-      close(opened);
-    }
-    if (signal.aborted || this.#seq + 1n >= until) return;
-    say(`${count(until - this.#seq - 1n)} rows are missed: neither ring nor store holds them`);
+    yield* this.#rest(selection);
+    if (this.#options.signal.aborted || this.#seq + 1n >= until) return;
+    const gap = { first: this.#seq + 1n, last: until - 1n };
+    this.#miss([gap], 'neither ring nor store holds them');
     this.#seq = until - 1n;
   }
 
@@ -288,8 +397,8 @@ export class Follow implements EventSource {
 
   /** Null where the stream was ended meanwhile. */
   async #reconnect(): Promise<LiveDoor | null> {
-    const { connect, signal } = this.#options;
-    while (!signal.aborted) {
+    const { connect, resume, signal } = this.#options;
+    while (!signal.aborted && resume?.end.aborted !== true) {
       try {
         return await connect();
       } catch (error) {

@@ -79,6 +79,8 @@ export interface Problem {
   /** Between which times they lie, ns; null where nobody knows. */
   readonly firstTs: bigint | null;
   readonly lastTs: bigint | null;
+  /** Between which seqs they lie, both inclusive; absent where nobody knows. */
+  readonly seqs?: { readonly first: bigint; readonly last: bigint };
 }
 
 /** An event file as a scan reads it. */
@@ -220,11 +222,10 @@ export class Segment {
 
   /** Notes that a batch is left out because of `error`; throws what is no damage. */
   leaveOut(info: BatchInfo, error: unknown): void {
-    const { type, batch, rows, firstTs, lastTs } = info;
-    this.#addProblem(`${type}.arrow batch ${batch}`, this.#reason(error), rows, type, {
-      firstTs,
-      lastTs,
-    });
+    const { type, batch, rows, firstTs, lastTs, firstSeq: first, lastSeq: last } = info;
+    const place = `${type}.arrow batch ${batch}`;
+    const where = { firstTs, lastTs, seqs: { first, last } };
+    this.#addProblem(place, this.#reason(error), rows, type, where);
   }
 
   /** Rows of a type, by count, as committed; 0 where nobody says. */
@@ -319,11 +320,11 @@ export class Segment {
     text: string,
     rows: number | null,
     type: EventType | null,
-    times: Pick<Problem, 'firstTs' | 'lastTs'> = { firstTs: null, lastTs: null },
+    where: Pick<Problem, 'firstTs' | 'lastTs' | 'seqs'> = { firstTs: null, lastTs: null },
   ): void {
     if (this.#problems.has(place)) return;
     const said = place === '' ? text : `${place}: ${text}`;
-    this.#problems.set(place, { segment: this.name, text: said, rows, type, ...times });
+    this.#problems.set(place, { segment: this.name, text: said, rows, type, ...where });
   }
 
   /** Why something cannot be read, without its path; throws on what is no damage. */

@@ -40,7 +40,8 @@ export class Onward {
           continue;
         }
         const seq = columns.get('seq')?.get(row) as bigint;
-        events.push({ seq, type, op, unified, json: unifiedJson(unified) });
+        const ts = columns.get('ts')?.get(row) as bigint;
+        events.push({ seq, ts, type, op, unified, json: unifiedJson(unified) });
       }
     }
     return events;

@@ -26,6 +26,23 @@ export class SeqRanges {
     return this.#beyond;
   }
 
+  /** What of it is not above a seq. */
+  upTo(last: number): SeqRanges {
+    const beyond = this.#beyond
+      .filter(([from]) => from <= last)
+      .map(([from, to]): SeqRange => [from, Math.min(to, last)]);
+    return new SeqRanges(Math.min(this.#through, last), beyond);
+  }
+
+  /** How many of the seqs from `first` to `last` are in it. */
+  count(first: number, last: number): number {
+    const parts: readonly SeqRange[] = [[1, this.#through], ...this.#beyond];
+    return parts.reduce(
+      (sum, [from, to]) => sum + Math.max(0, Math.min(to, last) - Math.max(from, first) + 1),
+      0,
+    );
+  }
+
   has(seq: number): boolean {
     if (seq <= this.#through) return true;
     const at = this.#place(seq);

@@ -8,6 +8,8 @@ import type { UnifiedEvent } from '../unified/event.ts';
 export interface OnwardEvent {
   /** Of its row. */
   readonly seq: bigint;
+  /** ns since 1970, when it happened. */
+  readonly ts: bigint;
   /** The raw row's type and op. */
   readonly type: EventType;
   readonly op: string;

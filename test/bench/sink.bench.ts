@@ -25,9 +25,10 @@ function* eventsOf(count: number): Generator<OnwardEvent> {
   const [head = '', tail = ''] = model.json.split(model.unified.id);
   for (let seq = 0; seq < count; seq++) {
     const id = seq.toString(16).padStart(model.unified.id.length, '0');
-    const { type, op, unified } = model;
+    const { ts, type, op, unified } = model;
     yield {
       seq: BigInt(seq),
+      ts,
       type,
       op,
       unified: { ...unified, id },

@@ -61,8 +61,10 @@ describe.skipIf(why !== null)(`live ${why ?? ''}`, () => {
       .trim()
       .split('\n')
       .map((line): Row => JSON.parse(line));
-    expect(followed.filter(({ pid, op }) => pid === process.pid && op === 'write').length).toBe(
-      200,
+    const made = followed.filter(
+      ({ pid, op, file }) =>
+        pid === process.pid && op === 'write' && file.path === join(directory.path, 'made'),
     );
+    expect(made.length).toBe(200);
   });
 });

@@ -8,6 +8,7 @@ function follower(pid: number): { heard: string[]; hungUp: number; self: Followe
   const self: Follower = {
     pid,
     tell: (text) => void state.heard.push(text),
+    committed: (seq) => void state.heard.push(`committed ${seq}`),
     hangUp: () => void state.hungUp++,
   };
   return Object.assign(state, { self });

@@ -57,7 +57,7 @@ test('what was saved is there again, for each recording', () => {
   expect([again.of('a').through, again.of('a').beyond]).toEqual([9, [[12, 12]]]);
   expect([again.of('b').through, again.of('b').beyond]).toEqual([0, [[3, 3]]]);
   expect(again.of('c').through).toBe(0);
-  again.keep(new Set(['b']));
+  again.hold(new Map([['b', 3]]), 'b');
   again.save();
   expect(open().of('a').through).toBe(0);
   expect(open('other').of('b').through).toBe(0);

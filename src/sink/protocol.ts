@@ -1,0 +1,47 @@
+// Messages between the main thread and the thread of a sink.
+
+import type { SinkSettings } from '../config.ts';
+
+export interface SinkThreadOptions {
+  readonly store: string;
+  readonly settings: SinkSettings;
+}
+
+/** How a sink is. Times in seconds; counts since its recorder started. */
+export interface SinkStatus {
+  readonly name: string;
+  /** Where it leads, without secrets. */
+  readonly place: string;
+  readonly filter: string;
+  /** What is wrong, in a sentence; null while events are taken. */
+  readonly trouble: string | null;
+  readonly taken: number;
+  /** Events that the receiver will never take: they are in the poison file. */
+  readonly refused: number;
+  /** Times that an event was not taken and sent again. */
+  readonly returned: number;
+  /** Rows of ops that this version cannot map. */
+  readonly unmapped: number;
+  /** Rows that were gone before they could be sent, since the sink was named. */
+  readonly lost: number;
+  readonly under_way: number;
+  /** Rows that are recorded and not through, whether they are wanted or not. */
+  readonly lag_events: number;
+  /** Age of the oldest event that is not through. */
+  readonly lag_s: number;
+  /** Events that were taken each second, over the last seconds. */
+  readonly rate: number;
+}
+
+export type ToSink =
+  /** The recorder can be followed now. */
+  | { readonly kind: 'go' }
+  /** The recording has ended: what is left is sent for a while, and the thread ends. */
+  | { readonly kind: 'finish'; readonly ms: number };
+
+export type FromSink =
+  | { readonly kind: 'ready'; readonly status: SinkStatus }
+  /** It makes no sense as it is configured. */
+  | { readonly kind: 'refused'; readonly code: string; readonly message: string }
+  | { readonly kind: 'note'; readonly text: string }
+  | { readonly kind: 'status'; readonly status: SinkStatus };
