@@ -12,23 +12,33 @@ const START_MS = 20_000;
 const LOOK_MS = 20;
 const TICKS_PER_S = 100;
 
+/** Where a server runs: words in front of its command, and the address that it listens at. */
+export interface NatsPlace {
+  readonly under: readonly string[];
+  readonly address: string;
+}
+
+const HERE: NatsPlace = { under: [], address: '127.0.0.1' };
+
 export class NatsServer {
   readonly directory = mkdtempSync(join(tmpdir(), 'tapio-nats-'));
   readonly #config: string;
+  readonly #place: NatsPlace;
   readonly #connections: NatsConnection[] = [];
   #child: ChildProcess | null = null;
   #log = '';
   port: number;
 
   /** `config` in the server's own language; port 0 for any that is free. */
-  constructor(config = '', port = 0) {
+  constructor(config = '', port = 0, place: NatsPlace = HERE) {
     this.#config = config;
+    this.#place = place;
     this.port = port;
     mkdirSync(join(this.directory, 'ports'));
   }
 
-  static async start(config?: string, port?: number): Promise<NatsServer> {
-    const server = new NatsServer(config, port);
+  static async start(config?: string, port?: number, place?: NatsPlace): Promise<NatsServer> {
+    const server = new NatsServer(config, port, place);
     await server.start();
     return server;
   }
@@ -38,10 +48,13 @@ export class NatsServer {
     const [ports, config] = [join(this.directory, 'ports'), join(this.directory, 'server.conf')];
     for (const name of readdirSync(ports)) rmSync(join(ports, name));
     writeFileSync(config, this.#config);
+    const { under, address } = this.#place;
+    const [command = '', ...words] = [...under, 'nats-server'];
     const child = spawn(
-      'nats-server',
+      command,
       [
-        ...['-js', '-a', '127.0.0.1', '-p', `${this.port === 0 ? -1 : this.port}`],
+        ...words,
+        ...['-js', '-a', address, '-p', `${this.port === 0 ? -1 : this.port}`],
         ...['-sd', join(this.directory, 'store'), '-c', config, '--ports_file_dir', ports],
       ],
       {
@@ -66,6 +79,11 @@ export class NatsServer {
         throw new Error(`nats-server did not start: ${this.#log}`);
       }
     }
+  }
+
+  /** Address and port. */
+  get server(): string {
+    return `${this.#place.address}:${this.port}`;
   }
 
   /** CPU time that it used so far, s. */
@@ -99,7 +117,7 @@ export class NatsServer {
 
   /** A connection of the test's own. */
   async connect(options: NodeConnectionOptions = {}): Promise<NatsConnection> {
-    const connection = await connect({ servers: `127.0.0.1:${this.port}`, ...options });
+    const connection = await connect({ servers: this.server, ...options });
     this.#connections.push(connection);
     return connection;
   }
