@@ -3,7 +3,9 @@
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer as createHttp } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { env, execPath } from 'node:process';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -65,6 +67,12 @@ async function caughtUp(at = 0): Promise<SinkStatus> {
   await sleep(1000);
   await until('the sink has caught up', async () => (await sinks())[at]?.lag_events === 0);
   return (await sinks())[at] as SinkStatus;
+}
+
+/** What is in the stream of a server. */
+async function messagesOf(server: NatsServer): ReturnType<NatsServer['messages']> {
+  const [stream] = await (await server.manager()).streams.list().next();
+  return server.messages(stream?.config.name ?? '');
 }
 
 /** Plays what is in a store to a file, as UnifiedEvents. */
@@ -137,12 +145,7 @@ describe.skipIf(why !== null)(`of a live kernel ${why ?? ''}`, () => {
     expect(status).toMatchObject({ lost: 0, refused: 0, unmapped: 0, trouble: null });
     await recording?.stop();
     expect(accountsOf(store)).toMatchObject([{ holds: true, reasons: [], causes: [] }]);
-    const [stream = ''] = await server.manager().then(async (manager) => {
-      const names: string[] = [];
-      for await (const one of manager.streams.list()) names.push(one.config.name);
-      return names;
-    });
-    const messages = await server.messages(stream);
+    const messages = await messagesOf(server);
     const byId = new Map(messages.map(({ id, text }) => [id, text]));
     const numbers = new Set([...byId.values()].map((text) => numberOf(JSON.parse(text))));
     const missing: string[] = [];
@@ -200,4 +203,215 @@ describe.skipIf(why !== null)(`of a live kernel ${why ?? ''}`, () => {
     );
     expect(ours).toBe(theirs);
   });
+});
+
+/** Rows of a store's synthetic recordings, by recording and seq. */
+const nameOf = ({ attributes }: UnifiedEvent): string =>
+  `${attributes?.recording} ${attributes?.seq}`;
+const checkpointOf = (path: string): string => {
+  const [name = ''] = readdirSync(join(path, 'sinks')).filter((one) => one.endsWith('.json'));
+  return join(path, 'sinks', name);
+};
+const SYNTHETIC = ['--source', 'synthetic'];
+const free = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+
+test('a receiver that was down for the whole recording gets all of it once it is there', async () => {
+  const port = await free();
+  const sink = ['--sink', `nats://127.0.0.1:${port}`, '--sink-filter', 'true'];
+  const first = await start(...SYNTHETIC, '--rate', '10000', '--events', '20000', ...sink);
+  await until('all is recorded', async () => (await sinks())[0]?.lag_events === 20_000);
+  const [down] = await sinks();
+  expect(down?.trouble).toMatch(/connect|reach|refused/i);
+  const { summary, stderr } = await first.stop();
+  expect(summary.sinks).toMatchObject([{ taken: 0, lag_events: 20_000 }]);
+  // It is told once, not once for each event.
+  expect(stderr.split('\n').filter((line) => line.includes('does not take events')).length).toBe(1);
+  const server = await NatsServer.start('', port);
+  servers.push(server);
+  await start(...SYNTHETIC, '--rate', '1000', '--events', '500', '--seed', '2', ...sink);
+  await until('both recordings are there', async () => (await sinks())[0]?.taken === 20_500);
+  expect(await caughtUp()).toMatchObject({ lag_events: 0, lag_s: 0, lost: 0, trouble: null });
+  await recording?.stop();
+  const events = (await messagesOf(server)).map(({ text }) => JSON.parse(text) as UnifiedEvent);
+  expect(new Set(events.map(nameOf)).size).toBe(20_500);
+  expect(events.length).toBe(20_500);
+});
+
+test('a sink that is stopped holds up neither the recording nor another sink', async () => {
+  const server = await NatsServer.start();
+  servers.push(server);
+  const healthy = join(directory.path, 'healthy.ndjson');
+  const sink = ['--sink', `nats://${server.server}`, '--sink', `ndjson:${healthy}?rotate=8GiB`];
+  await start(
+    ...SYNTHETIC,
+    '--rate',
+    '20000',
+    '--events',
+    '200000',
+    ...sink,
+    '--sink-filter',
+    'true',
+  );
+  await until('both take events', async () => (await sinks()).every(({ taken }) => taken > 5000));
+  server.signal('SIGSTOP');
+  await until('the healthy one has all', async () => (await sinks())[1]?.taken === 200_000);
+  const [stalled, other] = await sinks();
+  expect(other).toMatchObject({ lag_events: 0, trouble: null });
+  expect(stalled?.taken).toBeLessThan(150_000);
+  expect(stalled?.lag_events).toBeGreaterThan(50_000);
+  server.signal('SIGCONT');
+  await until('the other has caught up', async () => (await sinks())[0]?.taken === 200_000);
+  const { summary } = await (recording as Recording).stop();
+  expect(summary.lost).toEqual({});
+  expect(linesOf(healthy).map((line) => Number(JSON.parse(line).attributes.seq))).toEqual(
+    Array.from({ length: 200_000 }, (_, i) => i + 1),
+  );
+  const ids = new Set((await messagesOf(server)).map(({ id }) => id));
+  expect(ids.size).toBe(200_000);
+});
+
+test('what retention takes before it is sent is counted, with its range, once', async () => {
+  const port = await free();
+  const flags = [
+    ...SYNTHETIC,
+    '--sink',
+    `http://127.0.0.1:${port}/events`,
+    '--sink-filter',
+    'true',
+  ];
+  await start(...flags, '--rate', '60000', '--events', '300000', '--max-bytes', '2MiB');
+  await until('segments have gone', async () => {
+    const { retention } = await askRecorder(store, 'status');
+    return (retention as { retired: number }).retired > 3;
+  });
+  await until('all is recorded', async () => (await sinks())[0]?.lag_events === 300_000);
+  const taken: UnifiedEvent[] = [];
+  const server = createHttp((request, response) => {
+    let text = '';
+    request.on('data', (part) => {
+      text += part;
+    });
+    request.on('end', () => {
+      for (const line of text.trimEnd().split('\n')) taken.push(JSON.parse(line) as UnifiedEvent);
+      response.end();
+    });
+  });
+  server.listen(port, '127.0.0.1');
+  servers.push({ remove: () => void server.close() });
+  const status = await caughtUp();
+  expect(status.lost).toBeGreaterThan(10_000);
+  const seqs = new Set(taken.map(({ attributes }) => Number(attributes?.seq)));
+  expect(seqs.size + status.lost).toBe(300_000);
+  const { stderr } = await (recording as Recording).stop();
+  const told = [
+    ...stderr.matchAll(/([\d,]+) rows are lost to it \(recording \S+, seq (\d+) to (\d+)\)/g),
+  ];
+  const sum = told.reduce((a, [, rows]) => a + Number(rows?.replaceAll(',', '')), 0);
+  expect(sum).toBe(status.lost);
+  for (const [, , from, to] of told) {
+    expect([...seqs].some((seq) => seq >= Number(from) && seq <= Number(to))).toBe(false);
+  }
+  const { lost } = JSON.parse(readFileSync(checkpointOf(store), 'utf8'));
+  expect(lost.rows).toBe(status.lost);
+  // A start that finds it so counts nothing again.
+  await start(...flags, '--rate', '10', '--max-bytes', '2MiB');
+  expect((await caughtUp()).lost).toBe(status.lost);
+});
+
+test('sinks of a file: a name, a filter and a rate each; another file changes them as it runs', async () => {
+  const file = join(directory.path, 'config.yaml');
+  const [one, two] = ['one', 'two'].map((name) => join(directory.path, `${name}.ndjson`));
+  const write = (text: string): void =>
+    writeFileSync(file, `source: synthetic\nrate: 2000\n${text}`);
+  write(`sinks:
+  - {name: one, url: 'ndjson:${one}', filter: 'type == "process"'}
+  - {name: slow, url: 'ndjson:${two}', filter: 'true', rate: 50}
+`);
+  const source = await start('--config', file);
+  await sleep(3000);
+  const [first, slow] = await sinks();
+  expect([first?.name, slow?.name]).toEqual(['one', 'slow']);
+  expect(first?.filter).toBe('type == "process"');
+  expect(slow?.taken).toBeGreaterThan(20);
+  expect(slow?.taken).toBeLessThan(400);
+  expect(slow?.lag_events).toBeGreaterThan(1000);
+  const text = execFileSync(execPath, ['cli/tapio-record.ts', 'status', '--store', store], {
+    cwd: ROOT,
+  });
+  expect(text.toString()).toMatch(/sink one \(ndjson:.*\): [\d,]+ taken, [\d,]+\/s; /);
+  write(`sinks:\n  - {name: one, url: 'ndjson:${one}', filter: 'type == "process"'}\n`);
+  source.signal('SIGHUP');
+  await until('one is left', async () => (await sinks()).length === 1);
+  write(`sinks:\n  - {name: one, url: 'nowhere:'}\n`);
+  source.signal('SIGHUP');
+  await until('the old file is kept', async () =>
+    source.stderr.includes('old configuration is kept'),
+  );
+  expect((await sinks())[0]?.filter).toBe('type == "process"');
+  await caughtUp();
+  await source.stop();
+  const events = linesOf(one as string).map((line) => JSON.parse(line) as UnifiedEvent);
+  expect(events.length).toBeGreaterThan(1000);
+  expect(events.every(({ type }) => type === 'process')).toBe(true);
+  const seqs = events.map(({ attributes }) => Number(attributes?.seq));
+  expect(new Set(seqs).size).toBe(seqs.length);
+});
+
+test.each([
+  [
+    ['--sink', 'carrier-pigeon://roof'],
+    /sink carrier-pigeon-roof: no sink takes carrier-pigeon: URLs/,
+  ],
+  [['--sink', 'nats://h', '--sink-filter', 'typ == "process"'], /typ/],
+  [['--sink', 'nats://h', '--sink', 'nats://h'], /two sinks are named nats-h/],
+  [['--sink-filter', 'true'], /--sink-filter says which rows --sink sends/],
+  [['--sink', 'nats://h?colour=red'], /colour/],
+])('%j makes no sense: one sentence, exit 2, and nothing is recorded', async (flags, said) => {
+  const failed = new Recording(store, [...SYNTHETIC, ...flags]);
+  expect(await failed.ended()).toBe(2);
+  // An expression is shown with a mark below the place.
+  expect(failed.stderr.trimEnd().split('\n').length).toBeLessThanOrEqual(3);
+  expect(failed.stderr).toMatch(said);
+  expect(existsSync(join(store, 'segments'))).toBe(false);
+});
+
+test('a filter that matches nothing is told once; what a receiver refuses is in the poison file', async () => {
+  const server = createHttp((request, response) => {
+    request.resume().on('end', () => {
+      response.statusCode = 422;
+      response.end('no such thing');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  servers.push({ remove: () => void server.close() });
+  const { port } = server.address() as AddressInfo;
+  const file = join(directory.path, 'config.yaml');
+  writeFileSync(
+    file,
+    `source: synthetic
+rate: 500
+events: 300
+sinks:
+  - {name: nothing, url: 'ndjson:/dev/null', filter: 'type == "process" && type == "file"'}
+  - {name: refusing, url: 'http://127.0.0.1:${port}/', filter: 'true'}
+`,
+  );
+  await start('--config', file);
+  await until('all are refused', async () => (await sinks())[1]?.refused === 300);
+  expect(await caughtUp(1)).toMatchObject({ taken: 0, refused: 300, lag_events: 0 });
+  const { stderr } = await (recording as Recording).stop();
+  expect(stderr.match(/no row can match its filter/g)?.length).toBe(1);
+  expect(stderr.match(/is refused, and put into its poison file/g)?.length).toBe(1);
+  const lines = linesOf(join(store, 'sinks', 'refusing.poison.ndjson')).map((line) =>
+    JSON.parse(line),
+  );
+  expect(new Set(lines.map(({ seq }) => seq)).size).toBe(300);
+  expect(lines[0].refused).toContain('422');
+  expect(lines[0].event.attributes.seq).toBe(String(lines[0].seq));
 });
