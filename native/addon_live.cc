@@ -19,7 +19,6 @@ class LiveReaderObject : public Napi::ObjectWrap<LiveReaderObject> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "LiveReader",
                        {InstanceMethod<&LiveReaderObject::attached>("attached"),
-                        InstanceMethod<&LiveReaderObject::recording>("recording"),
                         InstanceMethod<&LiveReaderObject::read>("read"),
                         InstanceMethod<&LiveReaderObject::close>("close")});
   }
@@ -49,10 +48,6 @@ class LiveReaderObject : public Napi::ObjectWrap<LiveReaderObject> {
  private:
   Napi::Value attached(const Napi::CallbackInfo& info) {
     return Napi::Boolean::New(info.Env(), reader_ && reader_->attached());
-  }
-
-  Napi::Value recording(const Napi::CallbackInfo& info) {
-    return Napi::String::New(info.Env(), reader_ ? reader_->mapping().recording() : "");
   }
 
   Napi::Value read(const Napi::CallbackInfo& info) {

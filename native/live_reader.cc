@@ -105,7 +105,8 @@ LiveReader::LiveReader(std::unique_ptr<LiveMapping> mapping,
     : mapping_(std::move(mapping)),
       reasons_(mapping_->reasons()),
       seen_(seen),
-      ring_(mapping_->rings(), 0) {
+      ring_(mapping_->rings(), 0),
+      values_(reasons_) {
   ring_.resume(mapping_->position(), {}, 0);
   decoders_.resize(kTypes + 1);
   for (unsigned type = 1; type < tables.size() && type <= kTypes; type++) {
@@ -174,15 +175,19 @@ bool LiveReader::take(const PendingRecord& record) {
   if (header->op == 0 || header->op >= TAPIO_OPS) return true;
   Decoder* decoder = decoders_[type_of_op[header->op]].get();
   if (decoder == nullptr) return true;
+  // Most records are of no interest to most readers, and decoding one costs more than asking it.
+  const auto cpu = static_cast<unsigned>(prefix.cpu);
+  const auto ts_offset = static_cast<int64_t>(prefix.ts_offset);
+  values_.set(header, rest, cpu, ts_offset, prefix.seq);
+  if (test_row(*decoder->table->predicate, values_) != Truth::kTrue) return true;
   if (decoder->slot.rows == kBatchRows || heaps_full(decoder->slot)) return false;
-  if (decode_row(decoder->slot, decoder->dictionaries, reasons_, header, rest,
-                 static_cast<unsigned>(prefix.cpu), prefix.seq,
-                 static_cast<int64_t>(prefix.ts_offset)))
+  if (decode_row(decoder->slot, decoder->dictionaries, reasons_, header, rest, cpu, prefix.seq,
+                 ts_offset))
     decoder->ktimes.push_back(header->ktime);
   return true;
 }
 
-// The rows that match leave the decoder, which is then ready for the next.
+// The rows leave the decoder, which is then ready for the next.
 void LiveReader::finish(Decoder& decoder, LiveChunk* chunk) {
   close_lists(decoder.slot);
   for (unsigned i = 0; i < decoder.slot.layout.count; i++) {
@@ -206,17 +211,15 @@ void LiveReader::finish(Decoder& decoder, LiveChunk* chunk) {
   decoder.reader.hold(file, batch, columns_of(decoder));
   LiveBlock block;
   block.type = decoder.slot.type;
-  block.rows = masks_.matches(*decoder.table->predicate, decoder.reader, &matched_);
-  if (block.rows > 0) {
-    rows_.clear();
-    for (uint32_t row = 0; row < batch.rows; row++)
-      if (matched_[row]) rows_.push_back(row);
-    Gatherer gatherer(block.memory, block.regions, rows_);
-    for (const unsigned column : decoder.table->output)
-      gatherer.column(decoder.table->columns[column], decoder.reader.column(column));
-    for (const unsigned column : decoder.table->output) add_strings(decoder, column, &block);
-    chunk->blocks.push_back(std::move(block));
-  }
+  block.rows = batch.rows;
+  for (uint32_t row = static_cast<uint32_t>(rows_.size()); row < batch.rows; row++)
+    rows_.push_back(row);
+  rows_.resize(batch.rows);
+  Gatherer gatherer(block.memory, block.regions, rows_);
+  for (const unsigned column : decoder.table->output)
+    gatherer.column(decoder.table->columns[column], decoder.reader.column(column));
+  for (const unsigned column : decoder.table->output) add_strings(decoder, column, &block);
+  chunk->blocks.push_back(std::move(block));
   decoder.slot.reset();
   decoder.dictionaries.clear();
   decoder.ktimes.clear();

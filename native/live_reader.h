@@ -1,5 +1,5 @@
-// Reads a live ring that another process writes: what comes is decoded as the drain decodes it, and
-// the rows that match are gathered as a scan does. One thread.
+// Reads a live ring that another thread or process writes: records that match are decoded as the
+// drain decodes them, and gathered as a scan does. One thread.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 
 #include "drain.h"
 #include "live_ring.h"
-#include "mask.h"
+#include "record_values.h"
 #include "scan.h"
 
 namespace tapio {
@@ -108,8 +108,7 @@ class LiveReader {
   const LiveSeen seen_;
   RingReader ring_;
   std::vector<std::unique_ptr<Decoder>> decoders_;
-  Masks masks_;
-  std::vector<uint8_t> matched_;
+  RecordValues values_;
   std::vector<uint32_t> rows_;
   std::vector<uint64_t> record_ = std::vector<uint64_t>(TAPIO_RECORD_BYTES_MAX / 8);
 };

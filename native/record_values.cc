@@ -63,13 +63,14 @@ class FieldSink {
 
 int RecordValues::ktime_column(unsigned type) { return static_cast<int>(table_layout(type).count); }
 
-void RecordValues::set(const tapio_header* header, uint32_t bytes, unsigned cpu,
-                       int64_t ts_offset) {
+void RecordValues::set(const tapio_header* header, uint32_t bytes, unsigned cpu, int64_t ts_offset,
+                       uint64_t seq) {
   header_ = header;
   bytes_ = bytes;
   cpu_ = cpu;
   type_ = type_of_op[header->op];
   ts_offset_ = ts_offset;
+  seq_ = seq;
   read_ = whole_ = truncated_ = false;
   present_ = made_ = 0;
 }
@@ -135,6 +136,8 @@ bool RecordValues::integer(int column, Int* out) const {
       *out = header_->flags | (truncated_ ? TAPIO_FLAG_TRUNCATED : 0);
       return true;
     case k_seq:
+      *out = seq_;
+      return true;
     case k_op:
     case k_comm:
       return false;

@@ -18,7 +18,9 @@ class RecordValues final : public RowValues {
   explicit RecordValues(const DropReasons& reasons) : reasons_(reasons) {}
 
   // Stands at a record, which must stay where it is. Its op must be one of the table.
-  void set(const tapio_header* header, uint32_t bytes, unsigned cpu, int64_t ts_offset);
+  // `seq`: 0 where it has none yet.
+  void set(const tapio_header* header, uint32_t bytes, unsigned cpu, int64_t ts_offset,
+           uint64_t seq = 0);
   // True where a field was asked for and the record is not what it claims: no row would come of it.
   bool malformed() const { return read_ && !whole_; }
 
@@ -59,6 +61,7 @@ class RecordValues final : public RowValues {
   unsigned cpu_ = 0;
   unsigned type_ = 0;
   int64_t ts_offset_ = 0;
+  uint64_t seq_ = 0;
 
   // What was made of the record so far.
   mutable bool read_ = false, whole_ = false, truncated_ = false;

@@ -31,8 +31,6 @@ export interface LiveChunk {
 export interface NativeLiveReader {
   /** True once the recorder writes here: every row that gets its seq from then on will come. */
   attached(): boolean;
-  /** Id of the recording. */
-  recording(): string;
   /** Rows after a seq, up to the first gap, which is told when nothing is left before it. */
   read(after: bigint): LiveChunk;
   close(): void;

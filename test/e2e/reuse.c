@@ -1,6 +1,7 @@
 /*
- * Processes that end at once, with pids that come again: reuse COUNT FIRST-PID SPAN. Each SPAN processes the kernel is told
- * to go on behind FIRST-PID. Every tenth executes /bin/true. Prints how many pids there were.
+ * Processes that end at once, with pids that come again: reuse COUNT FIRST-PID SPAN. Each SPAN
+ * processes the kernel is told to go on behind FIRST-PID. Every tenth executes /bin/true. Prints
+ * how many pids there were.
  */
 #include <fcntl.h>
 #include <stdio.h>
