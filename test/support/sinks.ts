@@ -17,7 +17,8 @@ export function onwardEvent(seq: number, bytes = 20): OnwardEvent {
     severity: SEVERITIES[seq % SEVERITIES.length] ?? 'info',
     message: `Öl ${seq} `.padEnd(bytes, 'x'),
   };
-  return { seq: BigInt(seq), type: 'file', op: 'open', unified, json: JSON.stringify(unified) };
+  const json = Buffer.from(JSON.stringify(unified));
+  return { seq: BigInt(seq), type: 'file', op: 'open', unified, head: unified, json };
 }
 
 export function onwardEvents(count: number, from = 0, bytes = 20): OnwardEvent[] {
