@@ -1,12 +1,12 @@
 // The parts of an event that are objects of their own. Each of their fields has a comma before it; openAt() makes a brace of
 // the first.
 
-import type { EventType } from '../../schemas/arrow.ts';
 import type { CommonCells } from './compile.ts';
 import type { Integer, NetworkContext } from './event.ts';
 import { type NetworkRow, numberOf, type OwnRow } from './row.ts';
 import * as out from './text.ts';
 import { jsonPiece, type Piece } from './text.ts';
+import type { ThreadTexts } from './thread-texts.ts';
 
 const INT32 = 2 ** 31;
 const [CLOSE, COLON, UNKNOWN] = [0x7d, 0x3a, 0x3f];
@@ -96,64 +96,90 @@ interface Arguments {
   readonly args?: readonly string[] | readonly bigint[] | null;
 }
 
-/** Ends the narrative, tells whom a row is about, and begins the kernel context; nobody where no process owns the row. */
-export function writeEntity(
-  event: string,
-  own: OwnRow<EventType>,
-  cells: CommonCells,
-  row: number,
-): void {
+/** Ends the narrative, tells of a row's process as whom it is about, and begins the kernel context. */
+function writeEntity(cells: CommonCells, row: number): void {
   const pid = cells.pid.at(row) ?? 0;
-  if (event === 'memory.oom') writeTarget((own as OwnRow<'memory'>).target_pid);
-  else if (pid === 0) {
+  if (pid === 0) {
     out.put(KEYS.kernel_of_nobody);
     return;
-  } else {
-    out.put(KEYS.entity);
-    out.put(cells.comm.at(row) ?? NOTHING);
-    out.put(KEYS.entity_uid);
-    out.number(pid);
-    out.byte(COLON);
-    out.wide(cells.pstart.low(row), cells.pstart.high(row));
   }
+  out.put(KEYS.entity);
+  out.put(cells.comm.at(row) ?? NOTHING);
+  out.put(KEYS.entity_uid);
+  out.number(pid);
+  out.byte(COLON);
+  out.wide(cells.pstart.low(row), cells.pstart.high(row));
   out.put(KEYS.kernel_of_entity);
 }
 
-/** Whom the OOM killer chose is whom it is about. */
-function writeTarget(pid: number | null): void {
-  out.put(KEYS.entity);
-  if (pid === null) {
-    out.byte(UNKNOWN);
-    return;
-  }
-  out.number(pid);
-  out.put(KEYS.entity_uid);
-  out.number(pid);
-}
-
-/** The kernel context but for the brace behind it. */
-export function writeKernel(
-  event: string,
-  own: Returned & Arguments & { readonly name?: Piece | null },
-  cells: CommonCells,
-  row: number,
-): void {
-  const from = out.written();
-  if (own.name !== undefined && own.name !== null) {
-    out.put(KEYS.syscall);
-    out.put(own.name);
-    out.quote();
-  }
+/** What the kernel context says of a row's thread. */
+function writeIds(cells: CommonCells, row: number): void {
   count(KEYS.pid, cells.pid.at(row));
   count(KEYS.tid, cells.tid.at(row));
   count(KEYS.uid, cells.uid.at(row));
   count(KEYS.gid, cells.gid.at(row));
   text(KEYS.comm, cells.comm.at(row));
+}
+
+/**
+ * From the end of the narrative to what of the kernel context is of a row's thread, a comma before each field; gives how many
+ * bytes of it are fields.
+ */
+function writeThread(cells: CommonCells, row: number): number {
+  writeEntity(cells, row);
+  const from = out.written();
+  writeIds(cells, row);
+  return out.written() - from;
+}
+
+/** Whom the OOM killer chose is whom it is about. */
+function writeTarget(pid: number | null): void {
+  out.put(KEYS.entity);
+  if (pid === null) out.byte(UNKNOWN);
+  else {
+    out.number(pid);
+    out.put(KEYS.entity_uid);
+    out.number(pid);
+  }
+  out.put(KEYS.kernel_of_entity);
+}
+
+/** Ends the narrative, tells whom a row is about, and writes the kernel context but for the brace behind it. */
+export function writeKernel(
+  event: string,
+  own: Returned & Arguments & { readonly name?: Piece | null; readonly target_pid?: number | null },
+  cells: CommonCells,
+  row: number,
+  threads: ThreadTexts,
+): void {
+  const from = writeWho(event, own, cells, row, threads);
   count(KEYS.return_code, returnOf(event, own));
   const { args } = own;
   if (args !== undefined && args !== null && args.length > 0) writeArgs(args);
   count(KEYS.cpu_core, cells.cpu.at(row));
   out.openAt(from);
+}
+
+/** The part of it that is of a thread in most events; gives where the fields of the kernel context begin. */
+function writeWho(
+  event: string,
+  { name, target_pid }: { readonly name?: Piece | null; readonly target_pid?: number | null },
+  cells: CommonCells,
+  row: number,
+  threads: ThreadTexts,
+): number {
+  const isOom = event === 'memory.oom';
+  if (!isOom && name === undefined) return threads.put(cells, row, writeThread);
+  if (isOom) writeTarget(target_pid ?? null);
+  else writeEntity(cells, row);
+  const from = out.written();
+  if (name !== undefined && name !== null) {
+    out.put(KEYS.syscall);
+    out.put(name);
+    out.quote();
+  }
+  writeIds(cells, row);
+  return from;
 }
 
 /**

@@ -17,13 +17,14 @@ import {
   opWriter,
   type Static,
 } from './compile.ts';
-import { writeEntity, writeKernel, writeNetwork } from './contexts.ts';
+import { writeKernel, writeNetwork } from './contexts.ts';
 import { parseUnified, type Severity, type UnifiedEvent } from './event.ts';
 import { hashWords, type Words, wordsOf, writeId } from './id.ts';
 import { MAPPING_VERSION, type Meaning, meaningOf, TYPES } from './mapping.ts';
 import type { OwnRow } from './row.ts';
 import * as out from './text.ts';
 import { jsonPiece, type Piece } from './text.ts';
+import { ThreadTexts } from './thread-texts.ts';
 import { Seconds, TimeTexts, writeNs } from './times.ts';
 
 export { columnsOf } from './compile.ts';
@@ -132,6 +133,7 @@ function split(time: bigint): [number, number] {
 /** Converts the rows of one segment, or of one live recording. */
 export class Converter {
   readonly #seeds: Words;
+  readonly #threads = new ThreadTexts();
   readonly #bound: ReadonlyMap<EventType, Bound>;
   readonly #times = new TimeTexts(BEFORE_TIME);
   readonly #offsetLow: number;
@@ -208,8 +210,7 @@ export class Converter {
     const end = out.written();
     out.put(plan.semantic);
     out.again(from, end);
-    writeEntity(plan.event, own, cells, row);
-    writeKernel(plan.event, own as object, cells, row);
+    writeKernel(plan.event, own as object, cells, row, this.#threads);
     if (type === 'network') writeNetwork(own as OwnRow<'network'>, meaning.direction);
     writer.attributes(cells, row, own, this.#known);
     return severity;

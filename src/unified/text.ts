@@ -92,6 +92,11 @@ export function take(): Buffer {
   return bytes;
 }
 
+/** A piece of what was written since. */
+export function copied(from: number): Piece {
+  return jsonPiece(memory.toString('utf8', from, at));
+}
+
 /** A piece, however long. */
 export function put(piece: Piece): void {
   const { length } = piece;

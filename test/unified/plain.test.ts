@@ -69,6 +69,14 @@ function anyOf({ type }: FieldSpec, text: fc.Arbitrary<string>): fc.Arbitrary<Pl
   }
 }
 
+/** What is kept of a thread is written again only where many rows are of the same. */
+const THREADS: readonly PlainRow[] = [
+  { pid: 7, tid: 7, pstart: 5n, uid: 1000, gid: 0, comm: 'a"' },
+  { pid: 7, tid: 7, pstart: 5n, uid: 1000, gid: 0, comm: 'b' },
+  { pid: 7, tid: 7, pstart: 6n, uid: 0, gid: 2, comm: 'b' },
+  { pid: 0, tid: 0, pstart: 0n, uid: 0, gid: 0, comm: '' },
+];
+
 /** A row of any op of a type: common columns are always there, own ones may be null. */
 function rowOf(type: EventType, text: fc.Arbitrary<string>): fc.Arbitrary<PlainRow> {
   const own = Object.keys(EVENTS[type].fields);
@@ -77,7 +85,7 @@ function rowOf(type: EventType, text: fc.Arbitrary<string>): fc.Arbitrary<PlainR
     return [name, own.includes(name) ? fc.option(value) : value] as const;
   });
   const named = fc.oneof(fc.constant('enum'), text);
-  return fc.record({
+  const row = fc.record({
     ...Object.fromEntries(columns),
     op: fc.constantFrom(...Object.keys(EVENTS[type].ops)),
     direction: fc.option(fc.oneof(fc.constantFrom('sent', 'received'), named)),
@@ -85,6 +93,9 @@ function rowOf(type: EventType, text: fc.Arbitrary<string>): fc.Arbitrary<PlainR
     pid: small(0, 2 ** 32 - 1),
     weight: fc.constantFrom(1, 2, 1000, 2 ** 32 - 1),
   }) as fc.Arbitrary<PlainRow>;
+  return fc
+    .tuple(row, fc.option(fc.constantFrom(...THREADS)))
+    .map(([one, thread]) => ({ ...one, ...thread }));
 }
 
 const rebases = fc.option(
