@@ -70,12 +70,11 @@ function anyOf({ type }: FieldSpec, text: fc.Arbitrary<string>): fc.Arbitrary<Pl
 }
 
 /** What is kept of a thread is written again only where many rows are of the same. */
+const THREAD: PlainRow = { pid: 7, tid: 7, pstart: 5n, uid: 1000, gid: 0, comm: 'a"' };
 const THREADS: readonly PlainRow[] = [
-  { pid: 7, tid: 7, pstart: 5n, uid: 1000, gid: 0, comm: 'a"' },
-  { pid: 7, tid: 7, pstart: 5n, uid: 1000, gid: 0, comm: 'b' },
-  { pid: 7, tid: 7, pstart: 6n, uid: 0, gid: 2, comm: 'b' },
+  ...[{}, {}, { pid: 8 }, { pstart: 6n }, { uid: 0 }, { gid: 2 }, { comm: 'b' }],
   { pid: 0, tid: 0, pstart: 0n, uid: 0, gid: 0, comm: '' },
-];
+].map((other) => ({ ...THREAD, ...other }));
 
 /** A row of any op of a type: common columns are always there, own ones may be null. */
 function rowOf(type: EventType, text: fc.Arbitrary<string>): fc.Arbitrary<PlainRow> {
