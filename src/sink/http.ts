@@ -3,6 +3,7 @@
 
 import { type HttpOptions, httpOptions } from './http-options.ts';
 import { post } from './http-post.ts';
+import { linesOf } from './lines.ts';
 import type { OnwardEvent, Outcomes, Sink } from './sink.ts';
 
 /** Batches that may wait for each that is under way. */
@@ -56,7 +57,7 @@ class HttpSink implements Sink {
       return;
     }
     for (const event of events) {
-      const bytes = Buffer.byteLength(event.json) + 1;
+      const bytes = event.json.length + 1;
       this.#queue.push({ event, bytes });
       this.#queuedBytes += bytes;
     }
@@ -124,7 +125,7 @@ class HttpSink implements Sink {
   }
 
   async #post(batch: readonly OnwardEvent[]): Promise<void> {
-    const lines = Buffer.from(batch.map(({ json }) => `${json}\n`).join(''));
+    const lines = linesOf(batch);
     const { kind, reason, holdMs } = await post(this.#options, lines, this.#ended.signal);
     this.#running--;
     if (kind === 'taken') {

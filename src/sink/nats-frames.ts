@@ -25,10 +25,9 @@ export class NatsFrames {
   }
 
   /** Adds a message, unless it is too large for the server. It goes with the next flush() at the latest. */
-  add(subject: string, reply: string, headers: string, body: string): boolean {
+  add(subject: string, reply: string, headers: string, body: Uint8Array): boolean {
     const headerBytes = Buffer.byteLength(headers);
-    const bodyBytes = Buffer.byteLength(body);
-    const bytes = headerBytes + bodyBytes;
+    const bytes = headerBytes + body.length;
     if (bytes > this.maxPayload) return false;
     // A character of a subject is three bytes at most for each of its units.
     const most = bytes + 3 * subject.length + reply.length + AROUND_BYTES;
@@ -41,7 +40,8 @@ export class NatsFrames {
     const piece = this.#piece;
     let at = this.#used;
     at += piece.write(`HPUB ${subject} ${reply} ${headerBytes} ${bytes}\r\n${headers}`, at);
-    at += piece.write(body, at);
+    piece.set(body, at);
+    at += body.length;
     piece[at++] = CR;
     piece[at++] = LF;
     this.#used = at;

@@ -1,15 +1,14 @@
 // The headers that Tapio's publisher puts on a message, and the id by which JetStream knows repeats.
 
-import type { UnifiedEvent } from '../unified/event.ts';
+import type { EventHead } from './sink.ts';
 
 /** What is read of an event; what its type lacks is not there. */
-interface Described extends Omit<UnifiedEvent, 'semantic'> {
+interface Described extends EventHead {
   readonly trace_context?: {
     readonly trace_id?: string;
     readonly span_id?: string;
     readonly parent_span_id?: string;
   };
-  readonly semantic?: { readonly intent?: string; readonly category?: string } | undefined;
 }
 
 /** A line of its own, or nothing; what came from outside cannot begin another one. */

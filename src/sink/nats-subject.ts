@@ -1,28 +1,26 @@
 // Subjects that events are published under, made from a template such as `events.unified.{type}.{namespace}.{name}`.
 
 import { unknownName, usage } from '../config.ts';
-import type { UnifiedEvent } from '../unified/event.ts';
+import type { EventHead, OnwardEvent } from './sink.ts';
 
 /** As Tapio's publisher has it: what an event is, and of which entity where it has one. */
 export const SUBJECT_DEFAULT = 'events.unified.{type}.{namespace}.{name}';
 
-/** What is read of an event; what its type lacks is not there. */
-interface Described extends Omit<UnifiedEvent, 'entity'> {
-  readonly entity?: { readonly name?: string; readonly namespace?: string } | undefined;
-  readonly trace_context?: { readonly trace_id?: string };
+interface Part {
+  /** Or it may be missing. */
+  readonly always: boolean;
+  readonly of: (head: EventHead, event: OnwardEvent) => string | undefined;
 }
 
-/** Each is always there, or may be missing. */
-const PARTS: Readonly<
-  Record<string, { always: boolean; of: (event: Described) => string | undefined }>
-> = {
-  id: { always: true, of: (event) => event.id },
-  type: { always: true, of: (event) => event.type },
-  source: { always: true, of: (event) => event.source },
-  trace: { always: true, of: (event) => event.trace_context?.trace_id ?? event.id },
-  severity: { always: false, of: (event) => event.severity },
-  namespace: { always: false, of: (event) => event.entity?.namespace },
-  name: { always: false, of: (event) => event.entity?.name },
+const PARTS: Readonly<Record<string, Part>> = {
+  id: { always: true, of: ({ id }) => id },
+  type: { always: true, of: ({ type }) => type },
+  source: { always: true, of: ({ source }) => source },
+  // No event of a recorder has a trace or a namespace.
+  trace: { always: true, of: ({ id }) => id },
+  namespace: { always: false, of: () => undefined },
+  severity: { always: false, of: ({ severity }) => severity },
+  name: { always: false, of: (_, event) => event.unified.entity?.name },
 };
 
 /** What a subject must not hold: it would split it, be taken for a wildcard, or break the protocol. */
@@ -37,7 +35,7 @@ function token(text: string): string {
 /** A template that was checked. */
 export interface SubjectTemplate {
   /** The subject of an event. It ends before the first part that the event does not have. */
-  of(event: UnifiedEvent): string;
+  of(event: OnwardEvent): string;
   /** Takes every subject that the template gives. */
   readonly wildcard: string;
 }
@@ -65,9 +63,10 @@ export function parseSubject(template: string): SubjectTemplate {
   }
   return {
     of(event) {
+      const { head } = event;
       let subject = '';
       for (const { text, of } of tokens) {
-        const value = of === null ? text : of(event);
+        const value = of === null ? text : of(head, event);
         if (value === undefined || value === '') break;
         subject += `${subject === '' ? '' : '.'}${of === null ? value : token(value)}`;
       }

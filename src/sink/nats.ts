@@ -115,9 +115,9 @@ class NatsSink implements Sink {
 
   #add(frames: NatsFrames, event: OnwardEvent, due: number): void {
     const number = this.#next++;
-    const { unified, json } = event;
+    const { head, json } = event;
     const reply = `${this.#inbox}.${number}`;
-    if (frames.add(this.#options.subject.of(unified), reply, headerText(unified), json)) {
+    if (frames.add(this.#options.subject.of(event), reply, headerText(head), json)) {
       this.#underWay.add(number, event, due);
       return;
     }
@@ -173,7 +173,7 @@ class NatsSink implements Sink {
     // No subject in the reason: there may be as many as events.
     const reason = 'the server does not permit to publish to the subject';
     const { subject: template } = this.#options;
-    const denied = this.#underWay.takeWhere(({ unified }) => template.of(unified) === subject);
+    const denied = this.#underWay.takeWhere((event) => template.of(event) === subject);
     for (const event of denied) this.#outcomes.returned(event, reason);
   }
 

@@ -1,6 +1,7 @@
 // Events as lines of JSON into a file or to the standard output.
 
 import { usage } from '../config.ts';
+import { linesOf } from './lines.ts';
 import { LineFile } from './ndjson-file.ts';
 import { LineOutput } from './ndjson-output.ts';
 import { decodedPart, SinkOptions } from './options.ts';
@@ -103,7 +104,7 @@ class NdjsonSink implements Sink {
     await Promise.resolve();
     while (this.#queue.length > 0) {
       this.#group = this.#takeGroup();
-      const lines = Buffer.from(this.#group.map(({ json }) => `${json}\n`).join(''));
+      const lines = linesOf(this.#group);
       try {
         await this.#target.append(lines);
         const group = this.#group;
@@ -120,7 +121,7 @@ class NdjsonSink implements Sink {
   #takeGroup(): OnwardEvent[] {
     let [count, bytes] = [0, 0];
     for (const { json } of this.#queue) {
-      bytes += Buffer.byteLength(json) + 1;
+      bytes += json.length + 1;
       if (count > 0 && bytes > this.#target.groupBytes) break;
       count++;
     }

@@ -3,8 +3,65 @@
 import type { EventType } from '../../schemas/arrow.ts';
 import type { EventBlock, EventRun, RowOrigin } from '../event/stream.ts';
 import { Converter, columnsOf, type Rebase } from '../unified/convert.ts';
-import { unifiedJson } from '../unified/event.ts';
-import type { OnwardEvent } from './sink.ts';
+import { parseUnified, type Severity, type UnifiedEvent } from '../unified/event.ts';
+import { meaningOf, TYPES } from '../unified/mapping.ts';
+import { take, written } from '../unified/text.ts';
+import type { EventHead, OnwardEvent } from './sink.ts';
+
+/** What every event's text begins with: an id, and after it a time up to the next quote. */
+const ID_AT = '{"id":"'.length;
+const ID_END = ID_AT + 32;
+const TIME_AT = ID_END + '","timestamp":"'.length;
+const QUOTE = 0x22;
+
+/** Few sinks want more of an event than its text: the rest is made of that when it is asked for. */
+class OnwardRow implements OnwardEvent {
+  readonly seq: bigint;
+  readonly ts: bigint;
+  readonly type: EventType;
+  readonly op: string;
+  readonly json: Buffer;
+  readonly severity: Severity;
+  #unified: UnifiedEvent | null = null;
+
+  constructor({ seq, ts, type, op, severity }: Written, json: Buffer) {
+    this.seq = seq;
+    this.ts = ts;
+    this.type = type;
+    this.op = op;
+    this.severity = severity;
+    this.json = json;
+  }
+
+  get head(): EventHead {
+    const { json, type, op, severity } = this;
+    const { intent, category } = meaningOf(type, op) ?? {};
+    return {
+      id: json.toString('latin1', ID_AT, ID_END),
+      timestamp: json.toString('latin1', TIME_AT, json.indexOf(QUOTE, TIME_AT)),
+      type: TYPES[type],
+      source: 'ebpf',
+      severity,
+      semantic: { intent, category },
+    };
+  }
+
+  get unified(): UnifiedEvent {
+    this.#unified ??= parseUnified(this.json.toString());
+    return this.#unified;
+  }
+}
+
+/** An event that is written but not taken yet. */
+interface Written {
+  readonly seq: bigint;
+  readonly ts: bigint;
+  readonly type: EventType;
+  readonly op: string;
+  readonly severity: Severity;
+  readonly from: number;
+  readonly to: number;
+}
 
 /** Converts runs of rows, whatever recordings they are of. */
 export class Onward {
@@ -27,24 +84,27 @@ export class Onward {
 
   /** The events of these rows, in order. */
   events(runs: readonly EventRun[]): OnwardEvent[] {
-    const events: OnwardEvent[] = [];
+    const events: Written[] = [];
     for (const { block, from, to } of runs) {
       const { type, columns } = block;
       const converter = this.#converterOf(block);
+      const [seqs, times, ops] = ['seq', 'ts', 'op'].map((name) => columns.get(name));
       for (let row = from; row < to; row++) {
-        const op = String(columns.get('op')?.get(row));
-        const unified = converter.convert(type, columns, row);
-        if (unified === null) {
+        const op = String(ops?.get(row));
+        const begun = written();
+        const severity = converter.write(type, columns, row);
+        if (severity === null) {
           const name = `${type}.${op}`;
           this.unknown.set(name, (this.unknown.get(name) ?? 0) + 1);
           continue;
         }
-        const seq = columns.get('seq')?.get(row) as bigint;
-        const ts = columns.get('ts')?.get(row) as bigint;
-        events.push({ seq, ts, type, op, unified, json: unifiedJson(unified) });
+        const seq = seqs?.get(row) as bigint;
+        const ts = times?.get(row) as bigint;
+        events.push({ seq, ts, type, op, severity, from: begun, to: written() });
       }
     }
-    return events;
+    const texts = take();
+    return events.map((event) => new OnwardRow(event, texts.subarray(event.from, event.to)));
   }
 
   #converterOf({ origin, tsOffset }: EventBlock): Converter {

@@ -2,7 +2,20 @@
 // what is done about those that were not taken, is decided by who uses it.
 
 import type { EventType } from '../../schemas/arrow.ts';
-import type { UnifiedEvent } from '../unified/event.ts';
+import type { Severity, UnifiedEvent, UnifiedType } from '../unified/event.ts';
+
+/** What names an event, and says where it belongs. */
+export interface EventHead {
+  readonly id: string;
+  /** RFC 3339, as the event has it. */
+  readonly timestamp: string;
+  readonly type: UnifiedType;
+  readonly source: string;
+  readonly severity?: Severity | undefined;
+  readonly semantic?:
+    | { readonly intent?: string | undefined; readonly category?: string | undefined }
+    | undefined;
+}
 
 /** An event on its way. */
 export interface OnwardEvent {
@@ -13,9 +26,12 @@ export interface OnwardEvent {
   /** The raw row's type and op. */
   readonly type: EventType;
   readonly op: string;
+  /** As JSON in UTF-8. It shares memory with the events that were made along with it. */
+  readonly json: Buffer;
+  /** What of it is read without reading the text. */
+  readonly head: EventHead;
+  /** As an object, which is made when it is first asked for. */
   readonly unified: UnifiedEvent;
-  /** The same as JSON. */
-  readonly json: string;
 }
 
 /** What became of events; each that was sent gets exactly one of these, in any order. */

@@ -3,9 +3,10 @@
 
 import type { FieldType } from '../../schemas/events.ts';
 import type { RowValue } from '../event/json.ts';
+import type { Strings } from '../segment/strings.ts';
 import { DictionaryVector, NumberVector } from '../segment/vectors.ts';
 import type { Integer } from './event.ts';
-import { K, THREE } from './times.ts';
+import { type Piece, textPiece } from './text.ts';
 
 /** Part of ECMAScript since 2025, which the compiler's library does not know yet. */
 const rawJson = (JSON as unknown as { rawJSON(text: string): Exclude<Integer, number> }).rawJSON;
@@ -13,9 +14,6 @@ const rawJson = (JSON as unknown as { rawJSON(text: string): Exclude<Integer, nu
 const WORD = 2 ** 32;
 /** Upper halves below it are of numbers that a double holds exactly. */
 const SAFE_HIGH = 2 ** 21;
-
-/** From here on strings that are put together are not in one piece, which JSON.stringify() is slower with. */
-const LONG = 1e12;
 
 type Source = { get(row: number): RowValue };
 type Small = Uint16Array | Uint32Array | Int32Array;
@@ -48,12 +46,6 @@ class WideCell {
   readonly #validity: Uint8Array;
   readonly #isFull: boolean;
   readonly #isSigned: boolean;
-  // Rows of one process follow one another: most ids are those of the row before.
-  #low = 0;
-  #high = 0;
-  #text = '0';
-  #thousands = Number.NaN;
-  #head = '';
 
   constructor(words: Uint32Array, validity: Uint8Array, isSigned: boolean) {
     this.#words = words;
@@ -86,38 +78,6 @@ class WideCell {
     return rawJson(this.#big(row).toString());
   }
 
-  /** Its digits. */
-  digits(row: number): string | undefined {
-    if (this.isNull(row)) return undefined;
-    const low = this.low(row);
-    const high = this.high(row);
-    if (low !== this.#low || high !== this.#high) {
-      this.#text = high < SAFE_HIGH ? this.#number(high * WORD + low) : `${this.#big(row)}`;
-      this.#low = low;
-      this.#high = high;
-    }
-    return this.#text;
-  }
-
-  /** Digits of one that is often little more than the one before, as a seq is. */
-  #number(value: number): string {
-    if (value >= LONG) return String(value);
-    const thousands = Math.trunc(value / K);
-    if (thousands === this.#thousands) return this.#head + THREE[value - thousands * K];
-    const text = String(value);
-    // The first thousand has no head, and is not padded.
-    this.#thousands = thousands === 0 ? Number.NaN : thousands;
-    this.#head = text.slice(0, -3);
-    return text;
-  }
-
-  hex(row: number): string | undefined {
-    if (this.isNull(row)) return undefined;
-    const low = this.low(row).toString(16);
-    const high = this.high(row);
-    return high === 0 ? `0x${low}` : `0x${high.toString(16)}${low.padStart(8, '0')}`;
-  }
-
   #big(row: number): bigint {
     const value = (BigInt(this.high(row)) << 32n) | BigInt(this.low(row));
     return this.#isSigned ? BigInt.asIntN(64, value) : value;
@@ -137,33 +97,60 @@ class PlainCell<T> {
   }
 }
 
+/** Strings that were asked for, ready to be written, by index: many blocks of rows share a dictionary. */
+const PIECES = new WeakMap<Strings, Piece[]>();
+
+function piecesOf(dictionary: Strings): Piece[] {
+  let pieces = PIECES.get(dictionary);
+  if (pieces === undefined) {
+    pieces = [];
+    PIECES.set(dictionary, pieces);
+  }
+  return pieces;
+}
+
 /** A column of strings of a dictionary. */
 class TextCell {
   readonly #source: DictionaryVector;
   readonly #indices: Small;
   readonly #validity: Uint8Array;
   readonly #isFull: boolean;
-  /** Strings that were asked for, by index. */
-  readonly #texts: string[] = [];
+  readonly #pieces: Piece[];
 
   constructor(source: DictionaryVector) {
     this.#source = source;
     this.#indices = source.indices as Small;
     this.#validity = source.validity;
     this.#isFull = source.validity.length === 0;
+    this.#pieces = piecesOf(source.dictionary);
   }
 
-  at(row: number): string | null {
+  at(row: number): Piece | null {
     if (!this.#isFull && isAbsent(this.#validity, row)) return null;
     const index = this.#indices[row] as number;
-    return this.#texts[index] ?? this.#read(index);
+    return this.#pieces[index] ?? this.#read(index);
   }
 
-  #read(index: number): string | null {
+  #read(index: number): Piece | null {
     const text = this.#source.dictionary.at(index);
     if (text === undefined) return null;
-    this.#texts[index] = text;
-    return text;
+    const piece = textPiece(text);
+    this.#pieces[index] = piece;
+    return piece;
+  }
+}
+
+/** A column of strings that do not lie in a buffer. */
+class LooseTextCell {
+  readonly #source: Source;
+
+  constructor(source: Source) {
+    this.#source = source;
+  }
+
+  at(row: number): Piece | null {
+    const text = this.#source.get(row) as string | null;
+    return text === null ? null : textPiece(text);
   }
 }
 
@@ -200,20 +187,12 @@ class LooseWideCell {
     const value = Number(this.#value(row));
     return Number.isSafeInteger(value) ? value : rawJson(this.#value(row).toString());
   }
-
-  digits(row: number): string | undefined {
-    return this.isNull(row) ? undefined : this.#value(row).toString();
-  }
-
-  hex(row: number): string | undefined {
-    return this.isNull(row) ? undefined : `0x${this.#value(row).toString(16)}`;
-  }
 }
 
 /** A column of numbers of up to 32 bits, strings or lists. */
 export type Cell<T> = { at(row: number): T | null };
 /** A column of numbers of 64 bits. */
-export type Wide = Pick<WideCell, 'low' | 'high' | 'isZero' | 'isNull' | 'at' | 'digits' | 'hex'>;
+export type Wide = Pick<WideCell, 'low' | 'high' | 'isZero' | 'isNull' | 'at'>;
 export type AnyCell = Cell<unknown> | Wide;
 
 const ABSENT: Source = { get: () => null };
@@ -230,5 +209,6 @@ export function cellOf(type: FieldType, source: Source = ABSENT): AnyCell {
     return new SmallCell(values, validity);
   }
   if (source instanceof DictionaryVector) return new TextCell(source);
+  if (type === 'name' || type === 'text') return new LooseTextCell(source);
   return WIDE.has(type) ? new LooseWideCell(source) : new PlainCell(source);
 }

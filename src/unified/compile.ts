@@ -1,18 +1,18 @@
-// What is read of a row, compiled for each op from the event table: an object that is written as one literal is made in a
-// few ns, where one that is filled name by name takes some 20 ns for each of its 30 names. The source has nothing but
-// names of the event table in it.
+// What is read of a row and how its attributes are written, compiled for each op from the event table: what looks at names at
+// run time takes some 20 ns for each of 30. The source has nothing but names of the event table in it.
 
 import type { EventType } from '../../schemas/arrow.ts';
 import { COMMON, EVENTS, type FieldSpec, type TypeSpec } from '../../schemas/events.ts';
 import type { RowColumns } from '../event/json.ts';
 import { type AnyCell, type Cell, cellOf, type Wide } from './cells.ts';
-import type { Attribute } from './event.ts';
 import type { OwnRow } from './row.ts';
+import * as out from './text.ts';
+import { jsonPiece, type Piece } from './text.ts';
 
 /** Columns that every row has. */
 export interface CommonCells {
-  readonly op: Cell<string>;
-  readonly comm: Cell<string>;
+  readonly op: Cell<Piece>;
+  readonly comm: Cell<Piece>;
   readonly cpu: Cell<number>;
   readonly pid: Cell<number>;
   readonly tid: Cell<number>;
@@ -29,31 +29,27 @@ export interface CommonCells {
   readonly ustack_id: Wide;
 }
 
-/** Attributes that are known beside the row. */
+/** What is the same in all events of a converter: words, or a value that it knows. */
+export type Static =
+  | { readonly text: string }
+  | { readonly known: 'boot_id' | 'host' | 'mapping_version' | 'recording' };
+
+/** What is known beside the row. */
 export interface Known {
-  boot_id: string;
-  event: string;
-  host: string;
-  ktime: string;
-  mapping_version: string;
-  original_timestamp: string | undefined;
-  pstart: string;
-  recording: string;
+  /** What stands next to one another in all events, by number in GROUPS; each is made when it is first asked for. */
+  readonly groups: (Piece | undefined)[];
+  group(number: number): Piece;
+  /** Write times of the row that is converted. */
+  ktime(): void;
+  originalTimestamp(): void;
 }
 
-export type Attributes = Readonly<Record<string, Attribute | undefined>>;
-
-/** How rows of an op are read. */
-export interface OpReader<T extends EventType> {
-  /** Its own fields; those that it does not set are null. */
+/** How rows of an op are read and written. */
+export interface OpWriter<T extends EventType> {
+  /** Its own fields; those that it does not set are null, as are ids and addresses, which are only told. */
   readonly row: (cells: CommonCells, row: number) => OwnRow<T>;
-  /** What has no place of its own in a UnifiedEvent, keys in order. */
-  readonly attributes: (
-    cells: CommonCells,
-    row: number,
-    own: OwnRow<T>,
-    known: Known,
-  ) => Attributes;
+  /** Writes what has no place of its own, keys in order, from the brace behind the context before to the event's end. */
+  readonly attributes: (cells: CommonCells, row: number, own: OwnRow<T>, known: Known) => void;
 }
 
 /** Own columns that have a place of their own; the others are attributes. */
@@ -62,59 +58,172 @@ const PLACED = new Set([
   ...['bytes_sent', 'bytes_received', 'args', 'packet'],
 ]);
 
-const KNOWN = [
-  ...['boot_id', 'event', 'host', 'ktime'],
-  ...['mapping_version', 'original_timestamp', 'pstart', 'recording'],
-] as const satisfies readonly (keyof Known)[];
+/** A part of the attributes: the same for a while, or a statement that writes it. */
+type Part = Static | { readonly statement: string };
 
-/** Common columns that are attributes, as expressions; what says nothing is not there. */
-const COMMON_ATTRIBUTES: Readonly<Record<string, string>> = {
-  cgroup_id: 'cells.cgroup_id.digits(row)',
-  flags: 'cells.flags.at(row) || undefined',
-  kstack_id: 'cells.kstack_id.isZero(row) ? undefined : cells.kstack_id.digits(row)',
-  ppid: 'cells.ppid.at(row)',
-  seq: 'cells.seq.digits(row)',
-  ustack_id: 'cells.ustack_id.isZero(row) ? undefined : cells.ustack_id.digits(row)',
-  weight: 'cells.weight.at(row) === 1 ? undefined : cells.weight.at(row)',
-};
+const FIRST = 'boot_id';
+const groups: Static[][] = [];
+const groupNumbers = new Map<string, number>();
+
+/** What the groups of a converter hold, by number. */
+export const GROUPS: readonly (readonly Static[])[] = groups;
+
+function groupNumber(group: Static[]): number {
+  const key = JSON.stringify(group);
+  const known = groupNumbers.get(key) ?? groups.push(group) - 1;
+  groupNumbers.set(key, known);
+  return known;
+}
 
 const specOf = (type: EventType): TypeSpec => EVENTS[type];
-const byName = ([a]: readonly [string, string], [b]: readonly [string, string]): number =>
+const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
   a < b ? -1 : 1;
 const literal = (entries: readonly (readonly [string, string])[]): string =>
   `({${entries.map(([name, expression]) => `${name}: ${expression}`).join(', ')}})`;
+const isTold = ({ unit }: FieldSpec): boolean => unit === 'address' || unit === 'id';
+const isText = ({ type }: FieldSpec): boolean => type === 'name' || type === 'text';
 
-/** 64-bit ids are text, as in our own form of rows, counts are numbers. */
-function attribute(name: string, { unit }: FieldSpec): string {
-  if (unit === 'address') return `cells.${name}.hex(row)`;
-  if (unit === 'id') return `cells.${name}.digits(row)`;
-  return `own.${name} ?? undefined`;
+function compile<F>(parameters: readonly string[], body: string): F {
+  return new Function(...parameters, `'use strict'; ${body}`) as F;
 }
 
-function compile<F>(parameters: readonly string[], expression: string): F {
-  return new Function(...parameters, `'use strict'; return ${expression};`) as F;
+/** Compiles statements, and the keys that they write. */
+class Statements {
+  readonly keys: Piece[] = [];
+
+  /** An attribute. 64-bit ids are text, as in our own form of rows, counts are numbers. */
+  attribute(name: string, field: FieldSpec): string {
+    const cell = `cells.${name}`;
+    if (isTold(field)) {
+      const write = field.unit === 'address' ? 'wideHex' : 'wide';
+      const value = `${write}(${cell}.low(row), ${cell}.high(row))`;
+      return this.#quoted(name, `!${cell}.isNull(row)`, value);
+    }
+    const own = `own.${name}`;
+    if (isText(field)) return this.#quoted(name, `${own} !== null`, `put(${own})`);
+    return this.#number(name, `${own} !== null`, `integer(${own})`);
+  }
+
+  /** Common columns that are attributes; what says nothing is not there. */
+  common(name: string, [column, silent]: readonly [FieldSpec, number]): string {
+    const cell = `cells.${name}`;
+    if (isTold(column)) {
+      return this.#quoted(
+        name,
+        `!${cell}.isZero(row)`,
+        `wide(${cell}.low(row), ${cell}.high(row))`,
+      );
+    }
+    const value = `(${cell}.at(row) ?? ${silent})`;
+    return this.#number(name, `${value} !== ${silent}`, `number(${value})`);
+  }
+
+  #key(name: string, quote: string): string {
+    // Those before the first one that is always there have their comma behind them.
+    const key = jsonPiece(`${name < FIRST ? '' : ','}"${name}":${quote}`);
+    return `put(keys[${this.keys.push(key) - 1}])`;
+  }
+
+  #quoted(name: string, condition: string, write: string): string {
+    const end = name < FIRST ? 'byte(34); byte(44);' : 'byte(34);';
+    return `if (${condition}) { ${this.#key(name, '"')}; ${write}; ${end} }`;
+  }
+
+  #number(name: string, condition: string, write: string): string {
+    const end = name < FIRST ? 'byte(44);' : '';
+    return `if (${condition}) { ${this.#key(name, '')}; ${write}; ${end} }`;
+  }
 }
 
-/** How an op of a type is read. */
-export function opReader<T extends EventType>(type: T, op: string): OpReader<T> {
+/** What there is once in a while, and its value that says nothing. */
+const RARE: Readonly<Record<string, number>> = { flags: 0, kstack_id: 0, ustack_id: 0, weight: 1 };
+
+function partsOf(
+  type: EventType,
+  op: string,
+  isRebased: boolean,
+): { parts: Part[]; keys: Piece[] } {
+  const spec = specOf(type);
+  const statements = new Statements();
+  const set = new Set(spec.ops[op]?.fields);
+  const all = new Map<string, readonly Part[]>([
+    ['boot_id', [{ text: '"boot_id":' }, { known: 'boot_id' }]],
+    ['event', [{ text: `,"event":"${type}.${op}"` }]],
+    ['host', [{ text: ',"host":' }, { known: 'host' }]],
+    ['ktime', [{ text: ',"ktime":"' }, { statement: 'known.ktime();' }, { text: '"' }]],
+    ['mapping_version', [{ text: ',"mapping_version":' }, { known: 'mapping_version' }]],
+    ['ppid', [{ text: ',"ppid":' }, { statement: 'number(cells.ppid.at(row) ?? 0);' }]],
+    ['recording', [{ text: ',"recording":' }, { known: 'recording' }]],
+  ]);
+  for (const name of ['cgroup_id', 'pstart', 'seq']) {
+    const statement = `wide(cells.${name}.low(row), cells.${name}.high(row));`;
+    all.set(name, [{ text: `,"${name}":"` }, { statement }, { text: '"' }]);
+  }
+  if (isRebased) {
+    const text = ',"original_timestamp":"';
+    all.set('original_timestamp', [
+      { text },
+      { statement: 'known.originalTimestamp();' },
+      { text: 'Z"' },
+    ]);
+  }
+  for (const [name, silent] of Object.entries(RARE)) {
+    const column = COMMON[name as keyof typeof COMMON];
+    all.set(name, [{ statement: statements.common(name, [column, silent]) }]);
+  }
+  for (const [name, field] of Object.entries(spec.fields)) {
+    if (!set.has(name) || PLACED.has(name)) continue;
+    all.set(name, [{ statement: statements.attribute(name, field) }]);
+  }
+  const parts = [...all].sort(byName).flatMap(([, some]) => some);
+  return {
+    parts: [{ text: '},"attributes":{' }, ...parts, { text: '}}' }],
+    keys: statements.keys,
+  };
+}
+
+/** Statements in order, and what is the same between them at once. */
+function bodyOf(parts: readonly Part[]): string {
+  const statements: string[] = [];
+  let group: Static[] = [];
+  const end = (): void => {
+    if (group.length === 0) return;
+    const number = groupNumber(group);
+    statements.push(`put(known.groups[${number}] ?? known.group(${number}));`);
+    group = [];
+  };
+  for (const part of parts) {
+    if ('statement' in part) {
+      end();
+      statements.push(part.statement);
+    } else group.push(part);
+  }
+  end();
+  return statements.join('\n');
+}
+
+/** How an op of a type is read and written. `isRebased`: its events tell their original time as well. */
+export function opWriter<T extends EventType>(
+  type: T,
+  op: string,
+  isRebased: boolean,
+): OpWriter<T> {
   const spec = specOf(type);
   const set = new Set(spec.ops[op]?.fields.filter((name) => name !== 'packet'));
-  const fields = Object.entries(spec.fields);
   // All fields are there, so that what looks at rows of a type sees objects of one shape.
-  const own = fields.map(
-    ([name]) => [name, set.has(name) ? `cells.${name}.at(row)` : 'null'] as const,
+  const own = Object.entries(spec.fields).map(([name, field]) => {
+    const isRead = set.has(name) && (PLACED.has(name) || !isTold(field));
+    return [name, isRead ? `cells.${name}.at(row)` : 'null'] as const;
+  });
+  const { parts, keys } = partsOf(type, op, isRebased);
+  const make = compile<(keys: readonly Piece[], functions: Out) => OpWriter<T>['attributes']>(
+    ['keys', 'out'],
+    `const { put, byte, number, integer, wide, wideHex } = out;
+return (cells, row, own, known) => {\n${bodyOf(parts)}\n};`,
   );
-  const extras = fields
-    .filter(([name]) => set.has(name) && !PLACED.has(name))
-    .map(([name, field]) => [name, attribute(name, field)] as const);
-  const all = new Map<string, string>([
-    ...KNOWN.map((name) => [name, `known.${name}`] as const),
-    ...Object.entries(COMMON_ATTRIBUTES),
-    ...extras,
-  ]);
   return {
-    row: compile(['cells', 'row'], literal(own)),
-    attributes: compile(['cells', 'row', 'own', 'known'], literal([...all].sort(byName))),
+    row: compile(['cells', 'row'], `return ${literal(own)};`),
+    attributes: make(keys, out),
   };
 }
 
@@ -124,6 +233,7 @@ export function columnsOf(type: EventType): string[] {
   return [...Object.keys(COMMON), ...own];
 }
 
+type Out = typeof out;
 type CellOf = (name: string) => AnyCell;
 
 /** Makes the cells of a block's columns: one literal for a type, so that all blocks have one shape. */
@@ -132,7 +242,7 @@ export function cellsReader(type: EventType): (columns: RowColumns) => CommonCel
   const names = columnsOf(type);
   const make = compile<(cellOf: CellOf) => CommonCells>(
     ['cellOf'],
-    literal(names.map((name) => [name, `cellOf('${name}')`])),
+    `return ${literal(names.map((name) => [name, `cellOf('${name}')`]))};`,
   );
   return (columns) => make((name) => cellOf((specs[name] as FieldSpec).type, columns.get(name)));
 }

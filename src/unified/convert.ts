@@ -4,17 +4,28 @@
 
 import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { EVENTS, type TypeSpec } from '../../schemas/events.ts';
+import { SEVERITIES } from '../../schemas/unified.ts';
 import type { RowColumns } from '../event/json.ts';
 import type { RowOrigin } from '../event/stream.ts';
 import type { Wide } from './cells.ts';
-import { type CommonCells, cellsReader, type Known, type OpReader, opReader } from './compile.ts';
-import { argsOf, entityOf, networkOf, returnOf } from './contexts.ts';
-import type { UnifiedEvent, UnifiedType } from './event.ts';
-import { hashWords, idOf, type Words, wordsOf } from './id.ts';
-import { MAPPING_VERSION, MEANINGS, type Meaning, TYPES } from './mapping.ts';
-import { ProcessTexts } from './process-texts.ts';
+import {
+  type CommonCells,
+  cellsReader,
+  GROUPS,
+  type Known,
+  type OpWriter,
+  opWriter,
+  type Static,
+} from './compile.ts';
+import { writeKernel, writeNetwork } from './contexts.ts';
+import { parseUnified, type Severity, type UnifiedEvent } from './event.ts';
+import { hashWords, type Words, wordsOf, writeId } from './id.ts';
+import { MAPPING_VERSION, type Meaning, meaningOf, TYPES } from './mapping.ts';
 import type { OwnRow } from './row.ts';
-import { Seconds, TimeTexts } from './times.ts';
+import * as out from './text.ts';
+import { jsonPiece, type Piece } from './text.ts';
+import { ThreadTexts } from './thread-texts.ts';
+import { Seconds, TimeTexts, writeNs } from './times.ts';
 
 export { columnsOf } from './compile.ts';
 
@@ -36,21 +47,18 @@ export interface ConvertOptions {
   readonly rebase?: Rebase;
 }
 
-interface Arguments {
-  readonly args?: readonly string[] | readonly bigint[] | null;
-}
-
 /** An op, ready to be converted. */
 interface Plan {
   readonly type: EventType;
-  readonly op: string;
   readonly event: string;
   /** Of the event table, where the id wants it. */
   readonly opBits: number;
-  readonly unified: UnifiedType;
   readonly meaning: Meaning<EventType>;
-  readonly reader: OpReader<EventType>;
-  readonly tags: readonly string[];
+  readonly writer: OpWriter<EventType>;
+  /** From the end of the time to the message. */
+  readonly heads: Readonly<Record<Severity, Piece>>;
+  /** From the message to the narrative. */
+  readonly semantic: Piece;
 }
 
 interface TypePlan {
@@ -59,34 +67,51 @@ interface TypePlan {
 }
 
 const OP_SHIFT = 16;
+const ID = jsonPiece('{"id":"');
+const NOTHING = jsonPiece('');
+const [OPEN, CLOSE, BLANK] = [0x5b, 0x5d, 0x20];
+const BEFORE_TIME = '","timestamp":"';
 
-function typePlan(type: EventType): TypePlan {
-  const meanings = MEANINGS[type] as unknown as Readonly<Record<string, Meaning<EventType>>>;
+function planOf(type: EventType, op: string, id: number, isRebased: boolean): Plan | null {
+  const meaning = meaningOf(type, op);
+  if (meaning === undefined) return null;
+  const { category, intent } = meaning;
+  const head = (severity: Severity): Piece =>
+    jsonPiece(
+      `Z","type":"${TYPES[type]}","source":"ebpf","category":"${category}","severity":"${severity}","confidence":1,"message":"`,
+    );
+  const heads = SEVERITIES.map((severity) => [severity, head(severity)]);
+  return {
+    type,
+    event: `${type}.${op}`,
+    opBits: id << OP_SHIFT,
+    meaning,
+    writer: opWriter(type, op, isRebased) as OpWriter<EventType>,
+    heads: Object.fromEntries(heads),
+    semantic: jsonPiece(
+      `","semantic":{"intent":"${intent}","category":"${category}","tags":["${type}","${op}"],"narrative":"`,
+    ),
+  };
+}
+
+function typePlan(type: EventType, isRebased: boolean): TypePlan {
   const ops = Object.entries((EVENTS[type] as TypeSpec).ops).flatMap(([op, { id }]) => {
-    const meaning = meanings[op];
-    if (meaning === undefined) return [];
-    const plan: Plan = {
-      type,
-      op,
-      // In one piece, which JSON.stringify() is faster with.
-      event: [type, op].join('.'),
-      opBits: id << OP_SHIFT,
-      unified: TYPES[type],
-      meaning,
-      reader: opReader(type, op) as OpReader<EventType>,
-      tags: [type, op],
-    };
-    return [[op, plan] as const];
+    const plan = planOf(type, op, id, isRebased);
+    return plan === null ? [] : [[op, plan] as const];
   });
   return { cells: cellsReader(type), ops: new Map(ops) };
 }
 
-let compiled: ReadonlyMap<EventType, TypePlan> | null = null;
+type Plans = ReadonlyMap<EventType, TypePlan>;
+const compiled = new Map<boolean, Plans>();
 
 /** Plans of all types, compiled when rows are first converted. */
-function plans(): ReadonlyMap<EventType, TypePlan> {
-  compiled ??= new Map(EVENT_TYPES.map((type) => [type, typePlan(type)]));
-  return compiled;
+function plans(isRebased: boolean): Plans {
+  const known =
+    compiled.get(isRebased) ??
+    new Map(EVENT_TYPES.map((type) => [type, typePlan(type, isRebased)]));
+  compiled.set(isRebased, known);
+  return known;
 }
 
 /** Columns that were last converted, and what reads them. */
@@ -108,127 +133,127 @@ function split(time: bigint): [number, number] {
 /** Converts the rows of one segment, or of one live recording. */
 export class Converter {
   readonly #seeds: Words;
-  readonly #processes = new ProcessTexts();
+  readonly #threads = new ThreadTexts();
   readonly #bound: ReadonlyMap<EventType, Bound>;
-  readonly #times = new TimeTexts();
-  readonly #originals = new TimeTexts();
-  readonly #ktimes = new TimeTexts();
+  readonly #times = new TimeTexts(BEFORE_TIME);
   readonly #offsetLow: number;
   readonly #offsetHigh: number;
-  readonly #isRebased: boolean;
   readonly #seconds = new Seconds();
-  readonly #offsetSeconds: number;
-  readonly #offsetNs: number;
-  readonly #shiftSeconds: number;
-  readonly #shiftNs: number;
-  /** Of the row that is converted now. */
+  readonly #offset: readonly [number, number];
+  readonly #shift: readonly [number, number];
   readonly #known: Known;
-
   constructor(origin: Origin, options: ConvertOptions = {}) {
-    const { recording, host, boot_id, tsOffset } = origin;
+    const { boot_id, tsOffset } = origin;
     const { rebase } = options;
     const boot = wordsOf(boot_id);
     this.#seeds = rebase === undefined ? boot : hashWords(wordsOf(rebase.salt), boot);
     this.#bound = new Map(
-      [...plans()].map(([type, plan]) => [type, { plan, columns: null, cells: null }]),
+      [...plans(rebase !== undefined)].map(([type, plan]) => [
+        type,
+        { plan, columns: null, cells: null },
+      ]),
     );
     this.#offsetLow = Number(BigInt.asUintN(32, tsOffset));
     this.#offsetHigh = Number(BigInt.asUintN(32, tsOffset >> 32n));
-    this.#isRebased = rebase !== undefined;
-    [this.#offsetSeconds, this.#offsetNs] = split(tsOffset);
-    [this.#shiftSeconds, this.#shiftNs] = split(rebase?.shift ?? 0n);
-    this.#known = {
-      boot_id,
-      event: '',
-      host,
-      ktime: '',
-      mapping_version: MAPPING_VERSION,
-      original_timestamp: undefined,
-      pstart: '',
-      recording,
-    };
+    this.#offset = split(tsOffset);
+    this.#shift = split(rebase?.shift ?? 0n);
+    this.#known = knownOf(origin, this.#seconds, this.#offset);
   }
 
   /**
-   * The event of a row that has columnsOf() its type, with its own ts; null where its op is none of the event table's,
-   * as that of a later version: whoever asks counts them.
+   * Writes the event of a row that has columnsOf() its type, with its own ts, behind what `to` has; from `to.start` to
+   * `to.at` it is JSON in UTF-8, with the keys of UNIFIED_EVENT in order. Gives its severity, or null where the row's op is
+   * none of the event table's, as that of a later version: whoever asks counts them.
    */
-  convert(type: EventType, columns: RowColumns, row: number): UnifiedEvent | null {
+  write(type: EventType, columns: RowColumns, row: number): Severity | null {
     const bound = this.#bound.get(type);
     if (bound === undefined) return null;
     const cells = bound.columns === columns ? bound.cells : bindTo(bound, columns);
     if (cells === null) return null;
-    const plan = bound.plan.ops.get(cells.op.at(row) ?? '');
+    const plan = bound.plan.ops.get(cells.op.at(row)?.text ?? '');
     if (plan === undefined) return null;
-    return this.#event(plan, cells, row);
+    return this.#write(plan, cells, row);
   }
 
-  #event(plan: Plan, cells: CommonCells, row: number): UnifiedEvent {
-    const { meaning, reader } = plan;
-    const { category, intent } = meaning;
-    const known = this.#known;
-    const own = reader.row(cells, row);
-    const pid = cells.pid.at(row) ?? 0;
+  /** The event as JSON; null as of write(). */
+  json(type: EventType, columns: RowColumns, row: number): string | null {
+    const from = out.written();
+    if (this.write(type, columns, row) === null) return null;
+    return out.take().toString('utf8', from);
+  }
+
+  /** The event as an object, whose integers beyond a double are as JSON.rawJSON() has them; null as of write(). */
+  convert(type: EventType, columns: RowColumns, row: number): UnifiedEvent | null {
+    const json = this.json(type, columns, row);
+    return json === null ? null : parseUnified(json);
+  }
+
+  #write(plan: Plan, cells: CommonCells, row: number): Severity {
+    const { meaning, writer, type } = plan;
+    const own = writer.row(cells, row);
+    const severity = meaning.severity(own);
     const tid = cells.tid.at(row) ?? 0;
     const cpu = cells.cpu.at(row) ?? 0;
-    const comm = cells.comm.at(row) ?? '';
-    const process = this.#processes.of(pid, cells.pstart, row);
-    known.event = plan.event;
-    known.pstart = process.pstart;
-    const timestamp = this.#time(cells.ts, row);
-    const message = `${comm}[${process.pid}] ${meaning.message(own)}`;
-    return {
-      id: this.#id(plan, cells.ts, row, cpu, tid),
-      timestamp,
-      type: plan.unified,
-      source: 'ebpf',
-      category,
-      severity: meaning.severity(own),
-      confidence: 1,
-      message,
-      semantic: { intent, category, tags: plan.tags, narrative: message, confidence: 1 },
-      entity: entityOf(plan.event, own, pid, comm, process.uid),
-      kernel: {
-        syscall:
-          plan.type === 'syscall' ? ((own as OwnRow<'syscall'>).name ?? undefined) : undefined,
-        pid: pid || undefined,
-        tid: tid || undefined,
-        uid: cells.uid.at(row) || undefined,
-        gid: cells.gid.at(row) || undefined,
-        comm: comm || undefined,
-        return_code: returnOf(plan.event, own as object),
-        args: argsOf((own as Arguments).args ?? null),
-        cpu_core: cpu || undefined,
-      },
-      network:
-        plan.type === 'network'
-          ? networkOf(own as OwnRow<'network'>, meaning.direction)
-          : undefined,
-      attributes: reader.attributes(cells, row, own, known),
-    };
+    const pid = cells.pid.at(row) ?? 0;
+    const comm = cells.comm.at(row) ?? NOTHING;
+    out.put(ID);
+    this.#writeId(plan, cells.ts, row, cpu, tid);
+    this.#writeTime(cells.ts, row);
+    out.put(plan.heads[severity]);
+    const from = out.written();
+    out.put(comm);
+    out.byte(OPEN);
+    out.number(pid);
+    out.byte(CLOSE);
+    out.byte(BLANK);
+    meaning.message(own);
+    const end = out.written();
+    out.put(plan.semantic);
+    out.again(from, end);
+    writeKernel(plan.event, own as object, cells, row, this.#threads);
+    if (type === 'network') writeNetwork(own as OwnRow<'network'>, meaning.direction);
+    writer.attributes(cells, row, own, this.#known);
+    return severity;
   }
 
-  #id(plan: Plan, ts: Wide, row: number, cpu: number, tid: number): string {
+  #writeId(plan: Plan, ts: Wide, row: number, cpu: number, tid: number): void {
     const low = ts.low(row) - this.#offsetLow;
     const high = ts.high(row) - this.#offsetHigh - (low < 0 ? 1 : 0);
-    return idOf(low | 0, high | 0, plan.opBits | cpu, tid | 0, this.#seeds);
+    writeId(low | 0, high | 0, plan.opBits | cpu, tid | 0, this.#seeds);
   }
 
-  /** Tells the time, and what is known of it beside. */
-  #time(ts: Wide, row: number): string {
+  #writeTime(ts: Wide, row: number): void {
     const at = this.#seconds;
     at.take(ts.low(row), ts.high(row));
-    const { second, ns } = at;
-    const rest = ns - this.#offsetNs;
-    const borrow = rest < 0 ? 1 : 0;
-    const whole = second - this.#offsetSeconds - borrow;
-    this.#known.ktime = this.#ktimes.ns(whole, rest + borrow * NS);
-    if (!this.#isRebased) return this.#times.go(second, ns);
-    this.#known.original_timestamp = this.#originals.go(second, ns);
-    const sum = ns + this.#shiftNs;
+    const [seconds, ns] = this.#shift;
+    const sum = at.ns + ns;
     const carry = sum >= NS ? 1 : 0;
-    return this.#times.go(second + this.#shiftSeconds + carry, sum - carry * NS);
+    this.#times.write(at.second + seconds + carry, sum - carry * NS);
   }
+}
+
+/** What is known of rows beside their columns. */
+function knownOf(origin: Origin, at: Seconds, [seconds, ns]: readonly [number, number]): Known {
+  const { recording, host, boot_id } = origin;
+  const known = { boot_id, host, mapping_version: MAPPING_VERSION, recording };
+  const originals = new TimeTexts('');
+  const textOf = (part: Static): string =>
+    'text' in part ? part.text : JSON.stringify(known[part.known]);
+  const groups: Piece[] = [];
+  return {
+    groups,
+    group(number) {
+      const piece = jsonPiece((GROUPS[number] ?? []).map(textOf).join(''));
+      groups[number] = piece;
+      return piece;
+    },
+    ktime() {
+      const rest = at.ns - ns;
+      const borrow = rest < 0 ? 1 : 0;
+      writeNs(at.second - seconds - borrow, rest + borrow * NS);
+    },
+    originalTimestamp: () => originals.write(at.second, at.ns),
+  };
 }
 
 function bindTo(bound: Bound, columns: RowColumns): CommonCells {

@@ -1,6 +1,8 @@
 // Ids of events: the same row has the same one whenever and from wherever it is sent, also after a crash, so that a
 // receiver can tell repeats. They are made of the boot, the CPU, the time, the op and the thread, which name a row.
 
+import * as out from './text.ts';
+
 function rotate(x: number, by: number): number {
   return (x << by) | (x >>> (32 - by));
 }
@@ -80,24 +82,14 @@ export function wordsOf(text: string): Words {
   return words;
 }
 
-/** Characters of hex digits. */
-const D = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
 const HASHED = new Int32Array(4);
 
-/** 32 digits, in one piece; a table of all that four can be would fall out of the CPU's cache. */
-function hex(a: number, b: number, c: number, d: number): string {
-  // biome-ignore format: a line for each word
-  return String.fromCharCode(
-    D[a >>> 28] as number, D[(a >>> 24) & 15] as number, D[(a >>> 20) & 15] as number, D[(a >>> 16) & 15] as number, D[(a >>> 12) & 15] as number, D[(a >>> 8) & 15] as number, D[(a >>> 4) & 15] as number, D[a & 15] as number,
-    D[b >>> 28] as number, D[(b >>> 24) & 15] as number, D[(b >>> 20) & 15] as number, D[(b >>> 16) & 15] as number, D[(b >>> 12) & 15] as number, D[(b >>> 8) & 15] as number, D[(b >>> 4) & 15] as number, D[b & 15] as number,
-    D[c >>> 28] as number, D[(c >>> 24) & 15] as number, D[(c >>> 20) & 15] as number, D[(c >>> 16) & 15] as number, D[(c >>> 12) & 15] as number, D[(c >>> 8) & 15] as number, D[(c >>> 4) & 15] as number, D[c & 15] as number,
-    D[d >>> 28] as number, D[(d >>> 24) & 15] as number, D[(d >>> 20) & 15] as number, D[(d >>> 16) & 15] as number, D[(d >>> 12) & 15] as number, D[(d >>> 8) & 15] as number, D[(d >>> 4) & 15] as number, D[d & 15] as number,
-  );
-}
-
-/** 32 lower hex digits of a row: of the words that name it, with its boot as seeds. */
-export function idOf(k1: number, k2: number, k3: number, k4: number, seeds: Words): string {
+/** Writes the 32 lower hex digits of a row: of the words that name it, with its boot as seeds. */
+export function writeId(k1: number, k2: number, k3: number, k4: number, seeds: Words): void {
   const h = HASHED;
   hashInto(h, k1, k2, k3, k4, seeds);
-  return hex(h[0] as number, h[1] as number, h[2] as number, h[3] as number);
+  out.hex(h[0] as number);
+  out.hex(h[1] as number);
+  out.hex(h[2] as number);
+  out.hex(h[3] as number);
 }

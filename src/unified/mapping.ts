@@ -3,8 +3,9 @@
 import type { EventType } from '../../schemas/arrow.ts';
 import type { EVENTS } from '../../schemas/events.ts';
 import type { Category, Integer, Severity, UnifiedType } from './event.ts';
-import { errorName, errorNumbers, signalName, signalNumbers } from './numbers.ts';
-import { digits, type NetworkRow, numberOf, type OwnRow } from './row.ts';
+import { endpoint, errorBehind, number, type Saying, says, signal, text } from './messages.ts';
+import { errorNumbers, signalNumbers } from './numbers.ts';
+import { type NetworkRow, numberOf, type OwnRow } from './row.ts';
 
 /** Stands in every event: another one means that the same row may give another event. */
 export const MAPPING_VERSION = '1';
@@ -26,7 +27,7 @@ export interface Meaning<T extends EventType> {
   readonly intent: string;
   readonly severity: (row: OwnRow<T>) => Severity;
   /** What happened, without its process. */
-  readonly message: (row: OwnRow<T>) => string;
+  readonly message: Saying<OwnRow<T>>;
   /** Which way bytes or connections go; of rows that have no direction of their own. */
   readonly direction?: 'ingress' | 'egress';
 }
@@ -58,8 +59,6 @@ function failure(error: number, fine: Severity): Severity {
   return DENIED.has(error) || UNREACHABLE.has(error) ? 'warning' : 'low';
 }
 
-const outcome = (error: number): string => (error > 0 ? `: ${errorName(error)}` : '');
-
 interface Returning {
   readonly ret: Integer | null;
 }
@@ -69,20 +68,23 @@ function errorOf({ ret }: Returning): number {
   return number < 0 && number > -4096 ? -number : 0;
 }
 
-function endpoint(address: string | null, port: number | null): string {
-  if (address === null) return port === null ? '?' : `?:${port}`;
-  if (port === null) return address;
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-}
-const from = (row: NetworkRow): string => endpoint(row.saddr, row.sport);
-const to = (row: NetworkRow): string => endpoint(row.daddr, row.dport);
+const from = endpoint(
+  (row: NetworkRow) => row.saddr,
+  (row) => row.sport,
+);
+const to = endpoint(
+  (row: NetworkRow) => row.daddr,
+  (row) => row.dport,
+);
+const failed = errorBehind((row: NetworkRow) => row.error ?? 0);
+const returned = errorBehind(errorOf);
+const bytes = number((row: NetworkRow) => row.bytes, '0');
 
 const always = (severity: Severity) => (): Severity => severity;
 const reached =
   (fine: Severity) =>
   (row: NetworkRow): Severity =>
     failure(row.error ?? 0, fine);
-const errorText = (row: NetworkRow): string => outcome(row.error ?? 0);
 
 const network = (
   category: Category,
@@ -97,22 +99,28 @@ const network = (
   ...(direction !== undefined && { direction }),
 });
 
+const path = text((row: OwnRow<'file'>) => row.path);
+const descriptor = says`descriptor ${number((row: OwnRow<'file'>) => row.fd)}`;
+const newPath = says` to ${text((row: OwnRow<'file'>) => row.new_path)}`;
+const what: Saying<OwnRow<'file'>> = (row) => (row.path === null ? descriptor(row) : path(row));
+const second: Saying<OwnRow<'file'>> = (row) => {
+  if (row.new_path !== null) newPath(row);
+};
+
 const file = (verb: string, category: Category, fine: Severity = 'info'): Meaning<'file'> => ({
   category,
   intent: category === 'security' ? 'security-event' : 'system-event',
   severity: (row) => failure(errorOf(row), fine),
-  message: (row) => {
-    const what = row.path ?? `descriptor ${row.fd ?? '?'}`;
-    const second = row.new_path === null ? '' : ` to ${row.new_path}`;
-    return `${verb} ${what}${second}${outcome(errorOf(row))}`;
-  },
+  message: says`${verb} ${what}${second}${returned}`,
 });
+
+const target = number((row: { readonly target_pid: number | null }) => row.target_pid);
 
 const memory = (message: string): Meaning<'memory'> => ({
   category: 'performance',
   intent: 'memory-usage',
   severity: (row) => failure(errorOf(row), 'debug'),
-  message: (row) => message + outcome(errorOf(row)),
+  message: says`${message}${returned}`,
 });
 
 const life = (
@@ -125,15 +133,27 @@ const life = (
   message,
 });
 
+const program = text((row: OwnRow<'process'>) => row.filename);
+const ended = says`ended with code ${number((row: OwnRow<'process'>) => row.exit_code)}`;
+const signalSent = signal((row: OwnRow<'process'>) => row.signal ?? 0);
+const killed = says`ended by ${signalSent}`;
+
+const name = text((row: OwnRow<'syscall'>) => row.name);
+const nr = says`system call ${number((row: OwnRow<'syscall'>) => row.nr)}`;
+const call: Saying<OwnRow<'syscall'>> = (row) => (row.name === null ? nr(row) : name(row));
+
 /** By type, then op: every op of the event table. */
 export const MEANINGS: {
   readonly [T in EventType]: Readonly<Record<keyof (typeof EVENTS)[T]['ops'], Meaning<T>>>;
 } = {
   process: {
-    fork: life(always('info'), (row) => `created process ${row.child_pid ?? '?'}`),
+    fork: life(
+      always('info'),
+      says`created process ${number((row: OwnRow<'process'>) => row.child_pid)}`,
+    ),
     exec: life(
       (row) => ((row.result ?? 0) < 0 ? 'warning' : 'info'),
-      (row) => `started ${row.filename ?? '?'}${outcome(-(row.result ?? 0))}`,
+      says`started ${program}${errorBehind((row: OwnRow<'process'>) => -(row.result ?? 0))}`,
     ),
     exit: life(
       ({ signal, exit_code }) => {
@@ -141,67 +161,49 @@ export const MEANINGS: {
         if (CRASHES.has(signal)) return 'error';
         return signal === SIGKILL ? 'warning' : 'low';
       },
-      ({ signal, exit_code }) =>
-        signal === null ? `ended with code ${exit_code ?? '?'}` : `ended by ${signalName(signal)}`,
+      (row) => (row.signal === null ? ended(row) : killed(row)),
     ),
     signal: life(
       // 1 and more: it was ignored, or did not get through.
       (row) => ((row.result ?? 0) === 0 ? 'info' : 'low'),
-      (row) => `sent ${signalName(row.signal ?? 0)} to ${row.target_pid ?? '?'}`,
+      says`sent ${signalSent} to ${target}`,
     ),
   },
   network: {
-    connect: network(
-      'availability',
-      reached('info'),
-      (row) => `connect to ${to(row)}${errorText(row)}`,
-      'egress',
-    ),
+    connect: network('availability', reached('info'), says`connect to ${to}${failed}`, 'egress'),
     accept: network(
       'availability',
       reached('info'),
-      (row) => `accepted a connection from ${to(row)}${errorText(row)}`,
+      says`accepted a connection from ${to}${failed}`,
       'ingress',
     ),
-    close: network('performance', always('info'), (row) => `closed ${from(row)} to ${to(row)}`),
-    listen: network(
-      'security',
-      reached('info'),
-      (row) => `listens on ${from(row)}${errorText(row)}`,
-    ),
+    close: network('performance', always('info'), says`closed ${from} to ${to}`),
+    listen: network('security', reached('info'), says`listens on ${from}${failed}`),
     retransmit: network(
       'performance',
       (row) => ((row.retransmits ?? 0) >= MANY_RETRANSMITS ? 'warning' : 'low'),
-      (row) => `sent a segment to ${to(row)} again`,
+      says`sent a segment to ${to} again`,
       'egress',
     ),
-    reset: network(
-      'availability',
-      always('warning'),
-      (row) => `reset from ${from(row)} to ${to(row)}`,
-    ),
+    reset: network('availability', always('warning'), says`reset from ${from} to ${to}`),
     drop: network(
       'availability',
       always('warning'),
-      (row) => `packet from ${from(row)} to ${to(row)} dropped: ${row.drop_reason ?? 'no reason'}`,
+      says`packet from ${from} to ${to} dropped: ${text((row: NetworkRow) => row.drop_reason, 'no reason')}`,
     ),
     send: network(
       'performance',
       reached('debug'),
-      (row) => `sent ${digits(row.bytes ?? 0)} bytes to ${to(row)}${errorText(row)}`,
+      says`sent ${bytes} bytes to ${to}${failed}`,
       'egress',
     ),
     recv: network(
       'performance',
       reached('debug'),
-      (row) => `received ${digits(row.bytes ?? 0)} bytes from ${to(row)}${errorText(row)}`,
+      says`received ${bytes} bytes from ${to}${failed}`,
       'ingress',
     ),
-    packet: network(
-      'performance',
-      always('debug'),
-      (row) => `packet from ${from(row)} to ${to(row)}`,
-    ),
+    packet: network('performance', always('debug'), says`packet from ${from} to ${to}`),
   },
   file: {
     open: file('opened', 'system'),
@@ -223,7 +225,7 @@ export const MEANINGS: {
       category: 'availability',
       intent: 'memory-usage',
       severity: always('critical'),
-      message: (row) => `out of memory: process ${row.target_pid ?? '?'} is killed`,
+      message: says`out of memory: process ${target} is killed`,
     },
     mmap: memory('made a mapping'),
     munmap: memory('removed a mapping'),
@@ -239,8 +241,12 @@ export const MEANINGS: {
       category: 'system',
       intent: 'system-event',
       severity: (row) => failure(errorOf(row), 'debug'),
-      message: (row) =>
-        `${row.name ?? `system call ${row.nr ?? '?'}`} returned${outcome(errorOf(row))}`,
+      message: says`${call} returned${returned}`,
     },
   },
 };
+
+/** What an op means; undefined of one that the event table does not have. */
+export function meaningOf(type: EventType, op: string): Meaning<EventType> | undefined {
+  return (MEANINGS[type] as unknown as Readonly<Record<string, Meaning<EventType>>>)[op];
+}

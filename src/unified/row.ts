@@ -3,6 +3,7 @@
 import type { EventType } from '../../schemas/arrow.ts';
 import type { COMMON, EVENTS, FieldType } from '../../schemas/events.ts';
 import type { Integer } from './event.ts';
+import type { Piece } from './text.ts';
 
 interface Values {
   readonly u16: number;
@@ -11,8 +12,8 @@ interface Values {
   readonly u64: Integer;
   readonly i64: Integer;
   readonly timestamp: Integer;
-  readonly name: string;
-  readonly text: string;
+  readonly name: Piece;
+  readonly text: Piece;
   readonly texts: readonly string[];
   readonly u64s: readonly bigint[];
   readonly bytes: never;
@@ -38,9 +39,4 @@ export type NetworkRow = OwnRow<'network'>;
 export function numberOf(value: Integer | null): number {
   if (value === null) return 0;
   return typeof value === 'number' ? value : Number(value.rawJSON);
-}
-
-/** Its digits. */
-export function digits(value: Integer): string {
-  return typeof value === 'number' ? String(value) : value.rawJSON;
 }

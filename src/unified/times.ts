@@ -1,26 +1,17 @@
-// Times of 64 bits as text, without BigInt: seconds change rarely, and nine digits are three looked up.
+// Times of 64 bits without BigInt: seconds change rarely.
+
+import * as out from './text.ts';
+import { jsonPiece, type Piece } from './text.ts';
 
 const WORD = 2 ** 32;
 const HALF = 2 ** 16;
 const S = 1e9;
-export const K = 1000;
+const MS_PER_S = 1000;
 /** 2 ** 32 modulo S. */
 const WORD_NS = WORD % S;
 
 /** Up to here a double holds all ns. */
 const SAFE_SECONDS = 9e6;
-
-/** All that three digits can be. */
-export const THREE: readonly string[] = Array.from({ length: K }, (_, i) =>
-  i.toString().padStart(3, '0'),
-);
-
-/** All nine digits of a part of a second. */
-export function nineDigits(ns: number): string {
-  const us = Math.trunc(ns / K);
-  const ms = Math.trunc(us / K);
-  return (THREE[ms] as string) + (THREE[us - ms * K] as string) + (THREE[ns - us * K] as string);
-}
 
 /** ns in the last second of a time of 64 bits, not negative. */
 function nsOf(low: number, high: number): number {
@@ -54,32 +45,34 @@ export class Seconds {
   }
 }
 
-/** Texts of times that follow one another. */
+/** Writes times that follow one another, each behind the same words. */
 export class TimeTexts {
+  readonly #before: string;
   #second = Number.NaN;
-  #date = '';
-  #whole = Number.NaN;
-  #digits = '';
+  #date: Piece = jsonPiece('');
 
-  /** As Go's RFC3339Nano writes it: without zeros at its end. */
-  go(second: number, ns: number): string {
+  constructor(before: string) {
+    this.#before = before;
+  }
+
+  /** As Go's RFC3339Nano writes it, without zeros at its end, but for the Z. */
+  write(second: number, ns: number): void {
     if (second !== this.#second) {
-      this.#date = new Date(second * K).toISOString().slice(0, -'.000Z'.length);
+      const date = new Date(second * MS_PER_S).toISOString().slice(0, -'.000Z'.length);
+      this.#date = jsonPiece(this.#before + date);
       this.#second = second;
     }
-    if (ns % 10 !== 0) return `${this.#date}.${nineDigits(ns)}Z`;
-    if (ns === 0) return `${this.#date}Z`;
-    return `${this.#date}.${nineDigits(ns).replace(/0+$/, '')}Z`;
+    out.put(this.#date);
+    out.fraction(ns);
   }
+}
 
-  /** The digits of s · 10⁹ + ns. */
-  ns(s: number, ns: number): string {
-    // A number's own text is in one piece, which JSON.stringify() is faster with.
-    if (s < SAFE_SECONDS) return String(s * S + ns);
-    if (s !== this.#whole) {
-      this.#digits = String(s);
-      this.#whole = s;
-    }
-    return this.#digits + nineDigits(ns);
+/** Writes the digits of s · 10⁹ + ns. */
+export function writeNs(s: number, ns: number): void {
+  if (s < SAFE_SECONDS) {
+    out.number(s * S + ns);
+    return;
   }
+  out.number(s);
+  out.nine(ns);
 }

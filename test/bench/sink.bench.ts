@@ -22,7 +22,7 @@ const LOOK_MS = 20;
 /** Events with ids of their own, made as they are needed: a heap full of them would be what is measured. */
 function* eventsOf(count: number): Generator<OnwardEvent> {
   const model = onwardEvent(1, EVENT_BYTES - FRAME_BYTES);
-  const [head = '', tail = ''] = model.json.split(model.unified.id);
+  const [head = '', tail = ''] = String(model.json).split(model.unified.id);
   for (let seq = 0; seq < count; seq++) {
     const id = seq.toString(16).padStart(model.unified.id.length, '0');
     const { ts, type, op, unified } = model;
@@ -32,7 +32,8 @@ function* eventsOf(count: number): Generator<OnwardEvent> {
       type,
       op,
       unified: { ...unified, id },
-      json: `${head}${id}${tail}`,
+      head: { ...unified, id },
+      json: Buffer.from(`${head}${id}${tail}`),
     };
   }
 }

@@ -10,7 +10,12 @@ import type { OnwardEvent, Outcomes, Sink } from '../../src/sink/sink.ts';
 const SEED = Number(env.TAPIO_SEED ?? Date.now() % 1_000_000);
 
 const event = (seq: number): OnwardEvent =>
-  ({ seq: BigInt(seq), type: 'file', op: 'open', json: `{"seq":${seq}}` }) as OnwardEvent;
+  ({
+    seq: BigInt(seq),
+    type: 'file',
+    op: 'open',
+    json: Buffer.from(`{"seq":${seq}}`),
+  }) as OnwardEvent;
 const events = (count: number, from = 1): OnwardEvent[] =>
   Array.from({ length: count }, (_, i) => event(from + i));
 const seqs = (list: readonly OnwardEvent[]): number[] => list.map(({ seq }) => Number(seq));

@@ -62,7 +62,7 @@ test('every event arrives once under its subject, with the headers of Tapio', as
   const messages = await nats.messages(STREAM);
   expect(messages.map(({ id }) => id).sort()).toEqual(events.map(({ unified }) => unified.id));
   const first = messages.find(({ id }) => id === events[1]?.unified.id);
-  expect(first?.text).toBe(events[1]?.json);
+  expect(first?.text).toBe(String(events[1]?.json));
   expect(first?.subject).toBe('events.unified.kubernetes');
   expect(first?.headers).toEqual({
     'Nats-Msg-Id': [events[1]?.unified.id],

@@ -49,7 +49,7 @@ test('events are lines in the order in which they were sent', async () => {
   const { sink, outcome } = await open(`ndjson:${path}`);
   for (let at = 0; at < events.length; at += 100) outcome.send(sink, events.slice(at, at + 100));
   await outcome.settle(sink);
-  expect(linesOf(path)).toEqual(events.map(({ json }) => json));
+  expect(linesOf(path)).toEqual(events.map(({ json }) => String(json)));
   expect(outcome.takenIds.size).toBe(5000);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(sink.place).toBe(`ndjson:${path}`);
@@ -65,13 +65,13 @@ test('a file that is there is appended to, and its torn last line is cut', async
   appendFileSync(path, `{"torn":"${'x'.repeat(200_000)}`);
   const two = await open(`ndjson:${path}`);
   await two.outcome.settle(two.sink, second);
-  expect(linesOf(path)).toEqual([...first, ...second].map(({ json }) => json));
+  expect(linesOf(path)).toEqual([...first, ...second].map(({ json }) => String(json)));
 
   const torn = join(directory(), 'torn.ndjson');
   writeFileSync(torn, '{"torn":');
   const three = await open(`ndjson:${torn}`);
   await three.outcome.settle(three.sink, second);
-  expect(linesOf(torn)).toEqual(second.map(({ json }) => json));
+  expect(linesOf(torn)).toEqual(second.map(({ json }) => String(json)));
 });
 
 test('files are rotated by size under numbered names, and so many are kept', async () => {
@@ -86,7 +86,7 @@ test('files are rotated by size under numbered names, and so many are kept', asy
   expect(readdirSync(folder).sort()).toEqual(names);
   for (const name of names) expect(statSync(join(folder, name)).size).toBeLessThanOrEqual(16_384);
   const lines = names.reverse().flatMap((name) => linesOf(join(folder, name)));
-  expect(lines).toEqual(events.slice(-lines.length).map(({ json }) => json));
+  expect(lines).toEqual(events.slice(-lines.length).map(({ json }) => String(json)));
   expect(outcome.takenIds.size).toBe(500);
   // One that is larger than a file may be is alone in one.
   await outcome.settle(sink, onwardEvents(2, 500, 20_000));
@@ -132,7 +132,7 @@ test.skipIf(whyNoKernel())('a full disk returns events; when there is room they 
   expect(readFileSync(path, 'utf8').endsWith('\n')).toBe(true);
   rmSync(join(disk, 'other'));
   await outcome.deliver(sink, outcome.back.splice(0));
-  expect(linesOf(path).sort()).toEqual(events.map(({ json }) => json).sort());
+  expect(linesOf(path).sort()).toEqual(events.map(({ json }) => String(json)).sort());
 });
 
 test('a device that is always full returns', async () => {
@@ -187,7 +187,7 @@ test('the standard output gets lines; a reader that goes away returns the rest',
     } else {
       expect(taken).toBe(2000);
       expect(out.split('\n').slice(0, -1)).toEqual(
-        onwardEvents(2000, 0, 300).map(({ json }) => json),
+        onwardEvents(2000, 0, 300).map(({ json }) => String(json)),
       );
     }
   }

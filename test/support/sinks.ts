@@ -18,8 +18,8 @@ export function onwardEvent(seq: number, bytes = 20): OnwardEvent {
     message: `Öl ${seq} `.padEnd(bytes, 'x'),
   };
   const ts = BigInt(Date.parse(unified.timestamp)) * 1_000_000n;
-  const json = JSON.stringify(unified);
-  return { seq: BigInt(seq), ts, type: 'file', op: 'open', unified, json };
+  const json = Buffer.from(JSON.stringify(unified));
+  return { seq: BigInt(seq), ts, type: 'file', op: 'open', unified, head: unified, json };
 }
 
 export function onwardEvents(count: number, from = 0, bytes = 20): OnwardEvent[] {
