@@ -19,6 +19,8 @@ std::string text_of(const char (&bytes)[N]) {
 
 // Refills in vain before a reader waits.
 constexpr int kTries = 8;
+// So much is read at once, of 256 KiB each, once there are rows: somebody waits for them.
+constexpr int kRefillsMax = 32;
 
 bool is_power_of_two(uint64_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
@@ -118,16 +120,17 @@ LiveReader::LiveReader(std::unique_ptr<LiveMapping> mapping,
 LiveChunk LiveReader::read(uint64_t after) {
   LiveChunk chunk;
   chunk.through = after;
-  // A refill that was overtaken gives nothing, and the next begins elsewhere; one may give only
-  // rows that were had before. When nothing comes at all, the ring is read to its end.
-  for (int vain = 0; vain < kTries;) {
+  // A refill that was overtaken gives nothing, and the next begins elsewhere.
+  bool any = false;
+  for (int vain = 0, refills = 0; vain < kTries;) {
     if (!ring_.empty()) {
-      if (take_all(&chunk)) break;
-    } else if (ring_.at_head()) {
+      if (!take_all(&chunk, &any)) break;
+    } else if (ring_.at_head() || refills == kRefillsMax) {
       break;
     } else {
       ring_.refill(UINT64_MAX);
       if (ring_.empty()) vain++;
+      if (any) refills++;
     }
   }
   for (auto& decoder : decoders_)
@@ -135,32 +138,32 @@ LiveChunk LiveReader::read(uint64_t after) {
   return chunk;
 }
 
-// Takes rows that were read from the ring; false where all of them had been had before.
-bool LiveReader::take_all(LiveChunk* chunk) {
-  bool any = false;
+// Takes rows that were read from the ring, as far as they may be in this chunk; false where others
+// wait. `any` tells whether one was new.
+bool LiveReader::take_all(LiveChunk* chunk, bool* any) {
   while (!ring_.empty()) {
     const PendingRecord& record = ring_.front();
     const uint64_t seq = record.ktime;  // where other rings have it: see LivePrefix
     if (seq > chunk->through + 1) {
-      if (!any) chunk->gap_until = seq;
-      return true;
+      if (!*any) chunk->gap_until = seq;
+      return false;
     }
     LivePrefix prefix;
     std::memcpy(&prefix, ring_.bytes_of(record), sizeof(prefix));
     const auto offset = static_cast<int64_t>(prefix.ts_offset);
     if (seq > chunk->through) {
-      if (any && offset != chunk->ts_offset) return true;
+      if (*any && offset != chunk->ts_offset) return false;
       uint64_t ktime;
       std::memcpy(&ktime, ring_.bytes_of(record) + sizeof(prefix) + 8, sizeof(ktime));
-      if (!seen_.has(seq, ktime) && !take(record)) return true;
-      any = true;
+      if (!seen_.has(seq, ktime) && !take(record)) return false;
+      *any = true;
       chunk->ts_offset = offset;
       chunk->through = seq;
       chunk->newest = std::max(chunk->newest, ktime);
     }
     ring_.pop();
   }
-  return any;
+  return true;
 }
 
 // False where there is no room for its row in this chunk.

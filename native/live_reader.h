@@ -97,7 +97,7 @@ class LiveReader {
     BatchReader reader;
   };
 
-  bool take_all(LiveChunk* chunk);
+  bool take_all(LiveChunk* chunk, bool* any);
   bool take(const PendingRecord& record);
   void finish(Decoder& decoder, LiveChunk* chunk);
   std::vector<ColumnData> columns_of(Decoder& decoder);

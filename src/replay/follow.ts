@@ -72,15 +72,18 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
 }
 
-/** How often an idle ring is looked at, ms: the more seldom, the longer nothing came. */
-const IDLE_MS_MIN = 1;
-/** How long rows may gather in the ring: each look at it costs as much as some hundred rows. */
-const GATHER_MS = 4;
+/**
+ * How often the ring is looked at, ms: the more seldom, the longer nothing came. A look costs as much as some hundred rows,
+ * most of it the waking.
+ */
+const LOOK_MS_MIN = 12;
+const LOOK_MS_MAX = 32;
+/** How often it is looked whether the recorder writes there, ms. */
+const ATTACH_MS = 1;
 /** So many at once are worth looking at again at once. */
 const GATHERED = 4096n;
 /** Segments that are read before the store is looked at anew: the oldest may go meanwhile. */
 const SEGMENTS_AT_ONCE = 8;
-const IDLE_MS_MAX = 32;
 /** Time between tries to reach a recorder that has gone, ms. */
 const RECONNECT_MS = 200;
 /** A store that cannot be written is not waited for any longer, ms. */
@@ -196,7 +199,7 @@ export class Follow implements EventSource {
   /** Waits until every row to come goes to the ring. */
   async #attach(reader: LiveRingReader, door: LiveDoor): Promise<void> {
     while (!reader.attached && door.isOpen && !this.#options.signal.aborted)
-      await this.#sleep(IDLE_MS_MIN);
+      await this.#sleep(ATTACH_MS);
   }
 
   async #flush(door: LiveDoor): Promise<void> {
@@ -337,7 +340,7 @@ export class Follow implements EventSource {
     selection: Selection,
   ): AsyncGenerator<readonly EventRun[]> {
     const { signal } = this.#options;
-    let idleMs = IDLE_MS_MIN;
+    let lookMs = LOOK_MS_MIN;
     while (!signal.aborted) {
       // Asked before the ring is read: what was written before it hung up is read then.
       const { isOpen } = door;
@@ -347,13 +350,13 @@ export class Follow implements EventSource {
       else if (through > this.#seq) {
         this.#seq = through;
         if (newest > this.#newest) this.#newest = newest;
-        idleMs = IDLE_MS_MIN;
+        lookMs = LOOK_MS_MIN;
         yield runs;
-        if (through - before < GATHERED) await this.#sleep(GATHER_MS);
+        if (through - before < GATHERED) await this.#sleep(LOOK_MS_MIN);
         else await setImmediate();
       } else if (isOpen) {
-        await this.#sleep(idleMs);
-        idleMs = Math.min(idleMs * 2, IDLE_MS_MAX);
+        await this.#sleep(lookMs);
+        lookMs = Math.min(lookMs * 2, LOOK_MS_MAX);
       } else return;
     }
   }

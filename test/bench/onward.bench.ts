@@ -8,14 +8,14 @@ import { ROOT } from '../support/recording.ts';
 import { onWorkCpu, startRecorder, sum } from './recorder.ts';
 import { report } from './report.ts';
 
-const ROUNDS = 2;
+const ROUNDS = 3;
 const SECONDS = 10;
 /** Raw events a second of a busy host, of which 1 % go onward by the default filter. */
 const RAW_RATE = 100_000;
 /** Onward events a second of which each is timed. */
 const TIMED_RATE = 20_000;
 /** What is not timed: connections are made, and code is compiled. */
-const WARM_MS = 3000;
+const WARM_MS = 10_000;
 /** In it is the time of an event. */
 const HEAD_BYTES = 200;
 const TIMESTAMP = '"timestamp":"';
@@ -33,7 +33,7 @@ interface Cost {
 
 async function costOf(flags: readonly string[]): Promise<Cost> {
   const recorder = await startRecorder(flags);
-  await mixed(RAW_RATE, 2);
+  await mixed(RAW_RATE, WARM_MS / 1000);
   const [before, begun] = [recorder.status(), performance.now()];
   await mixed(RAW_RATE, SECONDS);
   const after = recorder.status();
