@@ -77,6 +77,7 @@ async function latencies(server: NatsServer): Promise<number[]> {
   await work;
   await sleep(500);
   await recorder.stop();
+  await connection.close();
   return found.sort((a, b) => a - b);
 }
 
