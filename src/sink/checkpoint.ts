@@ -103,12 +103,13 @@ export class Checkpoint {
    * for the one that is recorded; gives what of them was not through.
    */
   hold(held: ReadonlyMap<string, number>, current: string): SinkLoss[] {
+    for (const [recording, end] of held) {
+      const progress = this.#progress(recording);
+      progress.end = Math.max(progress.end, end);
+    }
     const lost: SinkLoss[] = [];
     for (const [recording, progress] of this.#recordings) {
-      if (recording === current) continue;
-      const end = held.get(recording);
-      progress.end = Math.max(progress.end, end ?? 0);
-      if (end !== undefined) continue;
+      if (recording === current || held.has(recording)) continue;
       const first = progress.ranges.through + 1;
       const loss = {
         recording,

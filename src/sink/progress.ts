@@ -73,8 +73,20 @@ export class Progress implements Resume {
   }
 
   wentBack(recording: string, through: bigint): void {
-    this.#checkpoint.goBack(recording, Number(through));
-    if (recording === this.#recording) this.#next = Math.min(this.#next, Number(through) + 1);
+    const last = Number(through);
+    const before = this.#checkpoint.of(recording);
+    this.#checkpoint.goBack(recording, last);
+    const ranges = this.#checkpoint.of(recording);
+    for (const [event, sent] of this.#sent) {
+      if (sent.ranges !== before) continue;
+      if (Number(event.seq) <= last) this.#sent.set(event, { ...sent, ranges });
+      else {
+        // Its seq is that of another row now. The rows before it are not wanted, as they were not.
+        this.#sent.delete(event);
+        if (sent.first <= last) ranges.add(sent.first, last);
+      }
+    }
+    if (recording === this.#recording) this.#next = Math.min(this.#next, last + 1);
   }
 
   /** Takes events of a recording, in their order, to be sent; gives those that are not through already. */
