@@ -189,8 +189,9 @@ async function run(flags: Flags): Promise<number> {
     line?.follow(daemon);
     const summary = await daemon.finished;
     line?.clear();
-    if (flags.output === 'json') stdout.write(`${JSON.stringify(summary)}\n`);
-    else stdout.write(summaryText(summary));
+    // Where events go to the standard output, it is theirs.
+    const out = config.sinks.some(({ url }) => url === 'ndjson:-') ? stderr : stdout;
+    out.write(flags.output === 'json' ? `${JSON.stringify(summary)}\n` : summaryText(summary));
     return 0;
   } finally {
     line?.clear();
