@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const RANKS: readonly (readonly string[])[] = [
   ['schemas'],
   ['src/errors.ts', 'src/escape.ts', 'src/thread-url.ts', 'src/version.ts'],
-  ['src/log.ts'],
+  ['src/log.ts', 'src/side-thread.ts'],
   ['src/config.ts'],
   ['src/config-file.ts'],
   ['src/event'],

@@ -1,8 +1,8 @@
-// Messages between the main thread and the thread of a sink.
+// What the thread of a sink is given, and what it tells.
 
 import type { SinkSettings } from '../config.ts';
 
-export interface SinkThreadOptions {
+export interface SinkThreadData {
   readonly store: string;
   readonly settings: SinkSettings;
 }
@@ -32,16 +32,3 @@ export interface SinkStatus {
   /** Events that were taken each second, over the last seconds. */
   readonly rate: number;
 }
-
-export type ToSink =
-  /** The recorder can be followed now. */
-  | { readonly kind: 'go' }
-  /** The recording has ended: what is left is sent for a while, and the thread ends. */
-  | { readonly kind: 'finish'; readonly ms: number };
-
-export type FromSink =
-  | { readonly kind: 'ready'; readonly status: SinkStatus }
-  /** It makes no sense as it is configured. */
-  | { readonly kind: 'refused'; readonly code: string; readonly message: string }
-  | { readonly kind: 'note'; readonly text: string }
-  | { readonly kind: 'status'; readonly status: SinkStatus };
