@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "addon_live.h"
+#include "addon_raw_event.h"
 #include "addon_scan.h"
 #include "drain.h"
 #include "live_source.h"
@@ -502,8 +503,7 @@ Napi::Value pinned(const Napi::CallbackInfo& info) {
   auto out = Napi::Array::New(env, sets.size());
   for (uint32_t i = 0; i < sets.size(); i++) {
     const PinnedSet& set = sets[i];
-    const Napi::Value none = env.Null();
-    const auto known = [&](Napi::Value value) { return set.readable ? value : none; };
+    const auto known = [&](Napi::Value value) { return set.readable ? value : env.Null(); };
     auto one = Napi::Object::New(env);
     one.Set("store", known(Napi::String::New(env, set.store)));
     one.Set("path", set.path);
@@ -580,6 +580,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("peerCredentials", Napi::Function::New(env, peer_credentials));
   exports.Set("clocks", Napi::Function::New(env, clocks));
   exports.Set("patternError", Napi::Function::New(env, pattern_error));
+  exports.Set("encodeRawEvents", Napi::Function::New(env, encode_raw_events));
   exports.Set("Scan", define_scan(env));
   exports.Set("Pacer", define_pacer(env));
   exports.Set("LiveReader", define_live_reader(env));

@@ -29,7 +29,42 @@ size_t utf8_length(std::string_view bytes) {
   return 4;
 }
 
+// How many of the first bytes, which begin no sequence, a reader takes together as one that is
+// broken: as many as could begin one (Unicode 15, section 3.9).
+size_t broken_length(std::string_view bytes) {
+  const auto in = [&](size_t i, unsigned char low, unsigned char high) {
+    const auto at = i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0;
+    return at >= low && at <= high;
+  };
+  const auto first = static_cast<unsigned char>(bytes[0]);
+  if (first < 0xe0 || first > 0xf4) return 1;
+  const unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+  const unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+  if (!in(1, low, high)) return 1;
+  return first >= 0xf0 && in(2, 0x80, 0xbf) ? 3 : 2;
+}
+
 }  // namespace
+
+bool is_utf8(std::string_view bytes) {
+  for (size_t length; !bytes.empty(); bytes.remove_prefix(length)) {
+    if ((length = utf8_length(bytes)) == 0) return false;
+  }
+  return true;
+}
+
+std::string replaced_utf8(std::string_view bytes) {
+  std::string out;
+  while (!bytes.empty()) {
+    const size_t length = utf8_length(bytes);
+    if (length > 0)
+      out.append(bytes.substr(0, length));
+    else
+      out += "\xef\xbf\xbd";
+    bytes.remove_prefix(length > 0 ? length : broken_length(bytes));
+  }
+  return out;
+}
 
 void append_reversible_utf8(std::string* out, std::string_view bytes) {
   static constexpr char digits[] = "0123456789abcdef";

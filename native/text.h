@@ -11,6 +11,11 @@ namespace tapio {
 std::string reversible_utf8(std::string_view bytes);
 void append_reversible_utf8(std::string* out, std::string_view bytes);
 
+// Whether bytes are UTF-8, and what decoders make of those that are not: each part that is broken
+// becomes U+FFFD.
+bool is_utf8(std::string_view bytes);
+std::string replaced_utf8(std::string_view bytes);
+
 // Text of an address of 16 bytes (IPv4 in the first four); v4-mapped IPv6 is written as IPv4.
 // `family` is AF_INET or AF_INET6. IPv6 in the form of RFC 5952.
 std::string inet_text(unsigned family, const unsigned char* address);

@@ -1,6 +1,7 @@
 // The protobuf messages of the events: field numbers are the table's ids.
 
 import { COMMON, EVENTS, type FieldSpec, type FieldType } from './events.ts';
+import { eventField, KTIME_FIELD } from './raw-event.ts';
 
 const TYPES: Readonly<Record<FieldType, string>> = {
   u16: 'uint32',
@@ -44,10 +45,10 @@ export function eventsProto(): string {
     '// One row of a recording. `ts` is in ns since 1970.',
     'message RawEvent {',
     ...Object.entries(COMMON).map(([name, f]) => protoField(name, f, false)),
-    '  fixed64 ktime = 17; // CLOCK_MONOTONIC ns',
+    `  fixed64 ktime = ${KTIME_FIELD}; // CLOCK_MONOTONIC ns`,
     '  oneof event {',
     ...Object.entries(EVENTS).map(
-      ([type, spec]) => `    ${pascal(type)} ${type} = ${100 + spec.id};`,
+      ([type, spec]) => `    ${pascal(type)} ${type} = ${eventField(spec.id)};`,
     ),
     '  }',
     '}',

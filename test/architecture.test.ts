@@ -16,7 +16,7 @@ const RANKS: readonly (readonly string[])[] = [
   ['src/config-file.ts'],
   ['src/event'],
   ['src/source', 'src/segment'],
-  ['src/catalog', 'src/control.ts'],
+  ['src/catalog', 'src/control.ts', 'src/raw'],
   ['src/query', 'src/unified'],
   ['src/recorder', 'src/replay', 'src/export'],
   ['src/session', 'src/sink'],

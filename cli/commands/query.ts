@@ -2,8 +2,8 @@
 
 import { stderr, stdout } from 'node:process';
 import type { EventType } from '../../schemas/arrow.ts';
-import { nearestName, TapioError } from '../../src/errors.ts';
-import { fieldNames } from '../../src/event/json.ts';
+import { TapioError } from '../../src/errors.ts';
+import { checkFields } from '../../src/event/json.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
 import { withDescendants } from '../../src/query/descendants.ts';
 import type { Run } from '../../src/query/order.ts';
@@ -42,15 +42,7 @@ function limitOf(flags: Flags): Limit {
 /** The fields that --fields names; null for all. */
 export function fieldsOf(flags: Flags): string[] | null {
   const fields = words(flags.fields);
-  const known = fieldNames();
-  for (const field of fields) {
-    if (known.includes(field)) continue;
-    const near = nearestName(field, known);
-    throw new TapioError(
-      'usage',
-      `unknown field ${field}${near === null ? '' : ` (did you mean ${near}?)`}: own fields are written type.field`,
-    );
-  }
+  checkFields(fields);
   if (fields.length > 0 && (flags.output === 'compact' || flags.count === true)) {
     throw new TapioError(
       'usage',

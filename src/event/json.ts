@@ -2,6 +2,7 @@
 // numbers, ts RFC 3339 in UTC with nine digits.
 
 import { COMMON, EVENTS, type FieldSpec, type TypeSpec } from '../../schemas/events.ts';
+import { nearestName, TapioError } from '../errors.ts';
 import { formatTs } from './clock.ts';
 
 /** A value as readers of segments give it. */
@@ -74,6 +75,19 @@ export function fieldNames(): string[] {
     Object.keys(spec.fields).map((name) => `${type}.${name}`),
   );
   return [...COMMON_ORDER, ...own];
+}
+
+/** Throws TapioError('usage') for a name that is none of fieldNames(). */
+export function checkFields(names: readonly string[]): void {
+  const known = fieldNames();
+  for (const name of names) {
+    if (known.includes(name)) continue;
+    const near = nearestName(name, known);
+    throw new TapioError(
+      'usage',
+      `unknown field ${name}${near === null ? '' : ` (did you mean ${near}?)`}: own fields are written type.field`,
+    );
+  }
 }
 
 interface Part {

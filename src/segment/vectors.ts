@@ -95,27 +95,39 @@ export class DictionaryVector implements Vector {
   }
 }
 
-class SliceVector<T extends Value> implements Vector {
+/** Where the values of a column of lists, strings or bytes lie. */
+export interface SliceBuffers {
+  /** Row i has what lies from offsets[i] to offsets[i + 1]: elements of a list, or bytes. */
+  readonly offsets: Int32Array;
+  /** Of strings in a list their own offsets, of numbers these; null where there is no list. */
+  readonly inner: Int32Array | BigUint64Array | null;
+  /** Bytes of strings, or bytes. */
+  readonly heap: Uint8Array;
+}
+
+/** Values that are made of a slice of the column's buffers. */
+export class SliceVector<T extends Value = Value> implements Vector {
   readonly length: number;
-  readonly #validity: Uint8Array;
-  readonly #offsets: Int32Array;
+  readonly validity: Uint8Array;
+  readonly buffers: SliceBuffers;
   readonly #slice: (from: number, to: number) => T;
 
   constructor(
     length: number,
     validity: Uint8Array,
-    offsets: Int32Array,
+    buffers: SliceBuffers,
     slice: (from: number, to: number) => T,
   ) {
     this.length = length;
-    this.#validity = validity;
-    this.#offsets = offsets;
+    this.validity = validity;
+    this.buffers = buffers;
     this.#slice = slice;
   }
 
   get(row: number): Value {
-    if (!isPresent(this.#validity, row)) return null;
-    return this.#slice(this.#offsets[row] ?? 0, this.#offsets[row + 1] ?? 0);
+    if (!isPresent(this.validity, row)) return null;
+    const { offsets } = this.buffers;
+    return this.#slice(offsets[row] ?? 0, offsets[row + 1] ?? 0);
   }
 }
 
@@ -152,27 +164,32 @@ export function vectorOf(
     case 'utf8': {
       const bytes = Buffer.from(third.buffer, third.byteOffset, third.byteLength);
       const offsets = checkedOffsets(data, length, bytes.length);
-      return new SliceVector(length, validity, offsets, (from, to) =>
+      return new SliceVector(length, validity, { offsets, inner: null, heap: bytes }, (from, to) =>
         bytes.toString('utf8', from, to),
       );
     }
     case 'bytes': {
       const offsets = checkedOffsets(data, length, third.length);
-      return new SliceVector(length, validity, offsets, (from, to) => third.subarray(from, to));
+      return new SliceVector(length, validity, { offsets, inner: null, heap: third }, (from, to) =>
+        third.subarray(from, to),
+      );
     }
     case 'u64s': {
       const values = new BigUint64Array(fourth.buffer, fourth.byteOffset, fourth.byteLength >> 3);
       const offsets = checkedOffsets(data, length, values.length);
-      return new SliceVector(length, validity, offsets, (from, to) => [
-        ...values.subarray(from, to),
-      ]);
+      return new SliceVector(
+        length,
+        validity,
+        { offsets, inner: values, heap: NONE },
+        (from, to) => [...values.subarray(from, to)],
+      );
     }
     case 'texts': {
       const bytes = Buffer.from(fifth.buffer, fifth.byteOffset, fifth.byteLength);
       const count = raw.nodes[1]?.length ?? 0;
       const inner = checkedOffsets(fourth, count, bytes.length);
       const offsets = checkedOffsets(data, length, count);
-      return new SliceVector(length, validity, offsets, (from, to) =>
+      return new SliceVector(length, validity, { offsets, inner, heap: bytes }, (from, to) =>
         Array.from({ length: to - from }, (_, i) =>
           bytes.toString('utf8', inner[from + i], inner[from + i + 1]),
         ),

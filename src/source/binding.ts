@@ -11,6 +11,7 @@ import { TapioError } from '../errors.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../event/batch.ts';
 import type { SocketSnapshot } from '../event/sockets.ts';
 import type { LiveNative } from './live.ts';
+import type { RawEventNative } from './raw-events.ts';
 import type { NativePredicate, ScanNative } from './scan.ts';
 
 /** What the kernel side rejects before it fills a record. */
@@ -237,7 +238,7 @@ export interface Native {
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
 }
 
-type Addon = Native & ScanNative & LiveNative;
+type Addon = Native & ScanNative & LiveNative & RawEventNative;
 
 let loaded: Addon | null = null;
 
@@ -260,6 +261,9 @@ export const scanNative = (): ScanNative => addon();
 
 /** The addon for followers. */
 export const liveNative = (): LiveNative => addon();
+
+/** The addon for those who send rows as messages. */
+export const rawEventNative = (): RawEventNative => addon();
 
 function addonPath(): string {
   // The bundle lies in dist/chunks/, this file in src/source/: both are two folders deep.

@@ -4,7 +4,13 @@ import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { COMMON, EVENTS, type FieldSpec, type TypeSpec } from '../../schemas/events.ts';
 import type { RowColumns, RowValue } from '../../src/event/json.ts';
 import { Strings } from '../../src/segment/strings.ts';
-import { DictionaryVector, NumberVector, type TypedArray } from '../../src/segment/vectors.ts';
+import {
+  DictionaryVector,
+  NumberVector,
+  type TypedArray,
+  type Vector,
+  vectorOf,
+} from '../../src/segment/vectors.ts';
 
 /** A row by column. */
 export type PlainRow = Readonly<Record<string, RowValue>>;
@@ -68,21 +74,47 @@ function numbers(type: FieldSpec['type'], values: readonly RowValue[]): TypedArr
   return type === 'u64' ? BigUint64Array.from(wide) : BigInt64Array.from(wide);
 }
 
-function column(
-  type: FieldSpec['type'],
-  values: readonly RowValue[],
-): { get(row: number): RowValue } {
-  if (type === 'texts' || type === 'u64s' || type === 'bytes') {
-    return { get: (row) => values[row] ?? null };
+function bufferOf(view: ArrayBufferView): Uint8Array {
+  return new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
+}
+
+function offsetsOf(lengths: readonly number[]): Uint8Array {
+  let end = 0;
+  return bufferOf(Int32Array.from([0, ...lengths.map((length) => (end += length))]));
+}
+
+/** A column of lists or bytes, in Arrow's buffers. */
+function listColumn(type: FieldSpec['type'], values: readonly RowValue[]): Vector {
+  const lists = values.map((value) => (value ?? []) as readonly RowValue[]);
+  const all = lists.flatMap((list) => [...list]);
+  const buffers = [validityOf(values), offsetsOf(lists.map(({ length }) => length))];
+  if (type === 'bytes')
+    buffers.push(Buffer.concat(values.filter((value) => value !== null) as Uint8Array[]));
+  else if (type === 'u64s')
+    buffers.push(new Uint8Array(0), bufferOf(BigUint64Array.from(all as bigint[])));
+  else {
+    const texts = all.map((text) => Buffer.from(String(text)));
+    buffers.push(
+      new Uint8Array(0),
+      offsetsOf(texts.map(({ length }) => length)),
+      Buffer.concat(texts),
+    );
   }
+  const nodes = [{ length: values.length }, { length: all.length }];
+  return vectorOf({ name: '', type, nullable: true }, { nodes, buffers }, undefined);
+}
+
+function column(type: FieldSpec['type'], values: readonly RowValue[]): Vector {
+  if (type === 'texts' || type === 'u64s' || type === 'bytes') return listColumn(type, values);
   const validity = validityOf(values);
   if (type !== 'name' && type !== 'text') {
     return new NumberVector(values.length, validity, numbers(type, values));
   }
   const strings = [...new Set(values.filter((value) => value !== null))] as string[];
   const places = new Map(strings.map((text, i) => [text, i]));
-  const indices = Int32Array.from(values, (value) => places.get(value as string) ?? 0);
-  return new DictionaryVector(values.length, validity, indices, Strings.of(strings));
+  const indices = values.map((value) => places.get(value as string) ?? 0);
+  const array = type === 'name' ? Uint16Array.from(indices) : Int32Array.from(indices);
+  return new DictionaryVector(values.length, validity, array, Strings.of(strings));
 }
 
 /** Columns that hold these rows, as a segment's do. */

@@ -1,0 +1,11 @@
+// The N-API face of the encoder of raw events: src/source/raw-events.ts describes it.
+#pragma once
+
+#include <napi.h>
+
+namespace tapio {
+
+// Messages of rows, and where they end.
+Napi::Value encode_raw_events(const Napi::CallbackInfo& info);
+
+}  // namespace tapio

@@ -1,0 +1,375 @@
+#include "raw_event.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "text.h"
+
+namespace tapio {
+namespace {
+
+constexpr size_t kHeadBytes = 5;
+constexpr size_t kTagBytes = 2;
+constexpr size_t kVarintBytes = 10;
+// More than any run of rows has, and less than an offset of 32 bits holds.
+constexpr size_t kBytesMax = 1u << 30;
+constexpr unsigned kVarint = 0, kFixed = 1, kDelimited = 2;
+
+constexpr const char* kTooShort = "a buffer is too short for its rows";
+constexpr const char* kOutside = "a value lies outside its buffer";
+
+template <class T>
+T load(const uint8_t* at, size_t index) {
+  T value;
+  memcpy(&value, at + index * sizeof(T), sizeof(T));
+  return value;
+}
+
+uint8_t* varint(uint8_t* at, uint64_t value) {
+  while (value >= 0x80) {
+    *at++ = static_cast<uint8_t>(value | 0x80);
+    value >>= 7;
+  }
+  *at++ = static_cast<uint8_t>(value);
+  return at;
+}
+
+size_t varint_size(uint64_t value) {
+  return static_cast<size_t>((63 - __builtin_clzll(value | 1)) / 7 + 1);
+}
+
+uint8_t* put_tag(const RawColumn& column, uint8_t* at) {
+  // There is always room for both of its bytes.
+  memcpy(at, &column.tag, kTagBytes);
+  return at + column.tag_size;
+}
+
+uint8_t* fixed(uint8_t* at, uint64_t value) {
+  memcpy(at, &value, 8);
+  return at + 8;
+}
+
+bool present(const RawColumn& column, uint32_t at) {
+  return column.validity.size == 0 || (column.validity.data[at >> 3] >> (at & 7) & 1) != 0;
+}
+
+bool any_present(const RawColumn& column, uint32_t from, uint32_t to) {
+  if (column.validity.size == 0) return true;
+  while (from < to) {
+    if ((from & 7) == 0 && to - from >= 8) {
+      if (column.validity.data[from >> 3] != 0) return true;
+      from += 8;
+    } else if (present(column, from++)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+unsigned wire_of(RawKind kind) {
+  switch (kind) {
+    case RawKind::kFixed64:
+    case RawKind::kKtime:
+      return kFixed;
+    case RawKind::kDict16:
+    case RawKind::kDict32:
+    case RawKind::kTexts:
+    case RawKind::kU64s:
+    case RawKind::kBytes:
+      return kDelimited;
+    default:
+      return kVarint;
+  }
+}
+
+bool is_list(RawKind kind) {
+  return kind == RawKind::kTexts || kind == RawKind::kU64s || kind == RawKind::kBytes;
+}
+
+size_t width_of(RawKind kind) {
+  switch (kind) {
+    case RawKind::kU16:
+    case RawKind::kDict16:
+      return 2;
+    case RawKind::kU32:
+    case RawKind::kI32:
+    case RawKind::kDict32:
+    case RawKind::kTexts:
+    case RawKind::kU64s:
+    case RawKind::kBytes:
+      return 4;
+    default:
+      return 8;
+  }
+}
+
+// What can be said of a column once; what its offsets and indices say is looked at as they are
+// used.
+const char* prepare(RawColumn& column) {
+  if (column.field == 0 || column.field > kRawFieldMax) return "no number of a field";
+  const uint32_t tag = column.field << 3 | wire_of(column.kind);
+  column.tag_size = tag < 0x80 ? 1 : 2;
+  column.tag = static_cast<uint16_t>(tag < 0x80 ? tag : (tag & 0x7f) | 0x80 | tag >> 7 << 8);
+  const size_t values = size_t{column.rows} + (is_list(column.kind) && column.rows > 0 ? 1 : 0);
+  if (column.data.size < values * width_of(column.kind)) return kTooShort;
+  if (column.validity.size > 0 && column.validity.size < (size_t{column.rows} + 7) / 8)
+    return kTooShort;
+  const size_t inner = column.inner.size / (column.kind == RawKind::kU64s ? 8 : 4);
+  column.inner_count = static_cast<uint32_t>(std::min<size_t>(inner, INT32_MAX));
+  return nullptr;
+}
+
+// Copies bytes; whether all of them are ASCII.
+bool copy_ascii(uint8_t* to, const char* from, size_t size) {
+  constexpr uint64_t kHigh = 0x8080808080808080;
+  uint64_t seen = 0;
+  if (size >= 8) {
+    size_t i = 0;
+    for (uint64_t word; i + 8 <= size; i += 8) {
+      memcpy(&word, from + i, 8);
+      memcpy(to + i, &word, 8);
+      seen |= word;
+    }
+    uint64_t last;
+    memcpy(&last, from + size - 8, 8);
+    memcpy(to + size - 8, &last, 8);
+    return ((seen | last) & kHigh) == 0;
+  }
+  if (size >= 4) {
+    uint32_t first, last;
+    memcpy(&first, from, 4);
+    memcpy(&last, from + size - 4, 4);
+    memcpy(to, &first, 4);
+    memcpy(to + size - 4, &last, 4);
+    return ((first | last) & kHigh) == 0;
+  }
+  for (size_t i = 0; i < size; i++) {
+    to[i] = static_cast<uint8_t>(from[i]);
+    seen |= to[i];
+  }
+  return (seen & kHigh) == 0;
+}
+
+}  // namespace
+
+RawEvents::~RawEvents() { free(memory_); }
+
+void RawEvents::expect(size_t bytes) { grow(memory_, std::min(bytes, kBytesMax)); }
+
+uint8_t* RawEvents::release() {
+  uint8_t* const memory = memory_;
+  memory_ = limit_ = nullptr;
+  return memory;
+}
+
+uint8_t* RawEvents::grow(uint8_t* at, size_t more) {
+  const auto used = static_cast<size_t>(at - memory_);
+  if (more > kBytesMax || used > kBytesMax - more) return fail("the messages are too large");
+  const size_t size = std::max(used + more, (used + more) / 2 * 3);
+  auto* const memory = static_cast<uint8_t*>(realloc(memory_, size));
+  if (memory == nullptr) return fail("no memory");
+  memory_ = memory;
+  limit_ = memory + size;
+  return memory + used;
+}
+
+inline uint8_t* RawEvents::room(uint8_t* at, size_t bytes) {
+  if (static_cast<size_t>(limit_ - at) >= bytes + budget_) [[likely]]
+    return at;
+  return grow(at, bytes + budget_);
+}
+
+const char* RawEvents::open(RawBlock& block, uint32_t from, uint32_t to) {
+  if (block.event_field == 0 || block.event_field > kRawFieldMax) return "no number of a field";
+  for (RawColumn& column : block.columns) {
+    if (const char* const why = prepare(column)) return why;
+    if (from < column.first || to - column.first > column.rows || from > to)
+      return "rows that a column does not have";
+  }
+  // Of most own columns a run has nothing, as other ops set them.
+  std::erase_if(block.columns, [&](const RawColumn& column) {
+    return !any_present(column, from - column.first, to - column.first);
+  });
+  // What is common comes before the event of the oneof.
+  std::stable_sort(block.columns.begin(), block.columns.end(),
+                   [](const RawColumn& a, const RawColumn& b) {
+                     return a.own != b.own ? b.own : a.field < b.field;
+                   });
+  return nullptr;
+}
+
+const char* RawEvents::append(const RawBlock& block, uint32_t from, uint32_t to) {
+  RawColumn event;
+  event.field = block.event_field;
+  event.kind = RawKind::kBytes;
+  if (const char* const why = prepare(event)) return why;
+  budget_ = (block.columns.size() + 3) * (kTagBytes + kVarintBytes) + kHeadBytes;
+  const RawColumn* const columns = block.columns.data();
+  const RawColumn* const end = columns + block.columns.size();
+  const RawColumn* const own =
+      std::find_if(columns, end, [](const RawColumn& column) { return column.own; });
+  // Lengths are written with as many bytes as the row before needed: where that is wrong, the row
+  // moves.
+  size_t length_size = 1;
+  uint8_t* at = memory_ + size_;
+  for (uint32_t row = from; row < to; row++) {
+    if ((at = room(at, 0)) == nullptr) return error_;
+    // Offsets: the memory may move with each string.
+    const auto begun = static_cast<size_t>(at - memory_);
+    at += kHeadBytes;
+    for (const RawColumn* column = columns; column < own; column++) {
+      if ((at = field(block, *column, row - column->first, at)) == nullptr) return error_;
+    }
+    at = put_tag(event, at);
+    const auto length_at = static_cast<size_t>(at - memory_);
+    at += length_size;
+    for (const RawColumn* column = own; column < end; column++) {
+      const uint32_t place = row - column->first;
+      if (!present(*column, place)) continue;
+      if ((at = field(block, *column, place, at)) == nullptr) return error_;
+    }
+    uint8_t* const body = memory_ + length_at + length_size;
+    const auto length = static_cast<size_t>(at - body);
+    const size_t needed = varint_size(length);
+    if (needed != length_size) {
+      memmove(memory_ + length_at + needed, body, length);
+      at = memory_ + length_at + needed + length;
+      length_size = needed;
+    }
+    varint(memory_ + length_at, length);
+    const auto ended = static_cast<size_t>(at - memory_);
+    if (ended > kBytesMax) return "the messages are too large";
+    uint8_t* const head = memory_ + begun;
+    head[0] = 0;
+    const uint32_t size = __builtin_bswap32(static_cast<uint32_t>(ended - begun - kHeadBytes));
+    memcpy(head + 1, &size, 4);
+    ends_.push_back(static_cast<uint32_t>(ended));
+    size_ = ended;
+  }
+  return nullptr;
+}
+
+// A field of a row; one that is common is left out where it says nothing.
+inline uint8_t* RawEvents::field(const RawBlock& block, const RawColumn& column, uint32_t row,
+                                 uint8_t* at) {
+  const uint8_t* const data = column.data.data;
+  uint64_t value = 0;
+  switch (column.kind) {
+    case RawKind::kU16:
+      value = load<uint16_t>(data, row);
+      break;
+    case RawKind::kU32:
+      value = load<uint32_t>(data, row);
+      break;
+    case RawKind::kI32:
+      // Negative numbers have ten bytes, whatever their width.
+      value = static_cast<uint64_t>(int64_t{load<int32_t>(data, row)});
+      break;
+    case RawKind::kU64:
+    case RawKind::kI64:
+      value = load<uint64_t>(data, row);
+      break;
+    case RawKind::kFixed64:
+    case RawKind::kKtime: {
+      value = load<uint64_t>(data, row);
+      if (!column.own && !present(column, row)) return at;
+      if (column.kind == RawKind::kKtime) value -= static_cast<uint64_t>(block.ts_offset);
+      if (value == 0 && !column.own) return at;
+      return fixed(put_tag(column, at), value);
+    }
+    case RawKind::kDict16:
+      if (!column.own && !present(column, row)) return at;
+      return entry(column, load<uint16_t>(data, row), at);
+    case RawKind::kDict32:
+      if (!column.own && !present(column, row)) return at;
+      return entry(column, load<uint32_t>(data, row), at);
+    case RawKind::kTexts:
+      return present(column, row) ? texts(column, row, at) : at;
+    case RawKind::kU64s:
+      return present(column, row) ? u64s(column, row, at) : at;
+    case RawKind::kBytes:
+      return present(column, row) ? bytes(column, row, at) : at;
+  }
+  if (!column.own && (value == 0 || !present(column, row))) return at;
+  return varint(put_tag(column, at), value);
+}
+
+// A string of a dictionary.
+inline uint8_t* RawEvents::entry(const RawColumn& column, uint32_t index, uint8_t* at) {
+  if (index + uint64_t{1} >= column.inner_count) [[unlikely]]
+    return fail("a row names a string that is lost");
+  const auto from = load<int32_t>(column.inner.data, index);
+  const auto to = load<int32_t>(column.inner.data, index + 1);
+  if (from < 0 || to < from || static_cast<size_t>(to) > column.heap.size) [[unlikely]]
+    return fail(kOutside);
+  if (from == to && !column.own) return at;
+  const char* const heap = reinterpret_cast<const char*>(column.heap.data);
+  return text(column, {heap + from, static_cast<size_t>(to - from)}, at);
+}
+
+inline uint8_t* RawEvents::text(const RawColumn& column, std::string_view bytes, uint8_t* at) {
+  uint8_t* const begun = room(at, kTagBytes + kVarintBytes + bytes.size());
+  if (begun == nullptr) return nullptr;
+  uint8_t* const to = varint(put_tag(column, begun), bytes.size());
+  if (copy_ascii(to, bytes.data(), bytes.size()) || is_utf8(bytes)) [[likely]]
+    return to + bytes.size();
+  return replaced_text(column, bytes, begun);
+}
+
+// Readers refuse a message whose strings are no UTF-8: what is damaged is marked, as it is in JSON.
+uint8_t* RawEvents::replaced_text(const RawColumn& column, std::string_view bytes, uint8_t* at) {
+  const std::string valid = replaced_utf8(bytes);
+  if ((at = room(at, kTagBytes + kVarintBytes + valid.size())) == nullptr) return nullptr;
+  at = varint(put_tag(column, at), valid.size());
+  memcpy(at, valid.data(), valid.size());
+  return at + valid.size();
+}
+
+uint8_t* RawEvents::texts(const RawColumn& column, uint32_t row, uint8_t* at) {
+  const auto from = load<int32_t>(column.data.data, row);
+  const auto to = load<int32_t>(column.data.data, row + 1);
+  if (from < 0 || to < from || (to > from && static_cast<uint32_t>(to) >= column.inner_count))
+    return fail(kOutside);
+  for (int32_t i = from; i < to; i++) {
+    const auto text_from = load<int32_t>(column.inner.data, static_cast<uint32_t>(i));
+    const auto text_to = load<int32_t>(column.inner.data, static_cast<uint32_t>(i) + 1);
+    if (text_from < 0 || text_to < text_from || static_cast<size_t>(text_to) > column.heap.size)
+      return fail(kOutside);
+    const char* const heap = reinterpret_cast<const char*>(column.heap.data);
+    at = text(column, {heap + text_from, static_cast<size_t>(text_to - text_from)}, at);
+    if (at == nullptr) return nullptr;
+  }
+  return at;
+}
+
+uint8_t* RawEvents::u64s(const RawColumn& column, uint32_t row, uint8_t* at) {
+  const auto from = load<int32_t>(column.data.data, row);
+  const auto to = load<int32_t>(column.data.data, row + 1);
+  if (from < 0 || to < from || static_cast<uint32_t>(to) > column.inner_count)
+    return fail(kOutside);
+  if (from == to) return at;
+  size_t size = 0;
+  for (int32_t i = from; i < to; i++)
+    size += varint_size(load<uint64_t>(column.inner.data, static_cast<uint32_t>(i)));
+  if ((at = room(at, kTagBytes + kVarintBytes + size)) == nullptr) return nullptr;
+  at = varint(put_tag(column, at), size);
+  for (int32_t i = from; i < to; i++)
+    at = varint(at, load<uint64_t>(column.inner.data, static_cast<uint32_t>(i)));
+  return at;
+}
+
+uint8_t* RawEvents::bytes(const RawColumn& column, uint32_t row, uint8_t* at) {
+  const auto from = load<int32_t>(column.data.data, row);
+  const auto to = load<int32_t>(column.data.data, row + 1);
+  if (from < 0 || to < from || static_cast<size_t>(to) > column.heap.size) return fail(kOutside);
+  const auto size = static_cast<size_t>(to - from);
+  if (size == 0 && !column.own) return at;
+  if ((at = room(at, kTagBytes + kVarintBytes + size)) == nullptr) return nullptr;
+  at = varint(put_tag(column, at), size);
+  if (size > 0) memcpy(at, column.heap.data + from, size);
+  return at + size;
+}
+
+}  // namespace tapio
