@@ -11,6 +11,7 @@ import { TapioError } from '../errors.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../event/batch.ts';
 import type { SocketSnapshot } from '../event/sockets.ts';
 import type { LiveNative } from './live.ts';
+import type { RedactNative } from './redact.ts';
 import type { NativePredicate, ScanNative } from './scan.ts';
 
 /** What the kernel side rejects before it fills a record. */
@@ -237,7 +238,7 @@ export interface Native {
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
 }
 
-type Addon = Native & ScanNative & LiveNative;
+type Addon = Native & ScanNative & LiveNative & RedactNative;
 
 let loaded: Addon | null = null;
 
@@ -257,6 +258,9 @@ export const native = (): Native => addon();
 
 /** The addon for readers. */
 export const scanNative = (): ScanNative => addon();
+
+/** The addon for what policies hide in texts. */
+export const redactNative = (): RedactNative => addon();
 
 /** The addon for followers. */
 export const liveNative = (): LiveNative => addon();
