@@ -14,6 +14,7 @@
 
 #include "addon_live.h"
 #include "addon_raw_event.h"
+#include "addon_redact.h"
 #include "addon_scan.h"
 #include "drain.h"
 #include "live_source.h"
@@ -584,6 +585,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Scan", define_scan(env));
   exports.Set("Pacer", define_pacer(env));
   exports.Set("LiveReader", define_live_reader(env));
+  exports.Set("TextRedactor", define_text_redactor(env));
   exports.Set(
       "createSource", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
         return info.Env().GetInstanceData<Napi::FunctionReference>()->New({info[0], info[1]});

@@ -35,7 +35,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@grpc': ['src/sink', 'src/server'],
   '@marcbachmann/cel-js': ['src/query'],
   '@nats-io': ['src/sink'],
-  yaml: ['src/config-file.ts'],
+  yaml: ['src/config-file.ts', 'src/service/policy-file.ts'],
   yargs: ['cli'],
 };
 

@@ -25,6 +25,9 @@ const text: Encoder = (value) => JSON.stringify(value);
 const quoted: Encoder = (value) => `"${value}"`;
 const hex = (value: bigint): string => `"0x${value.toString(16)}"`;
 
+const encoded = (encode: Encoder, value: RowValue): string =>
+  value === null ? 'null' : encode(value);
+
 function encoderOf(field: FieldSpec): Encoder {
   switch (field.type) {
     case 'name':
@@ -127,20 +130,19 @@ export class JsonEncoder {
     ].filter((name) => !made.includes(name));
   }
 
-  /** One row, without a line end. `tsOffset` is that of its segment. */
+  /** One row, without a line end; columns that are absent are null. `tsOffset` is that of its segment. */
   encode(columns: RowColumns, row: number, tsOffset: bigint): string {
     const parts: string[] = [];
     for (const { column, encode, head } of this.#common) {
       if (column === 'type') parts.push(`"type":"${this.#type}"`);
       else if (column === 'ktime') {
         parts.push(`"ktime":"${(columns.get('ts')?.get(row) as bigint) - tsOffset}"`);
-      } else parts.push(head + encode(columns.get(column)?.get(row) ?? null));
+      } else parts.push(head + encoded(encode, columns.get(column)?.get(row) ?? null));
     }
     if (this.#own.length > 0) {
-      const own = this.#own.map(({ column, encode, head }) => {
-        const value = columns.get(column)?.get(row) ?? null;
-        return head + (value === null ? 'null' : encode(value));
-      });
+      const own = this.#own.map(
+        ({ column, encode, head }) => head + encoded(encode, columns.get(column)?.get(row) ?? null),
+      );
       parts.push(`"${this.#type}":{${own.join(',')}}`);
     }
     return `{${parts.join(',')}}`;

@@ -23,6 +23,8 @@ export interface Selection {
   readonly filter?: Filter | null;
   /** Rows in the window and of these types for which the rest is not true. */
   readonly not?: boolean;
+  /** Only rows for which this is true as well, whatever `not` turns around: what a policy lets be seen. */
+  readonly permitted?: Pick<Filter, 'for'>;
 }
 
 function unknown(what: string, word: string, names: readonly string[]): TapioError {
@@ -117,14 +119,15 @@ function untrue(of: Bool): Bool {
 
 /** The predicate of a type's rows in segments of a boot, its window aside. */
 export function predicateOf(selection: Selection, type: EventType, boot: string): Bool {
-  const { ops, pids, comms, processes, filter, not } = selection;
+  const { ops, pids, comms, processes, filter, not, permitted } = selection;
   const args: Bool[] = [];
   if (ops !== null) args.push(ops.has(type) ? oneOf('op', ops.get(type) ?? []) : { kind: 'false' });
   if (pids !== null) args.push(isOneOf('pid', bigints(pids)));
   if (processes !== undefined) args.push(isProcess(processes.get(boot)));
   if (comms !== null) args.push(oneOf('comm', comms));
   if (filter) args.push(filter.for(type));
-  return not ? untrue(all(args)) : all(args);
+  const wanted = not ? untrue(all(args)) : all(args);
+  return permitted === undefined ? wanted : all([permitted.for(type), wanted]);
 }
 
 /** Checks names and puts a selection together; throws TapioError('usage') for what it does not know. */

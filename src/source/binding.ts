@@ -12,6 +12,7 @@ import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../event/batch.t
 import type { SocketSnapshot } from '../event/sockets.ts';
 import type { LiveNative } from './live.ts';
 import type { RawEventNative } from './raw-events.ts';
+import type { RedactNative } from './redact.ts';
 import type { NativePredicate, ScanNative } from './scan.ts';
 
 /** What the kernel side rejects before it fills a record. */
@@ -238,7 +239,7 @@ export interface Native {
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
 }
 
-type Addon = Native & ScanNative & LiveNative & RawEventNative;
+type Addon = Native & ScanNative & LiveNative & RawEventNative & RedactNative;
 
 let loaded: Addon | null = null;
 
@@ -258,6 +259,9 @@ export const native = (): Native => addon();
 
 /** The addon for readers. */
 export const scanNative = (): ScanNative => addon();
+
+/** The addon for what policies hide in texts. */
+export const redactNative = (): RedactNative => addon();
 
 /** The addon for followers. */
 export const liveNative = (): LiveNative => addon();
