@@ -124,7 +124,8 @@ function placeIn(document: Document, lines: LineCounter, path: Path): string {
  */
 export async function parsePolicy(text: string, path: string): Promise<Policy> {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const options = { lineCounter: lines, prettyErrors: false, logLevel: 'error' } as const;
+  const document = parseDocument(text, options);
   const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) {
     const { line, col } = lines.linePos(problem.pos[0]);

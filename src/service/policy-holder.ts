@@ -105,7 +105,7 @@ export class PolicyHolder {
       this.#say(`${why}\nthe policy that was read before goes on`);
       return false;
     }
-    this.#say(`${this.#path} was read again: ${this.#policy.rules.length} rules`);
+    this.#say(`${this.#path} was read again and holds from now on`);
     return true;
   }
 }
