@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -29,7 +28,7 @@ struct Memory {
 // What JS gave of a block, before anything of it is looked at.
 struct GivenBlock {
   Napi::Float64Array layout;
-  std::vector<Napi::ArrayBuffer> buffers;
+  std::vector<napi_value> buffers;
 };
 
 Napi::Value fail(Napi::Env env, const char* why) {
@@ -55,9 +54,13 @@ bool collect(const Napi::Value& value, std::vector<GivenBlock>* out) {
     GivenBlock block{layout.As<Napi::Float64Array>(), {}};
     const auto list = buffers.As<Napi::Array>();
     for (uint32_t k = 0; k < list.Length(); k++) {
-      const Napi::Value buffer = list.Get(k);
-      if (!buffer.IsArrayBuffer()) return false;
-      block.buffers.push_back(buffer.As<Napi::ArrayBuffer>());
+      napi_value buffer;
+      bool is_buffer = false;
+      if (napi_get_element(value.Env(), list, k, &buffer) != napi_ok) return false;
+      // Memory that is shared is no such buffer: others could write it as it is read.
+      if (napi_is_arraybuffer(value.Env(), buffer, &is_buffer) != napi_ok || !is_buffer)
+        return false;
+      block.buffers.push_back(buffer);
     }
     out->push_back(std::move(block));
   }
@@ -71,12 +74,13 @@ class Layout {
   size_t left() const { return static_cast<size_t>(end_ - at_); }
   bool bad() const { return bad_; }
   uint64_t number(double most) {
-    const double value = at_ < end_ ? *at_++ : -1;
-    if (!(value >= 0 && value <= most) || std::floor(value) != value) {
+    const double value = at_ < end_ ? *at_++ : NAN;
+    const auto whole = value >= 0 && value <= most ? static_cast<int64_t>(value) : -1;
+    if (static_cast<double>(whole) != value) {
       bad_ = true;
       return 0;
     }
-    return static_cast<uint64_t>(value);
+    return static_cast<uint64_t>(whole);
   }
   uint32_t word() { return static_cast<uint32_t>(number(UINT32_MAX)); }
   RawBytes slice(const std::vector<Memory>& memory) {
@@ -97,10 +101,14 @@ class Layout {
 };
 
 // A block whose columns lie within the memory that they name.
-bool block_of(GivenBlock& given, RawBlock* block) {
-  std::vector<Memory> memory;
-  for (Napi::ArrayBuffer& buffer : given.buffers)
-    memory.push_back({static_cast<const uint8_t*>(buffer.Data()), buffer.ByteLength()});
+bool block_of(Napi::Env env, GivenBlock& given, RawBlock* block) {
+  std::vector<Memory> memory(given.buffers.size());
+  for (size_t i = 0; i < memory.size(); i++) {
+    void* data;
+    if (napi_get_arraybuffer_info(env, given.buffers[i], &data, &memory[i].size) != napi_ok)
+      return false;
+    memory[i].data = static_cast<const uint8_t*>(data);
+  }
   Layout layout(given.layout.Data(), given.layout.ElementLength());
   block->event_field = layout.word();
   const uint64_t low = layout.word(), high = layout.word();
@@ -149,7 +157,7 @@ Napi::Value encode_raw_events(const Napi::CallbackInfo& info) {
   RawEvents events;
   for (size_t i = 0; i < given.size(); i++) {
     if (spans[i].second == 0) continue;
-    if (!block_of(given[i], &blocks[i])) return fail(env, "a column lies outside its buffer");
+    if (!block_of(env, given[i], &blocks[i])) return fail(env, "a column lies outside its buffer");
     const char* const why = events.open(blocks[i], spans[i].first, spans[i].second);
     if (why != nullptr) return fail(env, why);
   }
@@ -165,13 +173,8 @@ Napi::Value encode_raw_events(const Napi::CallbackInfo& info) {
     memcpy(ends.Data(), events.ends().data(), events.ends().size() * sizeof(uint32_t));
   auto out = Napi::Object::New(env);
   out.Set("ends", ends);
-  const size_t size = events.size();
-  if (size == 0) {
-    out.Set("bytes", Napi::Buffer<uint8_t>::New(env, 0));
-  } else {
-    out.Set("bytes", Napi::Buffer<uint8_t>::New(env, events.release(), size,
-                                                [](Napi::Env, uint8_t* memory) { free(memory); }));
-  }
+  // Memory of V8's own: it counts what lives, and needs no turn of the event loop to free it.
+  out.Set("bytes", Napi::Buffer<uint8_t>::Copy(env, events.data(), events.size()));
   return out;
 }
 

@@ -27,17 +27,38 @@ T load(const uint8_t* at, size_t index) {
   return value;
 }
 
-uint8_t* varint(uint8_t* at, uint64_t value) {
+size_t varint_size(uint64_t value) {
+  return static_cast<size_t>((63 - __builtin_clzll(value | 1)) / 7 + 1);
+}
+
+// Writes no byte beyond the number's own.
+uint8_t* exact_varint(uint8_t* at, uint64_t value) {
   while (value >= 0x80) {
     *at++ = static_cast<uint8_t>(value | 0x80);
     value >>= 7;
   }
-  *at++ = static_cast<uint8_t>(value);
-  return at;
+  *at = static_cast<uint8_t>(value);
+  return at + 1;
 }
 
-size_t varint_size(uint64_t value) {
-  return static_cast<size_t>((63 - __builtin_clzll(value | 1)) / 7 + 1);
+// There must be room for ten bytes, whatever the number takes.
+inline uint8_t* varint(uint8_t* at, uint64_t value) {
+  if (value < 0x80) {
+    *at = static_cast<uint8_t>(value);
+    return at + 1;
+  }
+  if (value >> 56 == 0) [[likely]] {
+    // Eight groups of seven bits, each brought to a byte of its own: no branch depends on how many
+    // there are.
+    uint64_t x = (value & 0xfffffff) | (value & 0xfffffff0000000) << 4;
+    x = (x & 0x3fff00003fff) | (x & 0xfffc0000fffc000) << 2;
+    x = (x & 0x7f007f007f007f) | (x & 0x3f803f803f803f80) << 1;
+    const size_t size = varint_size(value);
+    x |= 0x8080808080808080 >> (72 - 8 * size);
+    memcpy(at, &x, 8);
+    return at + size;
+  }
+  return exact_varint(at, value);
 }
 
 uint8_t* put_tag(const RawColumn& column, uint8_t* at) {
@@ -158,12 +179,6 @@ RawEvents::~RawEvents() { free(memory_); }
 
 void RawEvents::expect(size_t bytes) { grow(memory_, std::min(bytes, kBytesMax)); }
 
-uint8_t* RawEvents::release() {
-  uint8_t* const memory = memory_;
-  memory_ = limit_ = nullptr;
-  return memory;
-}
-
 uint8_t* RawEvents::grow(uint8_t* at, size_t more) {
   const auto used = static_cast<size_t>(at - memory_);
   if (more > kBytesMax || used > kBytesMax - more) return fail("the messages are too large");
@@ -193,107 +208,21 @@ const char* RawEvents::open(RawBlock& block, uint32_t from, uint32_t to) {
     return !any_present(column, from - column.first, to - column.first);
   });
   // What is common comes before the event of the oneof.
-  std::stable_sort(block.columns.begin(), block.columns.end(),
-                   [](const RawColumn& a, const RawColumn& b) {
-                     return a.own != b.own ? b.own : a.field < b.field;
-                   });
+  const auto before = [](const RawColumn& a, const RawColumn& b) {
+    return a.own != b.own ? b.own : a.field < b.field;
+  };
+  if (!std::is_sorted(block.columns.begin(), block.columns.end(), before))
+    std::stable_sort(block.columns.begin(), block.columns.end(), before);
   return nullptr;
 }
 
-const char* RawEvents::append(const RawBlock& block, uint32_t from, uint32_t to) {
-  RawColumn event;
-  event.field = block.event_field;
-  event.kind = RawKind::kBytes;
-  if (const char* const why = prepare(event)) return why;
-  budget_ = (block.columns.size() + 3) * (kTagBytes + kVarintBytes) + kHeadBytes;
-  const RawColumn* const columns = block.columns.data();
-  const RawColumn* const end = columns + block.columns.size();
-  const RawColumn* const own =
-      std::find_if(columns, end, [](const RawColumn& column) { return column.own; });
-  // Lengths are written with as many bytes as the row before needed: where that is wrong, the row
-  // moves.
-  size_t length_size = 1;
-  uint8_t* at = memory_ + size_;
-  for (uint32_t row = from; row < to; row++) {
-    if ((at = room(at, 0)) == nullptr) return error_;
-    // Offsets: the memory may move with each string.
-    const auto begun = static_cast<size_t>(at - memory_);
-    at += kHeadBytes;
-    for (const RawColumn* column = columns; column < own; column++) {
-      if ((at = field(block, *column, row - column->first, at)) == nullptr) return error_;
-    }
-    at = put_tag(event, at);
-    const auto length_at = static_cast<size_t>(at - memory_);
-    at += length_size;
-    for (const RawColumn* column = own; column < end; column++) {
-      const uint32_t place = row - column->first;
-      if (!present(*column, place)) continue;
-      if ((at = field(block, *column, place, at)) == nullptr) return error_;
-    }
-    uint8_t* const body = memory_ + length_at + length_size;
-    const auto length = static_cast<size_t>(at - body);
-    const size_t needed = varint_size(length);
-    if (needed != length_size) {
-      memmove(memory_ + length_at + needed, body, length);
-      at = memory_ + length_at + needed + length;
-      length_size = needed;
-    }
-    varint(memory_ + length_at, length);
-    const auto ended = static_cast<size_t>(at - memory_);
-    if (ended > kBytesMax) return "the messages are too large";
-    uint8_t* const head = memory_ + begun;
-    head[0] = 0;
-    const uint32_t size = __builtin_bswap32(static_cast<uint32_t>(ended - begun - kHeadBytes));
-    memcpy(head + 1, &size, 4);
-    ends_.push_back(static_cast<uint32_t>(ended));
-    size_ = ended;
-  }
-  return nullptr;
-}
-
-// A field of a row; one that is common is left out where it says nothing.
-inline uint8_t* RawEvents::field(const RawBlock& block, const RawColumn& column, uint32_t row,
-                                 uint8_t* at) {
-  const uint8_t* const data = column.data.data;
-  uint64_t value = 0;
-  switch (column.kind) {
-    case RawKind::kU16:
-      value = load<uint16_t>(data, row);
-      break;
-    case RawKind::kU32:
-      value = load<uint32_t>(data, row);
-      break;
-    case RawKind::kI32:
-      // Negative numbers have ten bytes, whatever their width.
-      value = static_cast<uint64_t>(int64_t{load<int32_t>(data, row)});
-      break;
-    case RawKind::kU64:
-    case RawKind::kI64:
-      value = load<uint64_t>(data, row);
-      break;
-    case RawKind::kFixed64:
-    case RawKind::kKtime: {
-      value = load<uint64_t>(data, row);
-      if (!column.own && !present(column, row)) return at;
-      if (column.kind == RawKind::kKtime) value -= static_cast<uint64_t>(block.ts_offset);
-      if (value == 0 && !column.own) return at;
-      return fixed(put_tag(column, at), value);
-    }
-    case RawKind::kDict16:
-      if (!column.own && !present(column, row)) return at;
-      return entry(column, load<uint16_t>(data, row), at);
-    case RawKind::kDict32:
-      if (!column.own && !present(column, row)) return at;
-      return entry(column, load<uint32_t>(data, row), at);
-    case RawKind::kTexts:
-      return present(column, row) ? texts(column, row, at) : at;
-    case RawKind::kU64s:
-      return present(column, row) ? u64s(column, row, at) : at;
-    case RawKind::kBytes:
-      return present(column, row) ? bytes(column, row, at) : at;
-  }
-  if (!column.own && (value == 0 || !present(column, row))) return at;
-  return varint(put_tag(column, at), value);
+inline uint8_t* RawEvents::text(const RawColumn& column, std::string_view bytes, uint8_t* at) {
+  uint8_t* const begun = room(at, kTagBytes + kVarintBytes + bytes.size());
+  if (begun == nullptr) return nullptr;
+  uint8_t* const to = varint(put_tag(column, begun), bytes.size());
+  if (copy_ascii(to, bytes.data(), bytes.size()) || is_utf8(bytes)) [[likely]]
+    return to + bytes.size();
+  return replaced_text(column, bytes, begun);
 }
 
 // A string of a dictionary.
@@ -307,15 +236,6 @@ inline uint8_t* RawEvents::entry(const RawColumn& column, uint32_t index, uint8_
   if (from == to && !column.own) return at;
   const char* const heap = reinterpret_cast<const char*>(column.heap.data);
   return text(column, {heap + from, static_cast<size_t>(to - from)}, at);
-}
-
-inline uint8_t* RawEvents::text(const RawColumn& column, std::string_view bytes, uint8_t* at) {
-  uint8_t* const begun = room(at, kTagBytes + kVarintBytes + bytes.size());
-  if (begun == nullptr) return nullptr;
-  uint8_t* const to = varint(put_tag(column, begun), bytes.size());
-  if (copy_ascii(to, bytes.data(), bytes.size()) || is_utf8(bytes)) [[likely]]
-    return to + bytes.size();
-  return replaced_text(column, bytes, begun);
 }
 
 // Readers refuse a message whose strings are no UTF-8: what is damaged is marked, as it is in JSON.
@@ -370,6 +290,102 @@ uint8_t* RawEvents::bytes(const RawColumn& column, uint32_t row, uint8_t* at) {
   at = varint(put_tag(column, at), size);
   if (size > 0) memcpy(at, column.heap.data + from, size);
   return at + size;
+}
+
+// A field of a row; one that is common is left out where it says nothing.
+inline uint8_t* RawEvents::field(const RawBlock& block, const RawColumn& column, uint32_t row,
+                                 uint8_t* at) {
+  const uint8_t* const data = column.data.data;
+  uint64_t value = 0;
+  switch (column.kind) {
+    case RawKind::kU16:
+      value = load<uint16_t>(data, row);
+      break;
+    case RawKind::kU32:
+      value = load<uint32_t>(data, row);
+      break;
+    case RawKind::kI32:
+      // Negative numbers have ten bytes, whatever their width.
+      value = static_cast<uint64_t>(int64_t{load<int32_t>(data, row)});
+      break;
+    case RawKind::kU64:
+    case RawKind::kI64:
+      value = load<uint64_t>(data, row);
+      break;
+    case RawKind::kFixed64:
+    case RawKind::kKtime: {
+      value = load<uint64_t>(data, row);
+      if (!column.own && !present(column, row)) return at;
+      if (column.kind == RawKind::kKtime) value -= static_cast<uint64_t>(block.ts_offset);
+      if (value == 0 && !column.own) return at;
+      return fixed(put_tag(column, at), value);
+    }
+    case RawKind::kDict16:
+      if (!column.own && !present(column, row)) return at;
+      return entry(column, load<uint16_t>(data, row), at);
+    case RawKind::kDict32:
+      if (!column.own && !present(column, row)) return at;
+      return entry(column, load<uint32_t>(data, row), at);
+    case RawKind::kTexts:
+      return present(column, row) ? texts(column, row, at) : at;
+    case RawKind::kU64s:
+      return present(column, row) ? u64s(column, row, at) : at;
+    case RawKind::kBytes:
+      return present(column, row) ? bytes(column, row, at) : at;
+  }
+  if (!column.own && (value == 0 || !present(column, row))) return at;
+  return varint(put_tag(column, at), value);
+}
+
+const char* RawEvents::append(const RawBlock& block, uint32_t from, uint32_t to) {
+  RawColumn event;
+  event.field = block.event_field;
+  event.kind = RawKind::kBytes;
+  if (const char* const why = prepare(event)) return why;
+  budget_ = (block.columns.size() + 3) * (kTagBytes + kVarintBytes) + kHeadBytes;
+  const RawColumn* const columns = block.columns.data();
+  const RawColumn* const end = columns + block.columns.size();
+  const RawColumn* const own =
+      std::find_if(columns, end, [](const RawColumn& column) { return column.own; });
+  // Lengths are written with as many bytes as the row before needed: where that is wrong, the row
+  // moves.
+  size_t length_size = 1;
+  uint8_t* at = memory_ + size_;
+  for (uint32_t row = from; row < to; row++) {
+    if ((at = room(at, 0)) == nullptr) return error_;
+    // Offsets: the memory may move with each string.
+    const auto begun = static_cast<size_t>(at - memory_);
+    at += kHeadBytes;
+    for (const RawColumn* column = columns; column < own; column++) {
+      if ((at = field(block, *column, row - column->first, at)) == nullptr) return error_;
+    }
+    at = put_tag(event, at);
+    const auto length_at = static_cast<size_t>(at - memory_);
+    at += length_size;
+    for (const RawColumn* column = own; column < end; column++) {
+      const uint32_t place = row - column->first;
+      if (!present(*column, place)) continue;
+      if ((at = field(block, *column, place, at)) == nullptr) return error_;
+    }
+    uint8_t* const body = memory_ + length_at + length_size;
+    const auto length = static_cast<size_t>(at - body);
+    const size_t needed = varint_size(length);
+    if (needed != length_size) {
+      memmove(memory_ + length_at + needed, body, length);
+      at = memory_ + length_at + needed + length;
+      length_size = needed;
+    }
+    exact_varint(memory_ + length_at, length);
+    const auto ended = static_cast<size_t>(at - memory_);
+    if (ended > kBytesMax) return "the messages are too large";
+    uint8_t* const head = memory_ + begun;
+    head[0] = 0;
+    const uint32_t size = __builtin_bswap32(static_cast<uint32_t>(ended - begun - kHeadBytes));
+    memcpy(head + 1, &size, 4);
+    ends_.push_back(static_cast<uint32_t>(ended));
+    size_ = ended;
+  }
+  return nullptr;
 }
 
 }  // namespace tapio

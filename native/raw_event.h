@@ -58,8 +58,9 @@ struct RawBlock {
   std::vector<RawColumn> columns;
 };
 
-// Messages one behind another.
-class RawEvents {
+// Messages one behind another. Nobody else links to it, so that calls of its own are calls, or
+// inlined.
+class __attribute__((visibility("hidden"))) RawEvents {
  public:
   RawEvents() = default;
   ~RawEvents();
@@ -80,8 +81,7 @@ class RawEvents {
   // Where each message ends.
   const std::vector<uint32_t>& ends() const { return ends_; }
   size_t size() const { return size_; }
-  // Gives away the memory, which is to be freed with free().
-  uint8_t* release();
+  const uint8_t* data() const { return memory_; }
 
  private:
   uint8_t* grow(uint8_t* at, size_t more);

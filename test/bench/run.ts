@@ -16,6 +16,7 @@ const SUITES: Readonly<Record<string, () => Promise<{ bench: () => Promise<void>
   query: () => import('./query.bench.ts'),
   sink: () => import('./sink.bench.ts'),
   unified: () => import('./unified.bench.ts'),
+  'raw-events': () => import('./raw-events.bench.ts'),
   onward: () => import('./onward.bench.ts'),
 };
 
