@@ -115,17 +115,16 @@ export class Redactor {
   readonly #hidden: ReadonlySet<string>;
   readonly #masked: ReadonlyMap<string, MaskedTexts>;
 
-  /** What is hidden as a whole needs no mask. Throws Error for a pattern that RE2 does not take. */
+  /** A field may be hidden and masked: it is hidden. Throws Error for a pattern that RE2 does not take. */
   constructor({ hidden, masked }: Redactions) {
     this.#hidden = hidden;
-    this.#masked = new Map(
-      [...masked]
-        .filter(([field]) => !hidden.has(field))
-        .map(([field, masks]) => [field, new MaskedTexts(masks)]),
-    );
+    this.#masked = new Map([...masked].map(([field, masks]) => [field, new MaskedTexts(masks)]));
   }
 
-  /** The block with what may be seen of its columns; those that are hidden are null in every row. */
+  /**
+   * The block with what may be seen of its columns; those that are hidden are null in every row. A dictionary
+   * still holds strings of rows that are not in the block: what is let out is gathered row by row.
+   */
   block(block: EventBlock): EventBlock {
     if (this.#hidden.size === 0 && this.#masked.size === 0) return block;
     const { type, columns } = block;

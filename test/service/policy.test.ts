@@ -119,6 +119,11 @@ test.each<[name: string, rules: string, ops: string[]]>([
     "[{who: '*', allow: [syscall, file], filter: 'syscall.nr == 1'}]",
     ['syscall.call'],
   ],
+  [
+    'a filter that no row of an op can pass',
+    "[{who: '*', allow: process.exec}, {who: '*', allow: process.fork, filter: 'has(file.path)'}]",
+    ['process.exec'],
+  ],
   ['nothing is left', "[{who: '*', allow: syscall}, {who: '*', deny: '*'}]", []],
 ])('%s', async (_name, rules, ops) => {
   const policy = await parsePolicy(`rules: ${rules}`, 'policy.yaml');
@@ -277,6 +282,19 @@ test('a filter on a type that is denied matches nothing', async () => {
       expect(sees(grant, type, { op: 'open', path: '/x', bytes: 5n }, selection), text).toBe(false);
     }
   }
+});
+
+test.each<[settings: string, isAll: boolean]>([
+  ['', true],
+  [', streams: 1, events-per-second: 1', true],
+  [', reach: 24h', false],
+  [', deny: file.read', false],
+  [', redact: comm', false],
+  [", redact: {field: comm, pattern: 'a'}", false],
+  [", filter: 'pid > 0'", false],
+])('whether a policy%s is one that hides nothing', async (settings, isAll) => {
+  const grant = await grantOf(`rules: [{who: '*', allow: '*'${settings}}]`);
+  expect(grant.isUnrestricted).toBe(isAll);
 });
 
 test('descendants are looked for only by who sees all', async () => {
