@@ -17,6 +17,7 @@ const SUITES: Readonly<Record<string, () => Promise<{ bench: () => Promise<void>
   sink: () => import('./sink.bench.ts'),
   unified: () => import('./unified.bench.ts'),
   onward: () => import('./onward.bench.ts'),
+  audit: () => import('./audit.bench.ts'),
 };
 
 async function main(): Promise<void> {
