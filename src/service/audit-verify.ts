@@ -124,10 +124,14 @@ class Verification {
   /** Reads a file; false where nothing behind it can be judged. */
   readFile(file: AuditFile, isLast: boolean): boolean {
     let lines = 0;
+    let keyIsKnown = false;
     for (const raw of readLines(file.path)) {
       lines++;
       this.#bytes += raw.to - raw.from;
-      if (raw.number === 1 && !this.#chooseKey(file, raw)) return false;
+      if (!keyIsKnown) {
+        if (!this.#chooseKey(file, raw)) return false;
+        keyIsKnown = readLine(raw.bytes, this.#key) !== null;
+      }
       const line = raw.ended ? readLine(raw.bytes, this.#key) : null;
       if (line === null) this.#unknownLine(file, raw, isLast);
       else this.#line(file, raw, line);
@@ -171,8 +175,11 @@ class Verification {
     if (this.#problems.length < PROBLEMS_TOLD) this.#problems.push({ what, file, line, text });
   }
 
-  /** A file is under one key: that of the file before, but where a line said otherwise. */
-  #chooseKey(file: AuditFile, { bytes }: RawLine): boolean {
+  /**
+   * A file is under one key: that of the file before, but where a line said otherwise. Asked for each line until one is
+   * right; false where the key is none of those given.
+   */
+  #chooseKey(file: AuditFile, { number, bytes }: RawLine): boolean {
     const wanted = this.#nextKey;
     this.#nextKey = null;
     const writer = this.#keys.find((one) => readLine(bytes, one) !== null);
@@ -180,7 +187,7 @@ class Verification {
       const named = this.#keys.find(({ fingerprint }) => fingerprint === wanted);
       if (named === undefined) {
         const text = `goes on under the key with fingerprint ${wanted}: name that one too, with --key`;
-        this.#problem('key', file.name, 1, `${file.name} ${text}`);
+        this.#problem('key', file.name, number, `${file.name} ${text}`);
         return false;
       }
       this.#key = named;
@@ -188,7 +195,7 @@ class Verification {
       this.#key = writer ?? this.#key;
     } else if (writer !== undefined && writer !== this.#key) {
       const text = `is under another key, and no line before it says so`;
-      this.#problem('key', file.name, 1, `${file.name} ${text}`);
+      this.#problem('key', file.name, number, `${file.name} ${text}`);
       this.#key = writer;
     }
     return true;

@@ -2,8 +2,9 @@
 
 import { ok } from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
+  appendFileSync,
   closeSync,
   mkdirSync,
   openSync,
@@ -18,7 +19,9 @@ import { env, execPath } from 'node:process';
 import { expect, test } from 'vitest';
 import { TapioError } from '../../src/errors.ts';
 import { AuditLog } from '../../src/service/audit.ts';
+import { auditFiles } from '../../src/service/audit-files.ts';
 import { AuditKey, readAuditKey } from '../../src/service/audit-key.ts';
+import type { Torn } from '../../src/service/audit-recovery.ts';
 import { type KnownHead, verifyAudit } from '../../src/service/audit-verify.ts';
 import { entry, linesOf, OK } from '../support/audit.ts';
 import { random } from '../support/batches.ts';
@@ -26,8 +29,10 @@ import { ROOT, temporaryDirectory } from '../support/recording.ts';
 import { diskDirectory, SimDisk } from '../support/sim-disk.ts';
 
 const SEED = 20260101;
-const POINTS = env.TAPIO_LONG === undefined ? 400 : 5_000;
+const POINTS = env.TAPIO_LONG === undefined ? 250 : 5_000;
 const KILLS = 20;
+// A run takes some 10 ms; this is for machines that have much else to do.
+const TIMEOUT_MS = 60_000 + POINTS * 500;
 const KEYS = [new AuditKey(randomBytes(32)), new AuditKey(randomBytes(32))] as const;
 
 /** What a life of a log has acknowledged and published. */
@@ -99,9 +104,39 @@ async function check(directory: string, promised: Promised): Promise<void> {
   const { problems, underWay } = verifyAudit(directory, options);
   ok(problems.length === 0, problems.map(({ text }) => text).join('; '));
   ok(underWay.length === 0, `${underWay.length} reads have no end`);
-  const found = new Map(linesOf(directory).map((line) => [line.n, line.kind]));
+  const lines = linesOf(directory);
+  const found = new Map(lines.map((line) => [line.n, line.kind]));
+  const told = lines.flatMap(({ torn }) => (torn ?? []) as Torn[]);
+  for (const { file, sha256 } of told) {
+    const kept = createHash('sha256').update(readFileSync(join(directory, file)));
+    ok(kept.digest('hex') === sha256, `${file} is not what was kept`);
+  }
+  const kept = readdirSync(directory).filter((name) => name.includes('.torn-'));
+  const untold = kept.filter((name) => told.every(({ file }) => file !== name));
+  ok(untold.length === 0, `no line tells of ${untold}`);
   for (const n of promised.begins) ok(found.get(n) === 'begin', `begin ${n} is gone`);
   for (const n of begins) ok(found.get(n) === 'begin', `begin ${n} after the cut is gone`);
+}
+
+/** The power goes again while the next process goes on. */
+async function recoverAndCut(
+  path: string,
+  directory: string,
+  promised: Promised,
+  point: number,
+  seed: number,
+  prepare: (disk: SimDisk) => void,
+): Promise<void> {
+  const disk = new SimDisk(path);
+  prepare(disk);
+  disk.cutAt(point);
+  try {
+    await live(disk, directory, promised, [[KEYS[1], KEYS[0]]]);
+  } catch (error) {
+    if (!disk.off) throw error;
+  }
+  await turn();
+  disk.lose(random(seed));
 }
 
 /** One run: what broke, or null. */
@@ -109,7 +144,7 @@ async function runOnce(
   offset: number,
   seed: number,
   prepare: (disk: SimDisk) => void,
-  killedAt: number | null,
+  { killedAt, cutAgain }: { readonly killedAt: number | null; readonly cutAgain: number | null },
 ): Promise<string | null> {
   const { path, remove } = diskDirectory();
   const disk = new SimDisk(path);
@@ -137,6 +172,8 @@ async function runOnce(
     }
     await turn();
     disk.lose(random(seed));
+    if (cutAgain !== null)
+      await recoverAndCut(path, directory, promised, cutAgain, seed + 1, prepare);
     await check(directory, promised);
     return null;
   } catch (error) {
@@ -147,6 +184,23 @@ async function runOnce(
     disk.close();
     remove();
   }
+}
+
+/** Where a log syncs, also as it goes on after a crash. */
+async function syncSites(): Promise<Set<string>> {
+  const all = [...(await operations())];
+  const { path, remove } = diskDirectory();
+  const directory = join(path, 'audit');
+  try {
+    await live(new SimDisk(path), directory, { begins: [], heads: [] });
+    appendFileSync(auditFiles(directory).at(-1)?.path ?? '', '{"n":');
+    const disk = new SimDisk(path);
+    await live(disk, directory, { begins: [], heads: [] }, [[KEYS[1], KEYS[0]]]);
+    all.push(...disk.log.map((one) => ({ ...one, site: one.site })));
+  } finally {
+    remove();
+  }
+  return new Set(all.filter(({ operation }) => /^sync/.test(operation)).map(({ site }) => site));
 }
 
 async function operations(): Promise<SimDisk['log']> {
@@ -164,29 +218,40 @@ async function operations(): Promise<SimDisk['log']> {
 async function broken(
   points: number,
   prepare: (disk: SimDisk) => void,
-  killed = false,
+  kind: 'cut' | 'killed before' | 'cut again' = 'cut',
 ): Promise<string | null> {
   const count = (await operations()).length + 1;
   const next = random(SEED);
   for (let i = 0; i < points; i++) {
+    const killed = kind === 'killed before';
     const killedAt = killed ? 1 + Math.floor((next() * count) / 2) : null;
     // After a kill, what follows soon matters.
     const offset = killed ? 1 + (i % 20) : 1 + (i % count);
-    const said = await runOnce(offset, Math.floor(next() * 2 ** 32), prepare, killedAt);
+    const cutAgain = kind === 'cut again' ? 1 + Math.floor(next() * 20) : null;
+    const seed = Math.floor(next() * 2 ** 32);
+    const said = await runOnce(offset, seed, prepare, { killedAt, cutAgain });
     if (said !== null) return said;
   }
   return null;
 }
 
-test('a begin that was acknowledged outlives a power cut at any point', async () => {
+test('a begin that was acknowledged outlives a power cut at any point', {
+  timeout: TIMEOUT_MS,
+}, async () => {
   expect(await broken(POINTS, () => {})).toBeNull();
 });
 
-test('so it does where a process was killed before', async () => {
-  expect(await broken(POINTS, () => {}, true)).toBeNull();
+test('so it does where a process was killed before', { timeout: TIMEOUT_MS }, async () => {
+  expect(await broken(POINTS, () => {}, 'killed before')).toBeNull();
 });
 
-test('so it does where writes or syncs had failed before', async () => {
+test('so it does where the power goes again while the next process goes on', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  expect(await broken(POINTS, () => {}, 'cut again')).toBeNull();
+});
+
+test('so it does where writes or syncs had failed before', { timeout: TIMEOUT_MS }, async () => {
   for (const operation of ['append', 'sync', 'syncDirectory'] as const) {
     const fail = (disk: SimDisk): void =>
       disk.failAt(
@@ -197,17 +262,17 @@ test('so it does where writes or syncs had failed before', async () => {
   }
 });
 
-test('a sync that is left out is noticed, whichever it is', async () => {
-  const all = await operations();
-  const sites = new Set(
-    all.filter(({ operation }) => /^sync/.test(operation)).map(({ site }) => site),
-  );
+test('a sync that is left out is noticed, whichever it is', { timeout: TIMEOUT_MS }, async () => {
+  const sites = await syncSites();
   const unnoticed: string[] = [];
   for (const site of sites) {
     const skip = (disk: SimDisk): void => {
       disk.skip = new Set([site]);
     };
-    const said = (await broken(POINTS * 2, skip)) ?? (await broken(POINTS * 4, skip, true));
+    const said =
+      (await broken(POINTS, skip)) ??
+      (await broken(POINTS * 4, skip, 'killed before')) ??
+      (await broken(POINTS * 4, skip, 'cut again'));
     console.info(`${site}: ${said?.split('\n')[0] ?? 'NOT NOTICED'}`);
     if (said === null) unnoticed.push(site);
   }

@@ -310,6 +310,19 @@ test('a key gives way to another, and both are needed to verify', async () => {
     `audit-0000002.ndjson goes on under the key with fingerprint ${next.fingerprint}: name that one too, with --key`,
   );
   expect(() => audit.open()).toThrow(/with another key/);
+  // One line that was edited is one problem, whichever keys are named first, and be it the one that names the next key.
+  for (const kind of ['open', 'key', 'rotate', 'head']) {
+    const { path } = auditFiles(audit.directory)[kind === 'rotate' ? 1 : 0] ?? { path: '' };
+    const whole = readFileSync(path, 'latin1');
+    writeFileSync(path, whole.replace(`"kind":"${kind}"`, '"kind":"x"'));
+    const { problems } = audit.verify(audit.heads.slice(-1), [next, audit.key]);
+    const found = kind === 'key' ? ['edited', 'key'] : ['edited'];
+    expect(
+      problems.map(({ what }) => what),
+      kind,
+    ).toEqual(found);
+    writeFileSync(path, whole);
+  }
 });
 
 test('lines are as AUDIT.md says: HMAC of what stands before the MAC', async () => {
@@ -335,8 +348,8 @@ test('lines are as AUDIT.md says: HMAC of what stands before the MAC', async () 
 test('requests are bounded and bear no secrets; lines are printable ASCII', async () => {
   const log = audit.open();
   const request = {
-    authorization: 'Bearer abc',
-    nested: { token: 'abc', apiKey: 'abc', text: '\u001b[2J\u202e ü 😀\u009b' },
+    authorization: 'Bearer hush!',
+    nested: { token: 'hush!', apiKey: 'hush!', text: '\u001b[2J\u202e ü 😀\u009b' },
     bytes: new Uint8Array(5),
     seq: 2n ** 60n,
     long: 'x'.repeat(10_000),
@@ -346,7 +359,7 @@ test('requests are bounded and bear no secrets; lines are printable ASCII', asyn
   await log.close();
   const text = readFileSync(auditFiles(audit.directory)[0]?.path ?? '', 'latin1');
   expect(text).toMatch(/^[ -~\n]*$/);
-  expect(text).not.toContain('abc');
+  expect(text).not.toContain('hush!');
   const [, first, second] = audit.lines();
   expect(first?.request).toMatchObject({
     authorization: '[masked]',
