@@ -52,6 +52,10 @@ await runProgram({
       about: 'is everything as it was written?',
       load: async () => (await import('./commands/verify.ts')).verify,
     },
+    audit: {
+      about: 'audit verify: is the audit log of a service as it was written?',
+      load: async () => (await import('./commands/audit.ts')).audit,
+    },
     repair: {
       about: 'salvage what verifies of damaged segments',
       load: async () => (await import('./commands/repair.ts')).repair,

@@ -18,6 +18,7 @@ const SUITES: Readonly<Record<string, () => Promise<{ bench: () => Promise<void>
   unified: () => import('./unified.bench.ts'),
   'raw-events': () => import('./raw-events.bench.ts'),
   onward: () => import('./onward.bench.ts'),
+  audit: () => import('./audit.bench.ts'),
 };
 
 async function main(): Promise<void> {
