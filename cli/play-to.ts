@@ -85,7 +85,7 @@ export class PlayTo {
         this.#onward.rebase({ shift, salt: `${this.#began} ${loop}` });
       }
       for (const part of inParts(runs, ROWS_AT_ONCE)) {
-        if (!(await this.#delivery.send(this.#onward.events([part])))) return;
+        if (!(await this.#delivery.send(this.#onward.events(part)))) return;
         show();
       }
     }

@@ -5,13 +5,12 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 
 #include <algorithm>
 #include <memory>
 #include <optional>
 
+#include "addon_host.h"
 #include "addon_live.h"
 #include "addon_raw_event.h"
 #include "addon_redact.h"
@@ -523,49 +522,6 @@ void unpin_set(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>().Utf8Value();
   if (!unpin(path))
     js_error(info.Env(), "io", path + " is not in a BPF file system").ThrowAsJavaScriptException();
-}
-
-Napi::Value peer_credentials(const Napi::CallbackInfo& info) {
-  ucred peer = {};
-  socklen_t size = sizeof(peer);
-  if (getsockopt(static_cast<int>(uint32_of(info[0])), SOL_SOCKET, SO_PEERCRED, &peer, &size) !=
-      0) {
-    js_error(info.Env(), "io", std::string("cannot tell who is connected: ") + strerror(errno))
-        .ThrowAsJavaScriptException();
-    return info.Env().Undefined();
-  }
-  auto out = Napi::Object::New(info.Env());
-  out.Set("pid", peer.pid);
-  out.Set("uid", peer.uid);
-  out.Set("gid", peer.gid);
-  return out;
-}
-
-int64_t clock_ns(clockid_t clock) {
-  timespec now;
-  clock_gettime(clock, &now);
-  return now.tv_sec * 1'000'000'000ll + now.tv_nsec;
-}
-
-// The three clocks, read as closely together as several tries allow.
-Napi::Value clocks(const Napi::CallbackInfo& info) {
-  int64_t best = INT64_MAX, realtime = 0, monotonic = 0, boottime = 0;
-  for (int i = 0; i < 8; i++) {
-    const int64_t before = clock_ns(CLOCK_MONOTONIC);
-    const int64_t wall = clock_ns(CLOCK_REALTIME);
-    const int64_t boot = clock_ns(CLOCK_BOOTTIME);
-    const int64_t after = clock_ns(CLOCK_MONOTONIC);
-    if (after - before >= best) continue;
-    best = after - before;
-    realtime = wall;
-    boottime = boot;
-    monotonic = before + (after - before) / 2;
-  }
-  auto out = Napi::Object::New(info.Env());
-  out.Set("realtime", big(info.Env(), realtime));
-  out.Set("monotonic", big(info.Env(), monotonic));
-  out.Set("boottime", big(info.Env(), boottime));
-  return out;
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {

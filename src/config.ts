@@ -95,6 +95,32 @@ export const SETTINGS = {
     type: 'sinks',
     doc: 'sinks with settings of their own: a list of {name, url, filter, rate, from}',
   },
+  listen: {
+    type: 'list',
+    placeholder: 'unix:PATH|HOST:PORT',
+    doc: 'serve raw events over gRPC there, to those who may see them: STORE/recorder.sock; none: nowhere',
+  },
+  'tls-cert': {
+    type: 'string',
+    placeholder: 'FILE',
+    doc: 'certificate of --listen HOST:PORT, PEM',
+  },
+  'tls-key': { type: 'string', placeholder: 'FILE', doc: 'its key, PEM' },
+  'tls-client-ca': {
+    type: 'string',
+    placeholder: 'FILE',
+    doc: 'who vouches for clients, PEM: each must have a certificate of theirs',
+  },
+  policy: {
+    type: 'string',
+    placeholder: 'FILE',
+    doc: 'who may see what (src/service/POLICY.md); without one: root and the recorder’s own user, everything',
+  },
+  'audit-key': {
+    type: 'string',
+    placeholder: 'FILE',
+    doc: 'key of the audit of what was read, best where nobody else can write: STORE/audit.key',
+  },
   'log-level': {
     type: 'string',
     choices: ['error', 'warn', 'info', 'debug'],
@@ -117,6 +143,18 @@ export interface SinkSettings {
   readonly rate: number | null;
   /** What a sink begins with that is new: what is recorded from then on, or all that the store holds. */
   readonly from: 'now' | 'oldest';
+}
+
+/** Where is served: at a Unix socket, or over TLS. */
+export type Listening =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tls'; readonly host: string; readonly port: number };
+
+/** Files, PEM: who we are, and who vouches for clients. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  readonly clientCa: string;
 }
 
 export interface RecordConfig {
@@ -145,6 +183,12 @@ export interface RecordConfig {
   readonly minFree: { readonly bytes: number } | { readonly share: number };
   readonly orphanTimeoutMs: number;
   readonly sinks: readonly SinkSettings[];
+  /** Where to serve; null: in the store. */
+  readonly listen: readonly Listening[] | null;
+  readonly policy: string | null;
+  readonly auditKey: string | null;
+  /** Null where nothing is served over TLS. */
+  readonly tls: TlsFiles | null;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 
@@ -433,6 +477,37 @@ function sinksOf(given: Given): SinkSettings[] {
   return sinks;
 }
 
+function listeningOf(text: string): Listening[] {
+  if (text === 'none') return [];
+  const path = /^unix:(.+)$/.exec(text)?.[1];
+  if (path !== undefined) return [{ kind: 'unix', path }];
+  const [, host, digits] = /^(?:tcp:)?(\[[0-9a-fA-F:.]+\]|[^:[\]/]+):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (host === undefined || port > 65_535) {
+    throw usage(`--listen ${text}: write unix:PATH, HOST:PORT, [IPV6]:PORT or none`);
+  }
+  return [{ kind: 'tls', host: host.replace(/^\[|\]$/g, ''), port }];
+}
+
+/** Over TCP nobody is served without TLS, nor without a certificate of their own. */
+function tlsOf(given: Given): TlsFiles | null {
+  const names = ['tls-cert', 'tls-key', 'tls-client-ca'] as const;
+  const isServed = listenOf(given)?.some(({ kind }) => kind === 'tls') === true;
+  const missing = names.filter((name) => given[name] === undefined);
+  if (isServed && missing.length > 0) {
+    throw usage(`--listen HOST:PORT is served over TLS alone: add --${missing.join(', --')}`);
+  }
+  if (!isServed && missing.length < names.length) {
+    throw usage('--tls-cert, --tls-key and --tls-client-ca are for --listen HOST:PORT: add that');
+  }
+  if (!isServed) return null;
+  const [cert = '', key = '', clientCa = ''] = names.map((name) => String(given[name]));
+  return { cert, key, clientCa };
+}
+
+const listenOf = ({ listen }: Given): Listening[] | null =>
+  listen === undefined ? null : listOf(listen).flatMap(listeningOf);
+
 /** Checks settings and makes them typed. `layers` come in order of precedence, the strongest first. */
 export function resolveConfig(layers: readonly Given[], cpus: number): RecordConfig {
   const given: Partial<Record<SettingName, unknown>> = {};
@@ -473,6 +548,10 @@ export function resolveConfig(layers: readonly Given[], cpus: number): RecordCon
       ORPHAN_TIMEOUT_MIN_MS,
     ),
     sinks: sinksOf(given),
+    listen: listenOf(given),
+    policy: given.policy === undefined ? null : String(given.policy),
+    auditKey: given['audit-key'] === undefined ? null : String(given['audit-key']),
+    tls: tlsOf(given),
     logLevel: choice('log-level', given['log-level'], 'info'),
   };
 }

@@ -13,6 +13,8 @@ import type { FromWorker, ToWorker, WorkerOptions } from './recorder/protocol.ts
 import { ROTATION, type RotationLimits } from './recorder/rotation.ts';
 import type { Totals } from './recorder/totals.ts';
 import { ensureStore, lockStore } from './segment/store.ts';
+import type { ServerStatus } from './server/worker.ts';
+import type { SideThread } from './side-thread.ts';
 import type { Outboxes } from './sink/outboxes.ts';
 import type { SinkStatus } from './sink/protocol.ts';
 import { native, PINS, type SourceConfig, type SourceFilter } from './source/binding.ts';
@@ -34,6 +36,7 @@ export interface Summary {
   readonly first_ts: string | null;
   readonly last_ts: string | null;
   readonly sinks: readonly SinkStatus[];
+  readonly server: ServerStatus | null;
 }
 
 const SLOTS_PER_TYPE = 4;
@@ -44,12 +47,15 @@ const SILENCE_MS_MAX = 30_000;
 const PATIENCE_MS = 1000;
 /** How long sinks may send what is left when the recording has ended, ms. */
 const SINKS_MS_MAX = 5000;
+/** How long calls may take to end, ms. */
+const CALLS_MS_MAX = 1000;
 /** A thread that is stuck again and again will not be mended by one more start. */
 const RESTARTS_MAX = 5;
 
-/** What helps a recorder: its sinks; and what tests put in the place of the recording thread and its patience. */
+/** What helps a recorder: its sinks, and who serves; and what tests put in the place of the recording thread and its patience. */
 export interface DaemonAids {
   readonly outboxes?: Outboxes;
+  readonly serving?: SideThread<ServerStatus>;
   readonly worker?: URL;
   readonly silenceMsMax?: number;
   readonly pins?: string;
@@ -248,7 +254,10 @@ export class Daemon {
         this.#answer(request, peer),
       );
       if (this.#ended) this.#control.close();
-      else this.#aids.outboxes?.go();
+      else {
+        this.#aids.outboxes?.go();
+        this.#aids.serving?.go();
+      }
     } catch (error) {
       this.#onNote(
         `no control socket (${(error as Error).message}): stop, status and sinks will not work`,
@@ -405,6 +414,7 @@ export class Daemon {
       first_ts: totals.firstTs,
       last_ts: totals.lastTs,
       sinks: this.#aids.outboxes?.statuses ?? [],
+      server: this.#aids.serving?.status ?? null,
     };
   }
 
@@ -416,7 +426,8 @@ export class Daemon {
     clearInterval(this.#watch ?? undefined);
     this.#control?.close();
     this.#reject(new TapioError('not_running', 'the recording has ended'));
-    await this.#aids.outboxes?.finish(SINKS_MS_MAX);
+    const { outboxes, serving } = this.#aids;
+    await Promise.all([outboxes?.finish(SINKS_MS_MAX), serving?.finish(CALLS_MS_MAX)]);
   }
 
   /** Tells all who wait for an answer that none will come. */

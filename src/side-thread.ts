@@ -166,7 +166,7 @@ export async function runSideThread<Data, Status>(
       tell({ kind: 'status', status: task.status() });
     }
   } catch (error) {
-    if (!(error instanceof TapioError) || error.code !== 'usage') throw error;
+    if (!(error instanceof TapioError)) throw error;
     tell({ kind: 'refused', code: error.code, message: error.message });
   } finally {
     parentPort?.close();

@@ -33,6 +33,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   flatbuffers: ['src/segment'],
   'better-sqlite3': ['src/catalog'],
   '@grpc': ['src/sink', 'src/server'],
+  'grpc-health-check': ['src/server'],
   '@marcbachmann/cel-js': ['src/query'],
   '@nats-io': ['src/sink'],
   yaml: ['src/config-file.ts', 'src/service/policy-file.ts'],

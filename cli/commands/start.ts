@@ -2,6 +2,7 @@
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { env, stderr, stdout } from 'node:process';
 import type { Options } from 'yargs';
 import {
@@ -15,11 +16,14 @@ import {
   settingsFromEnvironment,
 } from '../../src/config.ts';
 import { settingsFromFile } from '../../src/config-file.ts';
-import { Daemon } from '../../src/daemon.ts';
+import { Daemon, type DaemonAids } from '../../src/daemon.ts';
 import { TapioError } from '../../src/errors.ts';
 import { Log } from '../../src/log.ts';
 import { recordingFilter } from '../../src/query/recording-filter.ts';
 import { defaultStore } from '../../src/segment/store.ts';
+import { servingThread } from '../../src/server/serving.ts';
+import type { ServerStatus } from '../../src/server/worker.ts';
+import type { SideThread } from '../../src/side-thread.ts';
 import { Outboxes } from '../../src/sink/outboxes.ts';
 import type { SourceFilter } from '../../src/source/binding.ts';
 import type { Command, Flags } from '../program.ts';
@@ -38,6 +42,9 @@ const FLAGS = (Object.entries(SETTINGS) as [SettingName, Setting][]).flatMap(([n
   const { type } = setting;
   return type === 'sinks' ? [] : [{ name, type, setting }];
 });
+
+/** Where is served, and what its audit is kept with, where nothing else is said. */
+const [SOCKET, AUDIT_KEY] = ['recorder.sock', 'audit.key'];
 
 const startedOnTerminal = stderr.isTTY === true;
 
@@ -104,7 +111,7 @@ const SAME_KEYPRESS_MS = 300;
 /** SIGINT and SIGTERM end the recording; a second SIGINT does not wait. Gives back what undoes it. */
 function onSignals(
   daemon: Daemon,
-  outboxes: Outboxes,
+  { outboxes, serving }: Required<Pick<DaemonAids, 'outboxes' | 'serving'>>,
   log: Log,
   reload: () => RecordConfig | null,
 ): () => void {
@@ -118,6 +125,7 @@ function onSignals(
       }
       const filter = await recordingFilter(config.filter);
       await outboxes.configure(config.sinks);
+      serving.reload();
       daemon.configure(config, filter);
       log.level = config.logLevel;
       log.info('the configuration was read again');
@@ -149,13 +157,24 @@ async function begin(
   store: string,
   config: RecordConfig,
   filter: SourceFilter | null,
-  outboxes: Outboxes,
+  aids: Pick<DaemonAids, 'outboxes' | 'serving'>,
   log: Log,
 ): Promise<Daemon> {
   try {
-    return new Daemon(store, config, filter, (text) => log.warn(text), { outboxes });
+    return new Daemon(store, config, filter, (text) => log.warn(text), aids);
   } catch (error) {
-    await outboxes.finish(0);
+    await aids.outboxes?.finish(0);
+    throw error;
+  }
+}
+
+/** Begins to serve; where that cannot be, nothing is recorded either. */
+async function serve(serving: SideThread<ServerStatus>, daemon: Daemon): Promise<void> {
+  try {
+    await serving.start();
+  } catch (error) {
+    daemon.stop();
+    await daemon.finished;
     throw error;
   }
 }
@@ -173,13 +192,20 @@ async function run(flags: Flags): Promise<number> {
   const store = config.store ?? defaultStore();
   const log = new Log('tapio-record', config.logLevel);
   const line = stderr.isTTY && flags.output !== 'json' ? new StatusLine(stderr) : null;
-  const outboxes = await Outboxes.open(store, config.sinks, (text) => log.warn(text));
-  const daemon = await begin(store, config, filter, outboxes, log);
-  const reload = (): RecordConfig | null => (configFile === undefined ? null : resolve());
-  const release = onSignals(daemon, outboxes, log, reload);
+  const warn = (text: string): void => log.warn(text);
+  const outboxes = await Outboxes.open(store, config.sinks, warn);
+  const { policy, tls } = config;
+  const listen = config.listen ?? [{ kind: 'unix' as const, path: join(store, SOCKET) }];
+  const auditKey = config.auditKey ?? join(store, AUDIT_KEY);
+  const serving = servingThread({ store, listen, policy, tls, auditKey, say: warn });
+  const daemon = await begin(store, config, filter, { outboxes, serving }, log);
+  const isReadAgain = configFile !== undefined || policy !== null || tls !== null;
+  const reload = (): RecordConfig | null => (isReadAgain ? resolve() : null);
+  const release = onSignals(daemon, { outboxes, serving }, log, reload);
   let timer: NodeJS.Timeout | undefined;
   try {
     await daemon.started;
+    await serve(serving, daemon);
     await daemon.listen();
     log.info(`recording into ${store}${line === null ? '' : ' (Ctrl-C ends it)'}`);
     const { unattached } = await daemon.totals();

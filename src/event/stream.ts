@@ -38,13 +38,23 @@ export interface EventSource {
   events(from?: bigint | null): AsyncIterable<readonly EventRun[]>;
 }
 
-/** Runs in parts of so many rows at most. */
-export function* inParts(runs: readonly EventRun[], rows: number): Generator<EventRun> {
+/** The same rows, so many at a time at most: of one type few follow one another. */
+export function* inParts(runs: readonly EventRun[], rows: number): Generator<EventRun[]> {
+  let part: EventRun[] = [];
+  let left = rows;
   for (const run of runs) {
-    for (let { from } = run; from < run.to; from += rows) {
-      yield { ...run, from, to: Math.min(run.to, from + rows) };
+    for (let { from } = run; from < run.to; ) {
+      const to = Math.min(run.to, from + left);
+      part.push(from === run.from && to === run.to ? run : { ...run, from, to });
+      left -= to - from;
+      from = to;
+      if (left > 0) continue;
+      yield part;
+      part = [];
+      left = rows;
     }
   }
+  if (part.length > 0) yield part;
 }
 
 /** Rows of these runs. */

@@ -7,7 +7,7 @@ import type { EventType } from '../../schemas/arrow.ts';
 import { EVENT_TYPES } from '../../schemas/arrow.ts';
 import { TapioError } from '../errors.ts';
 import { countText as count } from '../event/count-text.ts';
-import type { EventRun, EventSource } from '../event/stream.ts';
+import { type EventRun, type EventSource, rowsIn } from '../event/stream.ts';
 import { missingFrom, whatIsMissing } from '../query/completeness.ts';
 import { inOrder, type Run, seqsOf } from '../query/order.ts';
 import { plan, planOf } from '../query/plan.ts';
@@ -84,6 +84,8 @@ const ATTACH_MS = 1;
 const GATHERED = 4096n;
 /** Segments that are read before the store is looked at anew: the oldest may go meanwhile. */
 const SEGMENTS_AT_ONCE = 8;
+/** Stored rows that are given at once: giving costs more than reading one. */
+const STORED_ROWS = 4096;
 /** Time between tries to reach a recorder that has gone, ms. */
 const RECONNECT_MS = 200;
 /** A store that cannot be written is not waited for any longer, ms. */
@@ -298,12 +300,20 @@ export class Follow implements EventSource {
     const whole = plan(segments, selection);
     const decision = planOf(whole, ({ info }) => info.lastSeq > after);
     this.#miss(unheld(segments, after, through), 'the store does not hold them any more');
+    let some: EventRun[] = [];
+    let rows = 0;
     for await (const run of inOrder(new Scanner(decision), decision, columns)) {
       if (signal.aborted) return;
       const parts = this.#unseen(behind(run, after));
       this.#noteTime(run);
-      if (parts.length > 0) yield parts;
+      some.push(...parts);
+      rows += rowsIn(parts);
+      if (rows < STORED_ROWS) continue;
+      yield some;
+      some = [];
+      rows = 0;
     }
+    if (rows > 0) yield some;
     this.#tellLeftOut(segments, selection);
     this.#seq = through;
     yield [];

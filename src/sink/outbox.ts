@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import type { SinkSettings } from '../config.ts';
-import { inParts } from '../event/stream.ts';
+import { type EventRun, inParts } from '../event/stream.ts';
 import { parseFilter } from '../query/filter/filter.ts';
 import { type Selection, select } from '../query/select.ts';
 import { Rates } from '../recorder/rates.ts';
@@ -174,8 +174,9 @@ export class Outbox {
     const rows = rate === null ? ROWS_AT_ONCE : Math.ceil(Math.min(ROWS_AT_ONCE, rate / PACES));
     for await (const runs of this.#follow.events()) {
       for (const part of inParts(runs, rows)) {
-        const events = this.#onward.events([part]);
-        const wanted = this.#progress.take(part.block.origin.recording, events);
+        const [first] = part as [EventRun, ...EventRun[]];
+        const events = this.#onward.events(part);
+        const wanted = this.#progress.take(first.block.origin.recording, events);
         await this.#pace(wanted.length);
         if (!(await this.#delivery.send(wanted))) return;
         if (this.#poison.isFull) await this.#save();

@@ -1,12 +1,11 @@
 // Events to a double of Tapio's server.
 
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { OnwardEvent, Sink } from '../../src/sink/sink.ts';
 import { makeTapio } from '../../src/sink/tapio.ts';
+import { certificates } from '../support/certificates.ts';
 import { temporaryDirectory } from '../support/recording.ts';
 import { Outcome, onwardEvent, onwardEvents, until } from '../support/sinks.ts';
 import { type Message, TapioServer } from '../support/tapio-server.ts';
@@ -150,29 +149,10 @@ test('nobody listens at first, and the server comes later', async () => {
   expect(outcome.takenIds.size).toBeGreaterThanOrEqual(50);
 });
 
-/** A CA, and certificates by it. */
-function certificates(directory: string): (name: string) => string {
-  const at = (name: string): string => join(directory, name);
-  const openssl = (...args: string[]): unknown =>
-    execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
-  for (const ca of ['ca', 'other']) {
-    const files = ['-keyout', `${ca}.key`, '-out', `${ca}.pem`];
-    openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', `/CN=${ca}`, ...files);
-  }
-  for (const name of ['server', 'client']) {
-    const files = ['-keyout', `${name}.key`, '-out', `${name}.csr`];
-    const san = ['-addext', 'subjectAltName=DNS:tapio.test'];
-    openssl('req', '-newkey', 'rsa:2048', '-nodes', '-subj', `/CN=${name}`, ...san, ...files);
-    const by = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-copy_extensions', 'copy'];
-    openssl('x509', '-req', '-in', `${name}.csr`, ...by, '-out', `${name}.pem`);
-  }
-  return at;
-}
-
 test('TLS both ways, and a CA that the server is not of', async () => {
   const directory = temporaryDirectory();
   try {
-    const at = certificates(directory.path);
+    const at = certificates(directory.path, 'server', 'client');
     const read = (name: string): Buffer => readFileSync(at(name));
     const pair = { private_key: read('server.key'), cert_chain: read('server.pem') };
     server = await TapioServer.start({

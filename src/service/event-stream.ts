@@ -1,0 +1,149 @@
+// Rows of a store and its recorder as a stream that can end, go on and be taken up again, with what it lacks.
+
+import type { EventType } from '../../schemas/arrow.ts';
+import { countText } from '../event/count-text.ts';
+import type { EventRun } from '../event/stream.ts';
+import { missingFrom } from '../query/completeness.ts';
+import type { Selection } from '../query/select.ts';
+import type { LiveDoor } from '../replay/door.ts';
+import { Follow, type MissedRows, type Resume } from '../replay/follow.ts';
+import { openStore } from '../segment/store.ts';
+import type { ResumePoint } from './token.ts';
+
+export interface EventStreamOptions {
+  readonly store: string;
+  /** With its window; `since` null: from now on. */
+  readonly selection: Selection;
+  readonly from: ResumePoint | null;
+  readonly columns: (type: EventType) => readonly string[];
+  /** Registers with the recorder. Throws TapioError('not_running') where there is none. */
+  readonly connect: () => Promise<LiveDoor>;
+  /** Has every row made durable that there is. */
+  readonly flush: () => Promise<unknown>;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  /** ns since 1970. */
+  readonly now: () => bigint;
+  /** Waits so many ms, or until the signal. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<unknown>;
+}
+
+/** A part of a stream. */
+export type StreamPart =
+  | { readonly kind: 'rows'; readonly runs: readonly EventRun[] }
+  | { readonly kind: 'missed'; readonly missed: MissedRows };
+
+const NS_PER_MS = 1_000_000n;
+/** A row is in the store this long after it happened at the latest, but for a disk that fails, ms. */
+const SETTLED_MS = 1500;
+/** How often it is looked whether all of a window was given, ms. */
+const LOOK_MS = 20;
+
+/** A stream of rows. */
+export class EventStream implements Resume {
+  readonly end = new AbortController().signal;
+  readonly #options: EventStreamOptions;
+  readonly #selection: Selection;
+  readonly #follow: Follow;
+  readonly #over = new AbortController();
+  readonly #missed: MissedRows[] = [];
+  /** What was missed since the stream began. */
+  #missedRows = 0n;
+  #door: LiveDoor | null = null;
+  #ends: ReadonlyMap<string, bigint> = new Map();
+  /** Where it goes on, or where it began as nobody said. */
+  readonly #from: ResumePoint | null;
+
+  constructor(options: EventStreamOptions) {
+    const { store, selection, columns, connect, flush, signal, now, from } = options;
+    this.#options = options;
+    this.#from = from;
+    const since = from === null ? (selection.since ?? now()) : null;
+    this.#selection = { ...selection, since };
+    signal.addEventListener('abort', () => this.#over.abort(), { once: true });
+    if (signal.aborted) this.#over.abort();
+    this.#follow = new Follow({
+      store,
+      selection: this.#selection,
+      limit: { first: null, last: null },
+      resume: this,
+      columns,
+      connect: async () => {
+        this.#door = await connect();
+        return this.#door;
+      },
+      flush,
+      say: () => {},
+      signal: this.#over.signal,
+    });
+  }
+
+  /** The parts, in order, until the window or the stream ends. */
+  async *parts(): AsyncGenerator<StreamPart> {
+    const { until } = this.#selection;
+    if (until !== null) void this.#endAt(until);
+    for await (const runs of this.#follow.events()) {
+      for (const missed of this.#missed.splice(0)) yield { kind: 'missed', missed };
+      if (runs.length > 0) yield { kind: 'rows', runs };
+    }
+    for (const missed of this.#missed.splice(0)) yield { kind: 'missed', missed };
+  }
+
+  /** Where another stream goes on: behind what was given, as far as that is durable. */
+  get resumePoint(): ResumePoint {
+    const { recording, seq, committed } = this.#follow.position;
+    return { recording, seq: seq < committed ? seq : committed };
+  }
+
+  /** One sentence for each thing that the stream lacks; none where it is complete. */
+  incomplete(): string[] {
+    const opened = openStore(this.#options.store);
+    try {
+      const lost = missingFrom(opened, this.#selection);
+      const rows = this.#missedRows;
+      return rows === 0n
+        ? lost
+        : [`incomplete: ${countText(rows)} rows were not held any more`, ...lost];
+    } finally {
+      for (const segment of opened.segments) segment.close();
+    }
+  }
+
+  held(recordings: ReadonlyMap<string, bigint>): void {
+    this.#ends = recordings;
+  }
+
+  through(recording: string): bigint {
+    const from = this.#from;
+    if (from === null) return 0n;
+    const ids = [...this.#ends.keys()];
+    const [here, there] = [ids.indexOf(recording), ids.indexOf(from.recording)];
+    // What came before the recording that it goes on in was had.
+    if (there >= 0 && here < there) return this.#ends.get(recording) ?? 0n;
+    if (recording !== from.recording) return 0n;
+    const end = this.#ends.get(recording) ?? 0n;
+    return from.seq < end ? from.seq : end;
+  }
+
+  missed(rows: MissedRows): void {
+    this.#missed.push(rows);
+    this.#missedRows += rows.rows;
+  }
+
+  wentBack(): void {}
+
+  /** Ends the stream when every row of its window is there. */
+  async #endAt(until: bigint): Promise<void> {
+    const { now, sleep, flush } = this.#options;
+    const { signal } = this.#over;
+    const leftMs = Number((until - now()) / NS_PER_MS) + SETTLED_MS;
+    if (leftMs > 0) await sleep(leftMs, signal);
+    await flush().catch(() => {});
+    while (!signal.aborted) {
+      const { recording, seq, committed } = this.#follow.position;
+      if (recording === this.#door?.origin.recording && committed > 0n && seq >= committed) break;
+      await sleep(LOOK_MS, signal);
+    }
+    this.#over.abort();
+  }
+}
