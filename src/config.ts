@@ -93,7 +93,7 @@ export const SETTINGS = {
   },
   sinks: {
     type: 'sinks',
-    doc: 'sinks with settings of their own: a list of {name, url, filter, rate, from}',
+    doc: 'sinks with settings of their own: a list of {name, url, filter, rate, raw, from}',
   },
   listen: {
     type: 'list',
@@ -141,6 +141,8 @@ export interface SinkSettings {
   readonly filter: string | null;
   /** Most events a second; null: as many as it takes. */
   readonly rate: number | null;
+  /** Whether each event holds its row as well, as a RawEvent message. */
+  readonly raw: boolean;
   /** What a sink begins with that is new: what is recorded from then on, or all that the store holds. */
   readonly from: 'now' | 'oldest';
 }
@@ -407,7 +409,7 @@ function booleanOf(name: SettingName, value: unknown, fallback: boolean): boolea
 
 /** Names of sinks become names of files. */
 const SINK_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
-const SINK_KEYS = ['name', 'url', 'filter', 'rate', 'from'] as const;
+const SINK_KEYS = ['name', 'url', 'filter', 'rate', 'raw', 'from'] as const;
 
 /** Throws TapioError('usage') for what cannot be the name of a sink. */
 export function checkSinkName(name: string): void {
@@ -441,7 +443,7 @@ function sinkOf(given: unknown): SinkSettings {
     if (!SINK_KEYS.some((one) => one === key))
       throw unknownName('setting of a sink', key, SINK_KEYS);
   }
-  const { url, filter = null, rate = null, from = 'now' } = settings;
+  const { url, filter = null, rate = null, raw = false, from = 'now' } = settings;
   if (typeof url !== 'string') throw usage('sinks: each has a url, such as nats://localhost:4222');
   const { name = sinkNameOf(url) } = settings;
   checkSinkName(String(name));
@@ -451,11 +453,15 @@ function sinkOf(given: unknown): SinkSettings {
   if (rate !== null && !(Number(rate) > 0 && Number.isFinite(Number(rate)))) {
     throw usage(`sinks: ${name}: rate is events a second, not ${JSON.stringify(rate)}`);
   }
+  if (typeof raw !== 'boolean') {
+    throw usage(`sinks: ${name}: raw is true or false, not ${JSON.stringify(raw)}`);
+  }
   return {
     name: String(name),
     url,
     filter: filter === null ? null : String(filter),
     rate: rate === null ? null : Number(rate),
+    raw,
     from,
   };
 }

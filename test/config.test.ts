@@ -141,3 +141,15 @@ test('what a store may take: sizes, ages, shares of a disk', () => {
     expect(() => config({ [name]: value }), `${name} ${value}`).toThrow(why);
   }
 });
+
+test('a sink sends rows as they are only where it is told so', () => {
+  const sink = (given: object): unknown =>
+    resolveConfig([{ sinks: [{ name: 'one', url: 'nats://h', ...given }] }], 2).sinks[0];
+  expect(sink({})).toMatchObject({ raw: false, from: 'now', rate: null, filter: null });
+  expect(sink({ raw: true })).toMatchObject({ raw: true });
+  expect(resolveConfig([{ sink: 'nats://h' }], 2).sinks).toMatchObject([{ raw: false }]);
+  for (const raw of ['true', 1, null]) {
+    expect(() => sink({ raw })).toThrow('one: raw is true or false, not');
+  }
+  expect(() => sink({ row: true })).toThrow('did you mean raw');
+});

@@ -177,7 +177,7 @@ export class BlockLayout {
     }
     const isWhole = this.#loose.length === 0;
     this.#whole = isWhole
-      ? { layout: Float64Array.from(this.#numbers), buffers: this.#buffers }
+      ? { layout: new Float64Array(this.#numbers), buffers: this.#buffers }
       : null;
   }
 
@@ -188,7 +188,7 @@ export class BlockLayout {
     for (const [field, column] of this.#loose) {
       this.#add(field, broughtTogether(field, column, from, to), numbers, buffers);
     }
-    return { layout: Float64Array.from(numbers), buffers };
+    return { layout: new Float64Array(numbers), buffers };
   }
 
   #add(field: RawField, parts: Parts, numbers: number[], buffers: ArrayBuffer[]): void {

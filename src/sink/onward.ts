@@ -2,6 +2,7 @@
 
 import type { EventType } from '../../schemas/arrow.ts';
 import type { EventBlock, EventRun, RowOrigin } from '../event/stream.ts';
+import { FRAME_BYTES, RawEventEncoder } from '../raw/encoder.ts';
 import { Converter, columnsOf, type Rebase } from '../unified/convert.ts';
 import { parseUnified, type Severity, type UnifiedEvent } from '../unified/event.ts';
 import { meaningOf, TYPES } from '../unified/mapping.ts';
@@ -63,15 +64,28 @@ interface Written {
   readonly to: number;
 }
 
+export interface OnwardOptions {
+  /** Whether events hold their rows as well, as RawEvent messages; absent: they do not. */
+  readonly raw?: boolean;
+}
+
 /** Converts runs of rows, whatever recordings they are of. */
 export class Onward {
+  readonly #raw: RawEventEncoder | null;
   #rebase: Rebase | undefined;
   /** By origin, then by the distance of ts and ktime, which a clock that is set changes. */
   #converters = new WeakMap<RowOrigin, Map<bigint, Converter>>();
   /** Rows of ops that the mapping does not know, by type and op. */
   readonly unknown = new Map<string, number>();
 
-  /** From here on rows are shifted, and their ids are others; undefined: they are as they were. */
+  constructor({ raw = false }: OnwardOptions = {}) {
+    this.#raw = raw ? new RawEventEncoder() : null;
+  }
+
+  /**
+   * From here on rows are shifted, and their ids are others; undefined: they are as they were. The row that an event holds
+   * stays as it was.
+   */
   rebase(rebase: Rebase | undefined): void {
     this.#rebase = rebase;
     this.#converters = new WeakMap();
@@ -79,12 +93,14 @@ export class Onward {
 
   /** Columns that are wanted of a type. */
   columns(type: EventType): string[] {
-    return columnsOf(type);
+    return [...new Set([...columnsOf(type), ...(this.#raw?.columns(type) ?? [])])];
   }
 
   /** The events of these rows, in order. */
   events(runs: readonly EventRun[]): OnwardEvent[] {
     const events: Written[] = [];
+    const raw = this.#raw?.encode(runs);
+    let [number, rawFrom] = [0, 0];
     for (const { block, from, to } of runs) {
       const { type, columns } = block;
       const converter = this.#converterOf(block);
@@ -93,11 +109,15 @@ export class Onward {
         const op = String(ops?.get(row));
         const begun = written();
         const severity = converter.write(type, columns, row);
+        const rawTo = raw?.ends[number++] ?? 0;
+        const message = rawFrom + FRAME_BYTES;
+        rawFrom = rawTo;
         if (severity === null) {
           const name = `${type}.${op}`;
           this.unknown.set(name, (this.unknown.get(name) ?? 0) + 1);
           continue;
         }
+        if (raw !== undefined) converter.addRaw(raw.bytes, message, rawTo);
         const seq = seqs?.get(row) as bigint;
         const ts = times?.get(row) as bigint;
         events.push({ seq, ts, type, op, severity, from: begun, to: written() });

@@ -57,7 +57,7 @@ export class Outbox {
   readonly #follow: Follow;
   readonly #delivery: Delivery;
   readonly #poison: PoisonFile;
-  readonly #onward = new Onward();
+  readonly #onward: Onward;
   readonly #rates = new Rates();
   readonly #over = new AbortController();
   readonly #finishing = new AbortController();
@@ -69,6 +69,7 @@ export class Outbox {
   private constructor(options: OutboxOptions, selection: Selection, delivery: Delivery) {
     const { files, store, settings, connect, flush, say } = options;
     this.#options = options;
+    this.#onward = new Onward({ raw: settings.raw });
     this.#filter = selection.filter?.text ?? '';
     this.#delivery = delivery;
     this.#poison = new PoisonFile(join(sinkFolder(store), `${settings.name}.poison.ndjson`));

@@ -69,6 +69,8 @@ interface TypePlan {
 const OP_SHIFT = 16;
 const ID = jsonPiece('{"id":"');
 const NOTHING = jsonPiece('');
+const RAW = jsonPiece(',"raw_data":"');
+const END = jsonPiece('"}');
 const [OPEN, CLOSE, BLANK] = [0x5b, 0x5d, 0x20];
 const BEFORE_TIME = '","timestamp":"';
 
@@ -173,6 +175,17 @@ export class Converter {
     const plan = bound.plan.ops.get(cells.op.at(row)?.text ?? '');
     if (plan === undefined) return null;
     return this.#write(plan, cells, row);
+  }
+
+  /**
+   * Adds the row itself to the event that was written last, as its last key: bytes `from` up to `to` of `bytes`, a RawEvent
+   * message.
+   */
+  addRaw(bytes: Buffer, from: number, to: number): void {
+    out.back();
+    out.put(RAW);
+    out.base64(bytes, from, to);
+    out.put(END);
   }
 
   /** The event as JSON; null as of write(). */

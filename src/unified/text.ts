@@ -123,6 +123,11 @@ export function byte(code: number): void {
   memory[at++] = code;
 }
 
+/** Takes back the last character. */
+export function back(): void {
+  at--;
+}
+
 /** A brace of the last object that was begun, where its first comma is: fields have a comma before each. */
 export function openAt(from: number): void {
   if (at === from) memory[at++] = BRACE;
@@ -217,6 +222,13 @@ export function string(text: string): void {
     }
     memory[at++] = code;
   }
+}
+
+/** Some bytes in base64. */
+export function base64(bytes: Buffer, from: number, to: number): void {
+  const length = Math.ceil((to - from) / 3) * 4;
+  if (at + length > limit) grow(length);
+  at += memory.write(bytes.toString('base64', from, to), at, 'latin1');
 }
 
 /** A short text that needs no escapes. */

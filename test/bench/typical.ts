@@ -58,7 +58,6 @@ export const KINDS: Readonly<Record<string, (i: number) => PlainRow>> = {
 export interface Block {
   readonly type: EventType;
   readonly columns: RowColumns;
-  readonly rows: readonly PlainRow[];
 }
 
 function rowOf(kind: string, i: number): PlainRow {
@@ -87,7 +86,7 @@ function rowOf(kind: string, i: number): PlainRow {
 export function blockOf(kinds: readonly string[], count: number): Block {
   const type = kinds[0]?.split('.')[0] as EventType;
   const rows = Array.from({ length: count }, (_, i) => rowOf(kinds[i % kinds.length] as string, i));
-  return { type, rows, columns: columnsWith(type, rows) };
+  return { type, columns: columnsWith(type, rows) };
 }
 
 /** The columns of a block in one piece of memory, as scans and followers give them; dictionaries have their own. */

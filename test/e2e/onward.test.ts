@@ -28,7 +28,9 @@ import { accountsOf, cleanUp, sleep } from '../crash/cli.ts';
 import { NUMBERED_OPS, Workload } from '../crash/workload.ts';
 import { NatsServer } from '../support/nats-server.ts';
 import { OtherNetwork } from '../support/network.ts';
+import { decoded, expectedRaw } from '../support/raw-events.ts';
 import { Recording, ROOT, temporaryDirectory, whyNoKernel } from '../support/recording.ts';
+import { rowOf } from '../support/unified-rows.ts';
 
 const why = whyNoKernel();
 if (why !== null && env.CI !== undefined) throw new Error(`these tests must run: ${why}`);
@@ -419,6 +421,47 @@ test('sinks of a file: a name, a filter and a rate each; another file changes th
   expect(events.every(({ type }) => type === 'process')).toBe(true);
   const seqs = events.map(({ attributes }) => Number(attributes?.seq));
   expect(new Set(seqs).size).toBe(seqs.length);
+});
+
+test('a sink that is told so sends rows as they are as well, stored ones and live ones', async () => {
+  const file = join(directory.path, 'config.yaml');
+  const [raw, plain] = ['raw', 'plain'].map((name) => join(directory.path, `${name}.ndjson`));
+  writeFileSync(
+    file,
+    `source: synthetic
+rate: 2000
+events: 8000
+sinks:
+  - {name: raw, url: 'ndjson:${raw}', filter: 'true', raw: true, from: oldest}
+  - {name: plain, url: 'ndjson:${plain}', filter: 'true', from: oldest}
+`,
+  );
+  await start('--config', file);
+  await until('all is sent', async () => (await sinks()).every(({ taken }) => taken === 8000));
+  await recording?.stop();
+  const words = ['cli/tapio-replay.ts', 'query', '--all', '--store', store, '-o', 'json'];
+  const rows = execFileSync(execPath, words, { cwd: ROOT, maxBuffer: 2 ** 30 }).toString();
+  const expected = new Map(
+    rows
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => {
+        const { type, row } = rowOf(line);
+        const { ktime } = JSON.parse(line) as { readonly ktime: string };
+        const tsOffset = (row.ts as bigint) - BigInt(ktime);
+        return [String(row.seq), expectedRaw(type, row, tsOffset)];
+      }),
+  );
+  const texts = linesOf(raw as string);
+  expect(texts.length).toBe(expected.size);
+  for (const text of texts) {
+    const { attributes, raw_data } = JSON.parse(text) as UnifiedEvent;
+    const message = decoded(Buffer.from(raw_data ?? '', 'base64'));
+    expect(message).toEqual(expected.get(String(attributes?.seq)));
+  }
+  expect(texts.map((text) => text.replace(/,"raw_data":"[^"]+"\}$/, '}'))).toEqual(
+    linesOf(plain as string),
+  );
 });
 
 test.each([
