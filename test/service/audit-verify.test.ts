@@ -4,14 +4,17 @@ import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } 
 import { join } from 'node:path';
 import { env } from 'node:process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TapioError } from '../../src/errors.ts';
 import { auditFile, auditFiles } from '../../src/service/audit-files.ts';
 import { makeLine } from '../../src/service/audit-line.ts';
 import { type KnownHead, verifyAudit } from '../../src/service/audit-verify.ts';
-import { entry, OK, TestAudit } from '../support/audit.ts';
+import { entry, linesOf, OK, TestAudit } from '../support/audit.ts';
 import { random } from '../support/batches.ts';
 
 const SEED = Number(env.TAPIO_SEED ?? Date.now() % 1_000_000);
 const RUNS = env.TAPIO_LONG === undefined ? 1_500 : 30_000;
+// For machines that have much else to do.
+const LONG_MS = 60_000 + RUNS * 40;
 
 let audit: TestAudit;
 let trial: string;
@@ -162,6 +165,36 @@ for (const [name, change] of Object.entries(CHANGES)) {
   });
 }
 
+test('no change is covered up by a service that goes on after it', {
+  timeout: LONG_MS,
+}, async () => {
+  const next = random(SEED + 2);
+  const below = (limit: number): number => Math.floor(next() * limit);
+  const changes = Object.values(CHANGES);
+  const whole = audit.lines();
+  let opened = 0;
+  for (let run = 0; run < RUNS / 3; run++) {
+    let said = '';
+    changed((directory) => {
+      said = changes[run % changes.length]?.(directory, below) ?? '';
+    });
+    try {
+      const log = audit.open({ directory: trial, publish: () => {} });
+      opened++;
+      for (let i = 0; i < 30; i++) (await log.begin(entry(i))).end(OK);
+      await log.close();
+    } catch (error) {
+      expect(error, `seed ${SEED} run ${run}: ${said}`).toBeInstanceOf(TapioError);
+    }
+    const { problemCount, notes } = verifyTrial(audit.heads.slice(-1));
+    if (problemCount > 0) continue;
+    // What was put behind the end was kept aside, and is told; no line of the log is another.
+    expect(notes.length, `seed ${SEED} run ${run}: ${said}`).toBeGreaterThan(0);
+    expect(linesOf(trial).slice(0, whole.length)).toEqual(whole);
+  }
+  expect(opened).toBeGreaterThan(0);
+});
+
 test('what is wrong is said, and where', () => {
   const said = (change: (lines: Buffer[]) => void): (string | null)[] => {
     changed((directory) => {
@@ -249,7 +282,7 @@ test('what retention has removed is not missed where the head before is given', 
   expect(verifyTrial([], first).problems.length).toBeGreaterThan(0);
 });
 
-test('hostile files get a verdict', () => {
+test('hostile files get a verdict', { timeout: LONG_MS }, async () => {
   const next = random(SEED + 1);
   const below = (limit: number): number => Math.floor(next() * limit);
   const whole = allLines(audit.directory).flatMap(({ lines }) => lines);
@@ -273,7 +306,7 @@ test('hostile files get a verdict', () => {
     () => signed({ kind: 'end', id: { valueOf: 3 } }),
     () => signed({ kind: 'nothing' }),
   ];
-  for (let run = 0; run < RUNS / 10; run++) {
+  for (let run = 0; run < RUNS / 30; run++) {
     rmSync(trial, { recursive: true, force: true });
     changed((directory) => {
       for (const name of readdirSync(directory)) if (below(2) === 0) rmSync(join(directory, name));
@@ -285,6 +318,12 @@ test('hostile files get a verdict', () => {
     });
     const { problems, problemCount } = verifyTrial(audit.heads);
     expect(problemCount, `seed ${SEED} run ${run}`).toBeGreaterThan(0);
+    // Nor does a service that is to go on with them say anything but a sentence.
+    try {
+      await audit.open({ directory: trial, publish: () => {} }).close();
+    } catch (error) {
+      expect(error, `seed ${SEED} run ${run}`).toBeInstanceOf(TapioError);
+    }
     expect(problems.length).toBeLessThanOrEqual(50);
   }
 });
