@@ -20,6 +20,8 @@
         "NAPI_VERSION=9",
         # Errors cross the boundary as values; nothing in the addon throws.
         "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+        # A thread that is being ended takes no errors any more: that must not end the process.
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
         # Two environments (main thread, worker) may load the addon: no state is shared.
         "NODE_ADDON_API_ENABLE_TYPE_CHECK_ON_AS"
       ],

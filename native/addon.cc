@@ -16,6 +16,7 @@
 #include "addon_redact.h"
 #include "addon_scan.h"
 #include "drain.h"
+#include "env_end.h"
 #include "live_source.h"
 #include "pace.h"
 #include "pins.h"
@@ -158,6 +159,10 @@ class Source : public Napi::ObjectWrap<Source> {
     }
     wake_ =
         Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "tapio wake", 0, 1);
+    end_.emplace(info.Env(), [this] {
+      drain_.reset();
+      raw_.reset();
+    });
   }
   // Without close() before it (the thread was ended), JS can be asked nothing any more: only what
   // is ours is freed, and the environment ends the wake function itself.
@@ -418,6 +423,7 @@ class Source : public Napi::ObjectWrap<Source> {
     buffers_.clear();
     drain_.reset();
     raw_.reset();
+    end_.reset();
     wake_.Release();
   }
 
@@ -428,6 +434,7 @@ class Source : public Napi::ObjectWrap<Source> {
   std::shared_ptr<LiveRing> live_;  // while anybody follows
   std::vector<Napi::Reference<Napi::ArrayBuffer>> buffers_;
   Napi::ThreadSafeFunction wake_;
+  std::optional<EnvEnd> end_;
   std::atomic<bool> wake_pending_{false};
 };
 

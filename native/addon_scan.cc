@@ -5,8 +5,10 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 
 #include "predicate_from_js.h"
+#include "env_end.h"
 #include "scan.h"
 
 namespace tapio {
@@ -84,6 +86,7 @@ class ScanObject : public Napi::ObjectWrap<ScanObject> {
     });
     wake_ =
         Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "tapio scan", 0, 1);
+    end_.emplace(info.Env(), [this] { scan_.reset(); });
     scan_ = std::make_unique<Scan>(std::move(request), [this] {
       if (!wake_pending_.exchange(true)) wake_.NonBlockingCall();
     });
@@ -260,12 +263,14 @@ class ScanObject : public Napi::ObjectWrap<ScanObject> {
     if (!scan_) return;
     // Its threads end before what they would wake.
     scan_.reset();
+    end_.reset();
     kept_.clear();
     wake_.Release();
   }
 
   std::vector<Napi::ObjectReference> kept_;
   Napi::ThreadSafeFunction wake_;
+  std::optional<EnvEnd> end_;
   std::atomic<bool> wake_pending_{false};
   std::unique_ptr<Scan> scan_;
 };

@@ -1,5 +1,9 @@
 #include "pace.h"
 
+#include <optional>
+
+#include "env_end.h"
+
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -86,6 +90,7 @@ class PacerObject : public Napi::ObjectWrap<PacerObject> {
   explicit PacerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PacerObject>(info) {
     wake_ =
         Napi::ThreadSafeFunction::New(info.Env(), info[0].As<Napi::Function>(), "tapio pace", 0, 1);
+    end_.emplace(info.Env(), [this] { pacer_.reset(); });
     pacer_ = std::make_unique<Pacer>([this] { wake_.NonBlockingCall(); });
   }
 
@@ -98,11 +103,13 @@ class PacerObject : public Napi::ObjectWrap<PacerObject> {
   void close(const Napi::CallbackInfo&) {
     if (!pacer_) return;
     pacer_.reset();
+    end_.reset();
     wake_.Release();
   }
 
  private:
   Napi::ThreadSafeFunction wake_;
+  std::optional<EnvEnd> end_;
   // After what its thread uses, so that it ends first.
   std::unique_ptr<Pacer> pacer_;
 };

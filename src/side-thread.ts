@@ -1,5 +1,6 @@
 // A thread beside the recording, which may fail without it: it is started again. Both ends of it.
 
+import { exit } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { type ErrorCode, TapioError } from './errors.ts';
@@ -168,7 +169,7 @@ export async function runSideThread<Data, Status>(
   } catch (error) {
     if (!(error instanceof TapioError)) throw error;
     tell({ kind: 'refused', code: error.code, message: error.message });
-  } finally {
-    parentPort?.close();
   }
+  // This ends the thread alone. A connection whose other end does not read would keep it.
+  exit();
 }

@@ -64,6 +64,7 @@ export class GrpcServer {
   readonly #server: Server;
   readonly #inject: (socket: Socket) => void;
   readonly #callers = new Map<string, Caller>();
+  readonly #sockets = new Set<Socket>();
   readonly #encoder = new RawEventEncoder();
   readonly #encodeEvent: Encode;
   readonly #encodeBatch: Encode;
@@ -127,14 +128,22 @@ export class GrpcServer {
     const name = `connection-${this.#connections++}`;
     nameConnection(socket, name);
     this.#callers.set(name, caller);
-    socket.once('close', () => this.#callers.delete(name));
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      this.#callers.delete(name);
+      this.#sockets.delete(socket);
+    });
     this.#inject(socket);
   }
 
   /** Ends it: calls under way are given so long, ms. */
   async close(ms: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
-    const timer = setTimeout(() => this.#server.forceShutdown(), ms);
+    const timer = setTimeout(() => {
+      this.#server.forceShutdown();
+      // It waits for what is on its way, which a client that does not read never takes.
+      for (const socket of this.#sockets) socket.destroy();
+    }, ms);
     await closed;
     clearTimeout(timer);
   }
@@ -250,15 +259,18 @@ export class GrpcServer {
 /** Something that is written to. */
 interface Draining {
   readonly destroyed: boolean;
-  once(event: 'drain' | 'close' | 'error', then: () => void): unknown;
+  on(event: 'drain' | 'close' | 'error', then: () => void): unknown;
+  off(event: 'drain' | 'close' | 'error', then: () => void): unknown;
 }
 
 /** Waits until a stream takes more, or is gone. */
-function drained(stream: Draining): Promise<void> {
-  if (stream.destroyed) return Promise.resolve();
-  return new Promise((resolve) => {
-    for (const event of ['drain', 'close', 'error'] as const) stream.once(event, resolve);
-  });
+async function drained(stream: Draining): Promise<void> {
+  if (stream.destroyed) return;
+  const events = ['drain', 'close', 'error'] as const;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const event of events) stream.on(event, resolve);
+  await promise;
+  for (const event of events) stream.off(event, resolve);
 }
 
 async function write(

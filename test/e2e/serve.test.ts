@@ -227,6 +227,19 @@ test('a client that stops reading holds up nobody, and has lost nothing when it 
   expect(summary.lost).toEqual({});
 });
 
+test('a client that does not read does not hold up the end', async () => {
+  const source = await start('--rate', '50000', '--events', '100000');
+  await sleep(2500);
+  const stalled = events.StreamRawEvents({ since: '1' });
+  stalled.on('error', () => {});
+  await new Promise((resolve) => stalled.once('data', resolve));
+  stalled.pause();
+  await sleep(500);
+  const { summary, stderr } = await source.stop();
+  expect(summary.lost).toEqual({});
+  expect(stderr).not.toContain('failed');
+});
+
 test('reflection and health answer who may not see anything else', async () => {
   await start('--rate', '10');
   const path = `unix:${join(store, 'recorder.sock')}`;
