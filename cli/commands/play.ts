@@ -1,6 +1,7 @@
 // tapio-replay play: rows again, in order, when they are due.
 
 import { stderr, stdout } from 'node:process';
+import type { EventType } from '../../schemas/arrow.ts';
 import { TapioError } from '../../src/errors.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
 import { plan } from '../../src/query/plan.ts';
@@ -136,7 +137,8 @@ async function run(flags: Flags): Promise<number> {
   return reading(flags, async (opened) => {
     const { segments } = opened;
     const clock = pacedClock();
-    const columns = receiver?.onward.columns ?? form.columns;
+    const columns = (type: EventType): readonly string[] =>
+      receiver?.onward.columns(type) ?? form.columns(type);
     const player = new Player(new StoredEvents(segments, selection, columns), {
       ...options,
       // Events tell their original time as well, so that they are shifted as they are made.
