@@ -58,7 +58,8 @@ export class EventStream implements Resume {
     const { store, selection, columns, connect, flush, signal, now, from } = options;
     this.#options = options;
     this.#from = from;
-    const since = from === null ? (selection.since ?? now()) : null;
+    // What a policy says of how far back holds for who goes on as well.
+    const since = from === null ? (selection.since ?? now()) : selection.since;
     this.#selection = { ...selection, since };
     signal.addEventListener('abort', () => this.#over.abort(), { once: true });
     if (signal.aborted) this.#over.abort();
@@ -126,6 +127,8 @@ export class EventStream implements Resume {
   }
 
   missed(rows: MissedRows): void {
+    // What went before the first row that is held lies before what is asked of it now.
+    if (this.#from === null && rows.first === 1n) return;
     this.#missed.push(rows);
     this.#missedRows += rows.rows;
   }
@@ -141,7 +144,9 @@ export class EventStream implements Resume {
     await flush().catch(() => {});
     while (!signal.aborted) {
       const { recording, seq, committed } = this.#follow.position;
-      if (recording === this.#door?.origin.recording && committed > 0n && seq >= committed) break;
+      const end = this.#ends.get(recording) ?? 0n;
+      const isLast = recording === this.#door?.origin.recording;
+      if (isLast && seq >= committed && seq >= end) break;
       await sleep(LOOK_MS, signal);
     }
     this.#over.abort();

@@ -88,27 +88,27 @@ function nsOf(name: string, value: string | undefined): bigint | null {
   return ns;
 }
 
+/** On what terms a stream is served. */
+interface StreamTerms {
+  readonly redactor: Redactor;
+  /** What may be told of what the answer lacks. */
+  readonly told: (reasons: readonly string[]) => readonly string[];
+  /** Waits until so many rows may go. */
+  readonly take: (rows: number) => Promise<void>;
+  /** False once another policy holds than the one that the stream was bound by. */
+  readonly holds: () => boolean;
+  readonly finish: (rows: number, result: string) => void;
+}
+
 /** One stream being served. */
 export class ServedStream {
   readonly #stream: EventStream;
-  readonly #redactor: Redactor;
-  readonly #take: (rows: number) => Promise<void>;
-  readonly #holds: () => boolean;
-  readonly #finish: (rows: number, result: string) => void;
+  readonly #terms: StreamTerms;
   #rows = 0;
 
-  constructor(
-    stream: EventStream,
-    redactor: Redactor,
-    take: (rows: number) => Promise<void>,
-    holds: () => boolean,
-    finish: (rows: number, result: string) => void,
-  ) {
+  constructor(stream: EventStream, terms: StreamTerms) {
     this.#stream = stream;
-    this.#redactor = redactor;
-    this.#take = take;
-    this.#holds = holds;
-    this.#finish = finish;
+    this.#terms = terms;
   }
 
   /** The parts of the answer; ends where the window or the stream does. */
@@ -124,7 +124,7 @@ export class ServedStream {
       result = error instanceof TapioError ? error.code : 'internal';
       throw error;
     } finally {
-      this.#finish(this.#rows, result);
+      this.#terms.finish(this.#rows, result);
     }
   }
 
@@ -134,23 +134,29 @@ export class ServedStream {
   }
 
   end(): StreamEnd {
-    return { token: this.token, incomplete: this.#stream.incomplete() };
+    return { token: this.token, incomplete: this.#terms.told(this.#stream.incomplete()) };
   }
 
   async *#shown(runs: readonly EventRun[]): AsyncGenerator<Part> {
     for (const part of inParts(runs, ROWS_AT_ONCE)) {
-      if (!this.#holds()) {
+      if (!this.#terms.holds()) {
         throw new TapioError(
           'not_running',
           'the policy was read again: begin anew, with the resume token where there is one',
         );
       }
       const rows = rowsIn(part);
-      await this.#take(rows);
+      await this.#terms.take(rows);
       this.#rows += rows;
-      yield { kind: 'rows', runs: redacted(part, this.#redactor) };
+      yield { kind: 'rows', runs: redacted(part, this.#terms.redactor) };
     }
   }
+}
+
+/** What an identity is told of what is missing: causes and counts may be of rows that it may not see. */
+function toldTo({ isUnrestricted }: Grant): StreamTerms['told'] {
+  return (reasons) =>
+    isUnrestricted || reasons.length === 0 ? reasons : ['incomplete: some events are missing'];
 }
 
 /** Runs with what may be seen of their blocks, each of which is gone through once. */
@@ -194,10 +200,12 @@ export class EventService {
         if (ms > 0) await sleep(ms, signal);
       };
       const holds = (): boolean => this.#options.policy() === policy;
-      return new ServedStream(stream, redactor, take, holds, (rows, result) => {
+      const told = toldTo(grant);
+      const finish = (rows: number, result: string): void => {
         lease.close();
         read.end({ rows, bytes: rows * ROW_BYTES, result });
-      });
+      };
+      return new ServedStream(stream, { redactor, told, take, holds, finish });
     } catch (error) {
       lease.close();
       throw error;
@@ -223,7 +231,7 @@ export class EventService {
       result = 'ok';
       const runs = redacted(page.runs, bound.redactor);
       const token = page.next === null ? '' : tokenOf(page.next);
-      return { runs, token, incomplete: grant.isUnrestricted ? page.incomplete : [] };
+      return { runs, token, incomplete: toldTo(grant)(page.incomplete) };
     } finally {
       lease.close();
       read.end({ rows, bytes: rows * ROW_BYTES, result });

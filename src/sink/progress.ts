@@ -36,6 +36,8 @@ export class Progress implements Resume {
   /** Last seq of each recording of the store, when it was last looked at. */
   #ends: ReadonlyMap<string, number> = new Map();
   #isNew: boolean;
+  /** Recordings of which a new sink wants all that is held: what went before was never its own. */
+  #wholly: ReadonlySet<string> = new Set();
   /** The row behind the last one that was looked at. */
   #recording = '';
   #next = 1;
@@ -57,6 +59,7 @@ export class Progress implements Resume {
       if (door !== null) this.#checkpoint.goBack(current, Number(door.firstSeq) - 1);
       this.#checkpoint.save();
     }
+    if (this.#isNew && this.#options.from === 'oldest') this.#wholly = new Set(recordings.keys());
     this.#isNew = false;
     this.#tell(this.#checkpoint.hold(this.#ends, current));
   }
@@ -68,6 +71,10 @@ export class Progress implements Resume {
   }
 
   missed({ recording, first, last, rows, why }: MissedRows): void {
+    if (first === 1n && this.#wholly.has(recording)) {
+      this.#checkpoint.of(recording).add(1, Number(last));
+      return;
+    }
     const range = { recording, first: Number(first), last: Number(last), why };
     this.#tell(this.#checkpoint.lose(range, Number(rows)));
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { cli } from '../crash/cli.ts';
+import { accountsOf, cli } from '../crash/cli.ts';
 import { certificates } from '../support/certificates.ts';
 import { ask, clientOverTls, clientsAt, type Export, streamed } from '../support/grpc-client.ts';
 import { queryRows, Recording, type Row, temporaryDirectory } from '../support/recording.ts';
@@ -138,6 +138,23 @@ test('each identity sees what the policy says, and no more, by every way out', a
     expect.stringContaining('no policy lets cn:nobody see anything'),
   ]);
   expect((await failureOf(page(client(port, at, null)))).code).toBe(status.UNAVAILABLE);
+});
+
+test('how far back one may see holds for who goes on with a token as well', async () => {
+  const { port, at } = await start(`rules:\n  - who: 'cn:agent'\n    allow: '*'\n    reach: 1s\n`);
+  const agent = client(port, at, 'agent');
+  // All of it happened more than a second ago.
+  await sleep(1500);
+  expect((await page(agent)).events).toEqual([]);
+  const [{ recording: id } = { recording: '' }] = accountsOf(store);
+  const until = `${BigInt(Date.now()) * 1_000_000n}`;
+  for (const request of [
+    { since: '1', until },
+    { resume_token: `${id}:0`, until },
+  ]) {
+    expect((await streamed(agent.StreamRawEvents(request))).messages).toEqual([]);
+  }
+  expect((await page(agent, { page_token: `${id}:1` })).events).toEqual([]);
 });
 
 test('a policy that is read again holds at once; a broken one does not', async () => {

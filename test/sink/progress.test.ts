@@ -186,6 +186,16 @@ test('what is gone is counted once, less what was through, and told with its ran
   expect(new Checkpoint(diskFiles, directory.path, 'n').lostRows).toBe(9);
 });
 
+test('to a new sink nothing is lost of what went before it', () => {
+  const { progress, checkpoint, said } = open('r', 'oldest', 1n, 'fresh');
+  progress.held(new Map([['a', 50n]]));
+  progress.through('a');
+  progress.missed({ recording: 'a', first: 1n, last: 30n, rows: 30n, why: 'it is gone' });
+  expect([checkpoint.lostRows, checkpoint.of('a').through, said]).toEqual([0, 30, []]);
+  progress.missed({ recording: 'a', first: 35n, last: 36n, rows: 2n, why: 'it is gone' });
+  expect(checkpoint.lostRows).toBe(2);
+});
+
 test('a recording that is not held any more is lost from where it was; the one that is recorded is not', () => {
   const { progress } = open();
   progress.held(new Map([['a', 50n]]));
