@@ -312,7 +312,5 @@ function statusMessage(status: Readonly<Record<string, unknown>>): object {
     cpu_s: Number(status.cpu_s),
     memory_bytes: String(status.rss_bytes),
     stored_bytes: String((status.retention as { bytes?: number } | undefined)?.bytes ?? 0),
-    held_from: '',
-    held_to: '',
   };
 }
