@@ -4,7 +4,7 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync }
 import { availableParallelism, release, totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { geteuid, versions } from 'node:process';
-import { resolveConfig } from '../src/config.ts';
+import { resolveConfig } from '../src/config/config.ts';
 import { lockHolder } from '../src/segment/store.ts';
 import { type Native, native, PINS, type PinnedSet } from '../src/source/binding.ts';
 import { bytesText } from './format.ts';

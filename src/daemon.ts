@@ -4,7 +4,7 @@
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
-import { type RecordConfig, syscallNumbers } from './config.ts';
+import { type RecordConfig, syscallNumbers } from './config/config.ts';
 import { type Answer, type ControlRequest, ControlServer, type Peer } from './control.ts';
 import { type ErrorCode, TapioError } from './errors.ts';
 import { type Follower, Followers } from './recorder/followers.ts';

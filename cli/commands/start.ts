@@ -5,17 +5,16 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { env, stderr, stdout } from 'node:process';
 import type { Options } from 'yargs';
+import { type RecordConfig, resolveConfig } from '../../src/config/config.ts';
+import { settingsFromFile } from '../../src/config/file.ts';
 import {
   CONFIG_VARIABLE,
   type Given,
-  type RecordConfig,
-  resolveConfig,
   SETTINGS,
   type Setting,
   type SettingName,
   settingsFromEnvironment,
-} from '../../src/config.ts';
-import { settingsFromFile } from '../../src/config-file.ts';
+} from '../../src/config/settings.ts';
 import { Daemon, type DaemonAids } from '../../src/daemon.ts';
 import { TapioError } from '../../src/errors.ts';
 import { Log } from '../../src/log.ts';
@@ -194,9 +193,9 @@ async function run(flags: Flags): Promise<number> {
   const line = stderr.isTTY && flags.output !== 'json' ? new StatusLine(stderr) : null;
   const warn = (text: string): void => log.warn(text);
   const outboxes = await Outboxes.open(store, config.sinks, warn);
-  const { policy, tls } = config;
-  const listen = config.listen ?? [{ kind: 'unix' as const, path: join(store, SOCKET) }];
-  const auditKey = config.auditKey ?? join(store, AUDIT_KEY);
+  const { policy, tls } = config.serving;
+  const listen = config.serving.listen ?? [{ kind: 'unix' as const, path: join(store, SOCKET) }];
+  const auditKey = config.serving.auditKey ?? join(store, AUDIT_KEY);
   const serving = servingThread({ store, listen, policy, tls, auditKey, say: warn });
   const daemon = await begin(store, config, filter, { outboxes, serving }, log);
   const isReadAgain = configFile !== undefined || policy !== null || tls !== null;

@@ -1,7 +1,7 @@
 // Which rows are wanted: a window, and a predicate for each type. Checked before anything is read.
 
 import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
-import { allOps } from '../config.ts';
+import { allOps } from '../config/config.ts';
 import { nearestName, TapioError } from '../errors.ts';
 import type { Filter } from './filter/filter.ts';
 import { type Bool, comparePoints } from './predicate.ts';

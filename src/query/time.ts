@@ -1,6 +1,6 @@
 // The one time grammar of all commands. Times are ns since 1970.
 
-import { parseDuration } from '../config.ts';
+import { parseDuration } from '../config/values.ts';
 import { TapioError } from '../errors.ts';
 
 const NS_PER_MS = 1_000_000n;

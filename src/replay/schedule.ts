@@ -3,7 +3,7 @@
 // Due times are absolute: a row's place in the recording, in ns or in rows, is scaled from one anchor.
 // The anchor moves when somebody pauses, seeks or changes the speed, so that no error adds up.
 
-import { parseDuration } from '../config.ts';
+import { parseDuration } from '../config/values.ts';
 import { TapioError } from '../errors.ts';
 
 /** How fast: a multiple of the recorded speed, rows per second, or as fast as it goes. */

@@ -1,6 +1,6 @@
 // The thread that serves, as the main thread has it.
 
-import type { Listening, TlsFiles } from '../config.ts';
+import type { Listening, TlsFiles } from '../config/serving.ts';
 import { SideThread } from '../side-thread.ts';
 import type { ServerStatus, ServerThreadData } from './worker.ts';
 

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
-import type { TlsFiles } from '../config.ts';
+import type { TlsFiles } from '../config/serving.ts';
 import { systemCode, TapioError } from '../errors.ts';
 import type { Identity } from '../service/identity.ts';
 import { CONNECTIONS_MAX } from './peers.ts';

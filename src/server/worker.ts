@@ -4,7 +4,7 @@ import type { Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Server as TlsServer } from 'node:tls';
-import type { Listening, TlsFiles } from '../config.ts';
+import type { Listening, TlsFiles } from '../config/serving.ts';
 import { askRecorder } from '../control.ts';
 import { systemCode, TapioError } from '../errors.ts';
 import { openDoor } from '../replay/door.ts';

@@ -3,7 +3,7 @@
 
 import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { EVENTS } from '../../schemas/events.ts';
-import { unknownName } from '../config.ts';
+import { unknownName } from '../config/values.ts';
 import { TapioError } from '../errors.ts';
 import { fieldNames, JsonEncoder } from '../event/json.ts';
 import type { Filter } from '../query/filter/filter.ts';

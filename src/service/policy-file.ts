@@ -2,7 +2,8 @@
 
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
-import { allOps, parseDuration, parseSize, unknownName, usage } from '../config.ts';
+import { allOps } from '../config/config.ts';
+import { parseDuration, parseSize, unknownName, usage } from '../config/values.ts';
 import { TapioError } from '../errors.ts';
 import { type Filter, parseFilter } from '../query/filter/filter.ts';
 import { checkPattern } from '../query/filter/pattern.ts';

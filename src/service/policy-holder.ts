@@ -2,7 +2,7 @@
 
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { usage } from '../config.ts';
+import { usage } from '../config/values.ts';
 import { systemCode, TapioError } from '../errors.ts';
 import { Policy } from './policy.ts';
 import { parsePolicy } from './policy-file.ts';

@@ -1,6 +1,6 @@
 // What a client asks for, as a selection: its parts are put together as one expression, which is checked as any other.
 
-import { usage } from '../config.ts';
+import { usage } from '../config/values.ts';
 import { parseFilter } from '../query/filter/filter.ts';
 import { type Selection, select } from '../query/select.ts';
 

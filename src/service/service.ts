@@ -1,7 +1,7 @@
 // The only door to a recorder's rows for those who are not its user: whoever asks is looked up in the policy, what is asked is
 // bound to it, and written down, before anything is read.
 
-import { usage } from '../config.ts';
+import { usage } from '../config/values.ts';
 import { TapioError } from '../errors.ts';
 import { type EventBlock, type EventRun, inParts, rowsIn } from '../event/stream.ts';
 import type { LiveDoor } from '../replay/door.ts';

@@ -1,6 +1,6 @@
 // Where a stream or a page goes on: a recording and a seq. Clients hold tokens and give them back, or make anything up.
 
-import { usage } from '../config.ts';
+import { usage } from '../config/values.ts';
 
 /** Rows of the recording up to this seq were had, and all of the recordings before it. */
 export interface ResumePoint {

@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkSinkName } from '../config.ts';
+import { checkSinkName } from '../config/sinks.ts';
 import { TapioError } from '../errors.ts';
 import { replaceFile, type StoreFiles } from '../segment/files.ts';
 import { type SeqRange, SeqRanges } from './seq-ranges.ts';

@@ -2,7 +2,7 @@
 
 import { Agent as HttpAgent, validateHeaderName, validateHeaderValue } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { usage } from '../config.ts';
+import { usage } from '../config/values.ts';
 import { decodedPart, SinkOptions } from './options.ts';
 
 const NAMES = [

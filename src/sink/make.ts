@@ -1,6 +1,6 @@
 // From a URL to the sink that it names. Each protocol's packages are loaded only where it is used.
 
-import { usage } from '../config.ts';
+import { usage } from '../config/values.ts';
 import { nearestName } from '../errors.ts';
 import type { MakeSink, Outcomes, Sink } from './sink.ts';
 

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { credsAuthenticator, type NodeConnectionOptions } from '@nats-io/transport-node';
-import { usage } from '../config.ts';
+import { usage } from '../config/values.ts';
 import { parseSubject, SUBJECT_DEFAULT, type SubjectTemplate } from './nats-subject.ts';
 import { decodedPart, SinkOptions } from './options.ts';
 

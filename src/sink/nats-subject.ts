@@ -1,6 +1,6 @@
 // Subjects that events are published under, made from a template such as `events.unified.{type}.{namespace}.{name}`.
 
-import { unknownName, usage } from '../config.ts';
+import { unknownName, usage } from '../config/values.ts';
 import type { EventHead, OnwardEvent } from './sink.ts';
 
 /** As Tapio's publisher has it: what an event is, and of which entity where it has one. */

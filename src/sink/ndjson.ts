@@ -1,6 +1,6 @@
 // Events as lines of JSON into a file or to the standard output.
 
-import { usage } from '../config.ts';
+import { usage } from '../config/values.ts';
 import { linesOf } from './lines.ts';
 import { LineFile } from './ndjson-file.ts';
 import { LineOutput } from './ndjson-output.ts';

@@ -1,7 +1,7 @@
 // Options of a sink's URL: what stands behind the `?`. One that is unknown, given twice or empty is refused.
 
 import { readFileSync } from 'node:fs';
-import { parseDuration, parseSize, unknownName, usage } from '../config.ts';
+import { parseDuration, parseSize, unknownName, usage } from '../config/values.ts';
 
 /** Options as they were given, of those that a sink knows. */
 export class SinkOptions<Name extends string> {

@@ -2,7 +2,7 @@
 // waits in memory but what is under way.
 
 import { join } from 'node:path';
-import type { SinkSettings } from '../config.ts';
+import type { SinkSettings } from '../config/sinks.ts';
 import { type EventRun, inParts } from '../event/stream.ts';
 import { parseFilter } from '../query/filter/filter.ts';
 import { type Selection, select } from '../query/select.ts';

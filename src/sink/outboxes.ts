@@ -1,6 +1,6 @@
 // The sinks of a recorder, a thread each: one that is slow or fails is no matter of the others, nor of the recording.
 
-import type { SinkSettings } from '../config.ts';
+import type { SinkSettings } from '../config/sinks.ts';
 import { SideThread } from '../side-thread.ts';
 import type { SinkStatus, SinkThreadData } from './protocol.ts';
 

@@ -1,6 +1,6 @@
 // What the thread of a sink is given, and what it tells.
 
-import type { SinkSettings } from '../config.ts';
+import type { SinkSettings } from '../config/sinks.ts';
 
 export interface SinkThreadData {
   readonly store: string;

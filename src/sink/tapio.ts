@@ -13,7 +13,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { fromJSON, type ServiceDefinition } from '@grpc/proto-loader';
-import { usage } from '../config.ts';
+import { usage } from '../config/values.ts';
 import { SinkOptions } from './options.ts';
 import type { OnwardEvent, Outcomes, Sink } from './sink.ts';
 import { tapioEvent } from './tapio-event.ts';

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { EVENTS } from '../../schemas/events.ts';
-import { allOps } from '../../src/config.ts';
+import { allOps } from '../../src/config/config.ts';
 import { TapioError } from '../../src/errors.ts';
 import { fieldNames, JsonEncoder, type RowValue } from '../../src/event/json.ts';
 import { type Filter, parseFilter } from '../../src/query/filter/filter.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EVENT_TYPES } from '../../schemas/arrow.ts';
-import { allOps } from '../../src/config.ts';
+import { allOps } from '../../src/config/config.ts';
 import { parseFilter } from '../../src/query/filter/filter.ts';
 import { matches } from '../../src/query/predicate.ts';
 import { Reading } from '../../src/query/reading.ts';

@@ -1,7 +1,8 @@
 // Settings from a YAML file, for the program that takes one: no other needs to load the parser.
 
 import { parse as parseYaml } from 'yaml';
-import { type Given, SETTINGS, type SettingName, unknownName, usage } from './config.ts';
+import { type Given, SETTINGS, type SettingName } from './settings.ts';
+import { unknownName, usage } from './values.ts';
 
 /** Settings of a YAML file's text. `path` is for messages. */
 export function settingsFromFile(text: string, path: string): Given {

@@ -1,12 +1,8 @@
 import { expect, test } from 'vitest';
-import {
-  allOps,
-  parseDuration,
-  parseSize,
-  resolveConfig,
-  settingsFromEnvironment,
-} from '../src/config.ts';
-import { settingsFromFile } from '../src/config-file.ts';
+import { allOps, resolveConfig } from '../../src/config/config.ts';
+import { settingsFromFile } from '../../src/config/file.ts';
+import { settingsFromEnvironment } from '../../src/config/settings.ts';
+import { parseDuration, parseSize } from '../../src/config/values.ts';
 
 const names = (ids: readonly number[]): string[] =>
   [...allOps()].filter(([, op]) => ids.includes(op.id)).map(([name]) => name);
