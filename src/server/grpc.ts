@@ -13,8 +13,6 @@ import {
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { TapioError } from '../errors.ts';
-import { messageAt, RawEventEncoder } from '../raw/encoder.ts';
-import type { MissedRows } from '../replay/follow.ts';
 import type {
   Caller,
   EventService,
@@ -22,11 +20,10 @@ import type {
   ServedStream,
   StreamMessage,
 } from '../service/service.ts';
-import { VERSION } from '../version.ts';
-import { asField } from './frames.ts';
-import { http2StreamOf } from './http2-stream.ts';
+import { ringMetrics, statusMessage } from './answers.ts';
 import { definitions } from './messages.ts';
 import { nameConnection } from './peers.ts';
+import { type Encode, RowWriter } from './row-writer.ts';
 import { statusOf } from './status.ts';
 
 /** Requests are small, whatever they ask for. */
@@ -35,8 +32,6 @@ const HEADER_BYTES_MAX = 16 * 1024;
 const STREAMS_MAX = 100;
 const KEEPALIVE_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
-/** Events of one message of a batch stream. */
-const BATCH_EVENTS = 1000;
 
 export interface GrpcOptions {
   readonly service: EventService;
@@ -45,8 +40,6 @@ export interface GrpcOptions {
   /** Told of what is wrong with the server itself. */
   readonly say: (text: string) => void;
 }
-
-type Encode = (message: object) => Buffer;
 
 /** Answers of these methods are encoded already. */
 function withEncoded(service: ServiceDefinition, names: readonly string[]): ServiceDefinition {
@@ -65,10 +58,6 @@ export class GrpcServer {
   readonly #inject: (socket: Socket) => void;
   readonly #callers = new Map<string, Caller>();
   readonly #sockets = new Set<Socket>();
-  readonly #encoder = new RawEventEncoder();
-  readonly #encodeEvent: Encode;
-  readonly #encodeBatch: Encode;
-  readonly #encodePage: Encode;
   #connections = 0;
 
   constructor(options: GrpcOptions) {
@@ -76,9 +65,11 @@ export class GrpcServer {
     const { definition, services } = definitions();
     const { EBPFExport, Recorder } = services;
     const encoderOf = (method: string): Encode => EBPFExport[method]?.responseSerialize as Encode;
-    this.#encodeEvent = encoderOf('StreamRawEvents');
-    this.#encodeBatch = encoderOf('StreamRawEventBatches');
-    this.#encodePage = encoderOf('QueryRawEvents');
+    const rows = new RowWriter(
+      encoderOf('StreamRawEvents'),
+      encoderOf('StreamRawEventBatches'),
+      encoderOf('QueryRawEvents'),
+    );
     this.#server = new Server({
       'grpc.max_receive_message_length': REQUEST_BYTES_MAX,
       'grpc.max_metadata_size': HEADER_BYTES_MAX,
@@ -89,17 +80,10 @@ export class GrpcServer {
     });
     const encoded = ['StreamRawEvents', 'StreamRawEventBatches', 'QueryRawEvents'];
     this.#server.addService(withEncoded(EBPFExport, encoded), {
-      StreamRawEvents: this.#streaming((call, stream) => this.#writeEvents(call, stream)),
-      StreamRawEventBatches: this.#streaming((call, stream) => this.#writeBatches(call, stream)),
+      StreamRawEvents: this.#streaming((call, stream) => rows.events(call, stream)),
+      StreamRawEventBatches: this.#streaming((call, stream) => rows.batches(call, stream)),
       QueryRawEvents: this.#unary<QueryMessage, Buffer>(async (caller, message) => {
-        const { runs, token, incomplete } = await this.#options.service.page(caller, message);
-        const tail = this.#encodePage({
-          next_page_token: token,
-          complete: incomplete.length === 0,
-          incomplete_reasons: incomplete,
-        });
-        const messages = this.#encoder.encode(runs);
-        return asField(messages, 0, messages.ends.length, tail);
+        return rows.page(await this.#options.service.page(caller, message));
       }),
       GetRingMetrics: this.#unary(async (caller) => {
         await this.#options.service.admitWhole(caller, 'GetRingMetrics');
@@ -201,116 +185,9 @@ export class GrpcServer {
     };
   }
 
-  async #writeEvents(
-    call: ServerWritableStream<StreamMessage, Buffer>,
-    stream: ServedStream,
-  ): Promise<void> {
-    const direct = http2StreamOf(call);
-    for await (const part of stream.parts()) {
-      if (part.kind === 'missed') {
-        await write(call, this.#loss(part.missed));
-        continue;
-      }
-      const messages = this.#encoder.encode(part.runs);
-      if (direct === null) {
-        for (let i = 0; i < messages.ends.length; i++) await write(call, messageAt(messages, i));
-      } else if (!direct.write(messages.bytes)) {
-        await drained(direct);
-      }
-      if (call.cancelled) return;
-    }
-  }
-
-  async #writeBatches(
-    call: ServerWritableStream<StreamMessage, Buffer>,
-    stream: ServedStream,
-  ): Promise<void> {
-    for await (const part of stream.parts()) {
-      if (part.kind === 'missed') {
-        await write(
-          call,
-          this.#encodeBatch({ events: [lossOf(part.missed)], resume_token: stream.token }),
-        );
-        continue;
-      }
-      const messages = this.#encoder.encode(part.runs);
-      const { length } = messages.ends;
-      for (let from = 0; from < length; from += BATCH_EVENTS) {
-        const to = Math.min(length, from + BATCH_EVENTS);
-        // What is behind a token was given: only the last message has all of it before it.
-        const resume_token = to === length ? stream.token : '';
-        await write(call, asField(messages, from, to, this.#encodeBatch({ resume_token })));
-        if (call.cancelled) return;
-      }
-    }
-  }
-
-  #loss(missed: MissedRows): Buffer {
-    return this.#encodeEvent(lossOf(missed));
-  }
-
   #failure(error: unknown): { code: number; details: string } {
     if (!(error instanceof TapioError))
       this.#options.say(`a call failed: ${(error as Error).stack}`);
     return statusOf(error);
   }
-}
-
-/** Something that is written to. */
-interface Draining {
-  readonly destroyed: boolean;
-  on(event: 'drain' | 'close' | 'error', then: () => void): unknown;
-  off(event: 'drain' | 'close' | 'error', then: () => void): unknown;
-}
-
-/** Waits until a stream takes more, or is gone. */
-async function drained(stream: Draining): Promise<void> {
-  if (stream.destroyed) return;
-  const events = ['drain', 'close', 'error'] as const;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  for (const event of events) stream.on(event, resolve);
-  await promise;
-  for (const event of events) stream.off(event, resolve);
-}
-
-async function write(
-  call: ServerWritableStream<StreamMessage, Buffer>,
-  message: Buffer,
-): Promise<void> {
-  if (!call.write(message)) await drained(call);
-}
-
-function lossOf({ first, last, rows, why }: MissedRows): object {
-  const range = { first_seq: first.toString(), last_seq: last.toString() };
-  return { loss: { cause: why, count: rows.toString(), ...range } };
-}
-
-type Counts = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-
-function ringMetrics(status: Readonly<Record<string, unknown>>): object {
-  const ops = Object.entries(status.events as Counts).flatMap(([type, counts]) =>
-    Object.entries(counts).map(([op, recorded]) => ({ type, op, recorded: String(recorded) })),
-  );
-  const lost = Object.entries(status.lost as Counts).flatMap(([stage, causes]) =>
-    Object.entries(causes as Counts).flatMap(([cause, types]) =>
-      Object.entries(types).map(([type, events]) => ({
-        stage,
-        cause,
-        type,
-        events: String(events),
-      })),
-    ),
-  );
-  return { ops, lost, filtered: String(status.filtered), fullest_ring: Number(status.backlog) };
-}
-
-function statusMessage(status: Readonly<Record<string, unknown>>): object {
-  return {
-    store: String(status.store),
-    version: VERSION,
-    uptime_s: Number(status.duration_s),
-    cpu_s: Number(status.cpu_s),
-    memory_bytes: String(status.rss_bytes),
-    stored_bytes: String((status.retention as { bytes?: number } | undefined)?.bytes ?? 0),
-  };
 }

@@ -1,0 +1,92 @@
+// Rows as answers of EBPFExport: message by message, many in one, or a page.
+
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import { messageAt, RawEventEncoder } from '../raw/encoder.ts';
+import type { MissedRows } from '../replay/follow.ts';
+import type { ServedPage, ServedStream } from '../service/service.ts';
+import { asField } from './frames.ts';
+import { http2StreamOf } from './http2-stream.ts';
+import { drained, write } from './writing.ts';
+
+/** Events of one message of a batch stream. */
+const BATCH_EVENTS = 1000;
+
+/** Encodes a message that is not of rows. */
+export type Encode = (message: object) => Buffer;
+
+type Call = ServerWritableStream<unknown, Buffer>;
+
+function lossOf({ first, last, rows, why }: MissedRows): object {
+  const range = { first_seq: first.toString(), last_seq: last.toString() };
+  return { loss: { cause: why, count: rows.toString(), ...range } };
+}
+
+/** Writes rows to calls. */
+export class RowWriter {
+  readonly #encoder = new RawEventEncoder();
+  readonly #encodeEvent: Encode;
+  readonly #encodeBatch: Encode;
+  readonly #encodePage: Encode;
+
+  /** What encodes RawEvent, RawEventBatch and QueryResponse. */
+  constructor(event: Encode, batch: Encode, page: Encode) {
+    this.#encodeEvent = event;
+    this.#encodeBatch = batch;
+    this.#encodePage = page;
+  }
+
+  /** A QueryResponse, encoded. */
+  page({ runs, token, incomplete }: ServedPage): Buffer {
+    const tail = this.#encodePage({
+      next_page_token: token,
+      complete: incomplete.length === 0,
+      incomplete_reasons: incomplete,
+    });
+    const messages = this.#encoder.encode(runs);
+    return asField(messages, 0, messages.ends.length, tail);
+  }
+
+  /** A message for each event. */
+  async events(call: Call, stream: ServedStream): Promise<void> {
+    const direct = http2StreamOf(call);
+    for await (const part of stream.parts()) {
+      if (part.kind === 'missed') {
+        await write(call, this.#loss(part.missed));
+        continue;
+      }
+      const messages = this.#encoder.encode(part.runs);
+      if (direct === null) {
+        for (let i = 0; i < messages.ends.length; i++) await write(call, messageAt(messages, i));
+      } else if (!direct.write(messages.bytes)) {
+        await drained(direct);
+      }
+      if (call.cancelled) return;
+    }
+  }
+
+  /** Up to 1,000 events a message. */
+  async batches(call: Call, stream: ServedStream): Promise<void> {
+    for await (const part of stream.parts()) {
+      if (part.kind === 'missed') {
+        await write(
+          call,
+          this.#encodeBatch({ events: [lossOf(part.missed)], resume_token: stream.token }),
+        );
+        continue;
+      }
+      const messages = this.#encoder.encode(part.runs);
+      const { length } = messages.ends;
+      for (let from = 0; from < length; from += BATCH_EVENTS) {
+        const to = Math.min(length, from + BATCH_EVENTS);
+        // What is behind a token was given: only the last message has all of it before it.
+        const resume_token = to === length ? stream.token : '';
+        await write(call, asField(messages, from, to, this.#encodeBatch({ resume_token })));
+        if (call.cancelled) return;
+      }
+    }
+  }
+
+  #loss(missed: MissedRows): Buffer {
+    return this.#encodeEvent(lossOf(missed));
+  }
+}
