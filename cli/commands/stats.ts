@@ -1,23 +1,17 @@
 // tapio-replay stats: how much, of what, when, and how long it took.
 
 import { stdout } from 'node:process';
-import { EVENT_TABLES, type EventType } from '../../schemas/arrow.ts';
-import { nearestName, TapioError } from '../../src/errors.ts';
 import { formatTs } from '../../src/event/clock.ts';
-import { fieldNames } from '../../src/event/json.ts';
 import { missingFrom } from '../../src/query/completeness.ts';
-import { heldSpan } from '../../src/query/held.ts';
 import { Reading } from '../../src/query/reading.ts';
+import { type KeyValue, percentile, type StatsGroup } from '../../src/query/stats.ts';
 import {
-  checkField,
-  eventsOverTime,
-  groupsOf,
-  type KeyValue,
-  percentile,
-  type StatsGroup,
-  type StatsQuestion,
-  typeOfField,
-} from '../../src/query/stats.ts';
+  questionOf,
+  type Summary,
+  type SummaryQuestion,
+  spanOf,
+  summaryOf,
+} from '../../src/query/summary.ts';
 import { bar, sparkline } from '../bars.ts';
 import { EXPLAIN_FLAG, explained } from '../explain.ts';
 import { countText, durationText, escapeControls } from '../format.ts';
@@ -30,8 +24,6 @@ import { tableLines } from '../rows.ts';
 import { count, SELECTION_FLAGS, selectionOf, whyEmpty, words } from '../selection.ts';
 
 const TOP_DEFAULT = 20;
-/** Columns of the sparkline. */
-const TIME_BUCKETS = 60;
 const BAR_WIDTH = 16;
 const PERCENTILES = [
   ['p50', 0.5],
@@ -41,98 +33,9 @@ const PERCENTILES = [
 ] as const;
 const NS_PER_S = 1e9;
 
-interface Question extends StatsQuestion {
-  readonly top: number;
-}
-
-function checked(fields: readonly string[], use: 'group' | 'sum'): readonly string[] {
-  const known = fieldNames();
-  for (const field of fields) {
-    if (!known.includes(field)) {
-      const near = nearestName(field, known);
-      const hint = near === null ? '' : ` (did you mean ${near}?)`;
-      throw new TapioError(
-        'usage',
-        `unknown field ${field}${hint}: own fields are written type.field`,
-      );
-    }
-    checkField(field, use);
-  }
-  return fields;
-}
-
-/** What a type's events took: the time of a call, or the life of a process. */
-function durationOf(type: EventType): string | null {
-  const names = EVENT_TABLES[type].columns.map(({ name }) => name);
-  const found = ['latency_ns', 'duration_ns'].find((name) => names.includes(name));
-  return found === undefined ? null : `${type}.${found}`;
-}
-
-function questionOf(flags: Flags): Question {
-  const by = checked(words(flags.by), 'group');
-  const types = new Set(by.flatMap((field) => typeOfField(field) ?? []));
-  if (types.size > 1) {
-    throw new TapioError('usage', `no row has all of ${by.join(', ')}: they are of several types`);
-  }
-  const of = checked(words(flags.of), 'sum');
-  if (of.length > 1) throw new TapioError('usage', '--of is one field: choose one');
-  const [measured] = of;
-  return {
-    by: by.length === 0 ? ['type', 'op'] : by,
-    sums: checked(words(flags.sum), 'sum'),
-    distribution: (type) => (measured === undefined ? durationOf(type) : measured),
-    top: count('top', flags.top) ?? TOP_DEFAULT,
-  };
-}
-
 const keyText = (key: KeyValue): string => (key === null ? '-' : escapeControls(String(key)));
 
-/**
- * The window that is summed: as it was asked for, as far as anything is held of it. Which batches are read for it
- * is no matter: a rate is the same, whichever way the rows lie.
- */
-function spanOf({
-  segments,
-  plan: {
-    selection: { since, until, types },
-  },
-}: Reading): { from: bigint; to: bigint } | null {
-  const held = heldSpan(segments, types);
-  if (held === null) return null;
-  const from = since !== null && since > held.first ? since : held.first;
-  const to = until !== null && until <= held.last ? until : held.last + 1n;
-  return from < to ? { from, to } : null;
-}
-
-/** An order of groups that are of one size, so that they stand in the same one however they were found. */
-function byKeys({ keys: a }: StatsGroup, { keys: b }: StatsGroup): number {
-  const at = a.findIndex((key, i) => key !== b[i]);
-  const [one, other] = [a[at] ?? null, b[at] ?? null];
-  if (one === null || other === null) return one === other ? 0 : one === null ? -1 : 1;
-  return one < other ? -1 : 1;
-}
-
-/** Most events first, or the largest sum where one is asked for. */
-function ordered(groups: readonly StatsGroup[], { sums }: Question): StatsGroup[] {
-  const size = (group: StatsGroup): bigint =>
-    sums.length > 0 ? (group.sums[0] ?? 0n) : group.events;
-  const order = (a: StatsGroup, b: StatsGroup): number =>
-    size(a) > size(b) ? -1 : size(a) < size(b) ? 1 : byKeys(a, b);
-  return [...groups].sort(order);
-}
-
-interface Answer {
-  readonly groups: readonly StatsGroup[];
-  /** Groups that are not shown. */
-  readonly more: number;
-  readonly rows: bigint;
-  readonly events: bigint;
-  readonly span: { readonly from: bigint; readonly to: bigint } | null;
-  readonly overTime: readonly bigint[];
-  readonly bucketNs: bigint;
-}
-
-async function answerOf(query: Reading, question: Question): Promise<Answer> {
+async function answerOf(query: Reading, question: SummaryQuestion): Promise<Summary> {
   const { scanner, plan } = query;
   const interrupt = onInterrupt();
   const progress = new Progress(() => plan.batches.length * 2);
@@ -141,44 +44,17 @@ async function answerOf(query: Reading, question: Question): Promise<Answer> {
     return !interrupt.asked;
   };
   try {
-    const all = ordered(await groupsOf(scanner, plan, question, onBatch), question);
-    const span = spanOf(query);
-    const bucketNs =
-      span === null
-        ? 1n
-        : (span.to - span.from + BigInt(TIME_BUCKETS) - 1n) / BigInt(TIME_BUCKETS) || 1n;
-    const overTime = Array<bigint>(TIME_BUCKETS).fill(0n);
-    if (span !== null && !interrupt.asked) {
-      for (const [bucket, events] of await eventsOverTime(
-        scanner,
-        plan,
-        span.from,
-        bucketNs,
-        onBatch,
-      )) {
-        if (bucket >= 0 && bucket < TIME_BUCKETS) overTime[bucket] = events;
-      }
-    }
+    const answer = await summaryOf(query, question, spanOf(query), onBatch);
     progress.clear();
     if (interrupt.asked) say('interrupted: these are sums of what was read so far');
-    const sum = (of: (group: StatsGroup) => bigint): bigint =>
-      all.reduce((total, one) => total + of(one), 0n);
-    return {
-      groups: all.slice(0, question.top),
-      more: Math.max(0, all.length - question.top),
-      rows: sum(({ rows }) => rows),
-      events: sum(({ events }) => events),
-      span,
-      overTime,
-      bucketNs,
-    };
+    return answer;
   } finally {
     progress.clear();
     interrupt.end();
   }
 }
 
-function jsonOf(answer: Answer, question: Question): string {
+function jsonOf(answer: Summary, question: SummaryQuestion): string {
   const { groups, more, rows, events, span, overTime, bucketNs } = answer;
   const seconds = span === null ? 0 : Number(span.to - span.from) / NS_PER_S;
   const number = (value: bigint): number | string =>
@@ -212,7 +88,7 @@ function jsonOf(answer: Answer, question: Question): string {
   });
 }
 
-function tableOf(answer: Answer, question: Question, inNs: boolean): string[] {
+function tableOf(answer: Summary, question: SummaryQuestion, inNs: boolean): string[] {
   const { groups, more, span, overTime } = answer;
   const seconds = span === null ? 0 : Number(span.to - span.from) / NS_PER_S;
   const size = ({ events, sums }: StatsGroup): number =>
@@ -253,7 +129,8 @@ function tableOf(answer: Answer, question: Question, inNs: boolean): string[] {
 
 async function run(flags: Flags): Promise<number> {
   const selection = await selectionOf(flags);
-  const question = questionOf(flags);
+  const top = count('top', flags.top) ?? TOP_DEFAULT;
+  const question = questionOf(words(flags.by), words(flags.sum), words(flags.of), top);
   return reading(flags, async (opened) => {
     const query = Reading.of(opened, selection);
     const tellRead = explained(flags, query);
