@@ -12,6 +12,7 @@ import { type Forecast, forecast } from './recorder/forecast.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './recorder/protocol.ts';
 import { ROTATION, type RotationLimits } from './recorder/rotation.ts';
 import type { Totals } from './recorder/totals.ts';
+import { lossLines } from './replay/loss-lines.ts';
 import { ensureStore, lockStore } from './segment/store.ts';
 import type { ServerStatus } from './server/worker.ts';
 import type { SideThread } from './side-thread.ts';
@@ -291,7 +292,11 @@ export class Daemon {
     const follower: Follower = {
       pid: peer.pid,
       tell: (text) => tell({ note: text }),
-      committed: (seq) => tell({ committed: seq.toString() }),
+      committed: (seq, losses) =>
+        tell({
+          committed: seq.toString(),
+          ...(losses.length > 0 && { losses: lossLines(losses) }),
+        }),
       hangUp: () => peer.hangUp(),
     };
     this.#followers.add(follower);
@@ -483,7 +488,7 @@ export class Daemon {
         this.#followers.hangUp();
         return;
       case 'committed':
-        this.#followers.hearCommitted(message.seq);
+        this.#followers.hearCommitted(message.seq, message.losses);
         return;
       case 'loud':
         this.#followers.hearLoud(message.pid, message.share);

@@ -6,6 +6,7 @@ import { constants } from 'node:os';
 export type ErrorCode =
   | 'usage'
   | 'not_permitted'
+  | 'exhausted'
   | 'unsupported_kernel'
   | 'unsupported_node'
   | 'store_missing'

@@ -2,14 +2,15 @@
 // of those who read along makes much of what they read.
 
 import { readFileSync } from 'node:fs';
+import type { LossRow } from '../segment/small-tables.ts';
 
 /** A process that follows. */
 export interface Follower {
   readonly pid: number;
   /** Says something to its user. */
   tell(text: string): void;
-  /** Every row up to this one is durable. */
-  committed(seq: bigint): void;
+  /** Every row up to this one is durable; these losses are new. */
+  committed(seq: bigint, losses: readonly LossRow[]): void;
   hangUp(): void;
 }
 
@@ -58,8 +59,8 @@ export class Followers {
     this.#all.delete(follower);
   }
 
-  hearCommitted(seq: bigint): void {
-    for (const follower of this.#all.keys()) follower.committed(seq);
+  hearCommitted(seq: bigint, losses: readonly LossRow[]): void {
+    for (const follower of this.#all.keys()) follower.committed(seq, losses);
   }
 
   hangUp(): void {

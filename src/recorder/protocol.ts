@@ -1,5 +1,6 @@
 // Messages between the main thread, which steers, and the worker, which records.
 
+import type { LossRow } from '../segment/small-tables.ts';
 import type { SourceConfig, SourceOptions } from '../source/binding.ts';
 import type { RetentionLimits } from './retention.ts';
 import type { RotationLimits } from './rotation.ts';
@@ -40,8 +41,8 @@ export type FromWorker =
       readonly boot_id: string;
       readonly firstSeq: bigint;
     }
-  /** While anybody follows: every row up to this one is durable. */
-  | { readonly kind: 'committed'; readonly seq: bigint }
+  /** Every row up to this one is durable; what is written down as lost since the last commit. */
+  | { readonly kind: 'committed'; readonly seq: bigint; readonly losses: readonly LossRow[] }
   /** Rows since the last commit are given anew: what followers have read may come again. */
   | { readonly kind: 'rewound' }
   | { readonly kind: 'refused'; readonly id: number; readonly message: string }

@@ -61,8 +61,8 @@ export interface RecorderOptions {
   readonly onNote: (text: string) => void;
   /** Rows since the last commit will be given anew. */
   readonly onRewind?: () => void;
-  /** Every row up to this seq is durable. */
-  readonly onCommit?: (throughSeq: bigint) => void;
+  /** Every row up to this seq is durable, and these loss rows are new. */
+  readonly onCommit?: (throughSeq: bigint, losses: readonly SmallRow[]) => void;
 }
 
 const sum = (counts: BigUint64Array): number => Number(counts.reduce((a, b) => a + b, 0n));
@@ -344,7 +344,7 @@ export class Recorder {
       this.#tables.writeTo(this.#writer);
       const point = this.#pointOf(cut);
       if (this.#writer.commit(point, cut.ended)) this.#durable = point;
-      this.#options.onCommit?.(cut.throughSeq);
+      this.#options.onCommit?.(cut.throughSeq, losses);
     }
     this.#tally.commit();
     this.#countLosses(losses);

@@ -8,6 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { CatalogCache } from '../catalog/cache.ts';
 import { systemCode } from '../errors.ts';
 import { diskFiles } from '../segment/files.ts';
+import { lossOf } from '../segment/small-tables.ts';
 import { segmentsOf } from '../segment/store.ts';
 import { writeStoreFile } from '../segment/store-file.ts';
 import { native } from '../source/binding.ts';
@@ -63,7 +64,7 @@ async function main(options: WorkerOptions): Promise<void> {
     retention,
     onNote: note,
     onRewind: () => tell({ kind: 'rewound' }),
-    onCommit: (seq) => tell({ kind: 'committed', seq }),
+    onCommit: (seq, losses) => tell({ kind: 'committed', seq, losses: losses.map(lossOf) }),
   });
   parentPort?.on('message', (message: ToWorker) => {
     void handle(recorder, message).catch((error) => tell(failure(error)));

@@ -2,6 +2,11 @@
 
 import { connectRecorder } from '../control.ts';
 import type { RowOrigin } from '../event/stream.ts';
+import type { LossRow } from '../segment/small-tables.ts';
+import { lossesFrom } from './loss-lines.ts';
+
+/** Loss rows that are kept for who may ask for them. */
+const LOSSES_MAX = 4096;
 
 /** What a recorder gives to who follows it. */
 export interface LiveDoor {
@@ -12,6 +17,8 @@ export interface LiveDoor {
   readonly firstSeq: bigint;
   /** Seq of the last row that is durable, as far as the recorder has said. */
   readonly committed: bigint;
+  /** What the recorder wrote down as lost since this was last asked, or since the door was opened. */
+  takeLosses(): LossRow[];
   /** False once the recorder has hung up. */
   readonly isOpen: boolean;
   close(): void;
@@ -23,9 +30,13 @@ export interface LiveDoor {
  */
 export async function openDoor(store: string, say: (text: string) => void): Promise<LiveDoor> {
   let committed = 0n;
+  const losses: LossRow[] = [];
   const connection = await connectRecorder(store, 'follow', (line) => {
     if (typeof line.note === 'string') say(`warning: ${line.note}`);
     if (typeof line.committed === 'string') committed = BigInt(line.committed);
+    // Who does not take them hears of losses otherwise, and is not to keep them all.
+    if (Array.isArray(line.losses)) losses.push(...lossesFrom(line.losses));
+    losses.splice(0, Math.max(0, losses.length - LOSSES_MAX));
   });
   const { ring, recording, host, boot_id, first_seq: firstSeq } = connection.answer;
   return {
@@ -38,6 +49,7 @@ export async function openDoor(store: string, say: (text: string) => void): Prom
     get isOpen() {
       return connection.isOpen;
     },
+    takeLosses: () => losses.splice(0),
     close: () => connection.close(),
   };
 }

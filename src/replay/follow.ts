@@ -14,7 +14,7 @@ import { plan, planOf } from '../query/plan.ts';
 import { type Limit, Reading } from '../query/reading.ts';
 import { Scanner } from '../query/scanner.ts';
 import type { Selection } from '../query/select.ts';
-import type { Segment } from '../segment/reader.ts';
+import type { LossRow, Segment } from '../segment/reader.ts';
 import { type OpenedStore, openStore } from '../segment/store.ts';
 import type { LiveDoor } from './door.ts';
 import { LiveRingReader, type Seen } from './live.ts';
@@ -40,6 +40,8 @@ export interface Resume {
   through(recording: string): bigint;
   /** Rows that nobody holds any more. */
   missed(rows: MissedRows): void;
+  /** What the recorder wrote down as lost; of what is stored, each time that its segment is gone through. */
+  lost?(losses: readonly LossRow[]): void;
   /** The recorder went back to a commit: the rows behind that come again, or others in their place. */
   wentBack(recording: string, through: bigint): void;
   /** Once this is aborted, the stream ends where the recorder has, with all that the store holds. */
@@ -297,6 +299,7 @@ export class Follow implements EventSource {
     const [after, through] = [this.#seq, throughOf(segments)];
     if (through <= after) return;
     this.#committed = through;
+    this.#options.resume?.lost?.(segments.flatMap((segment) => segment.losses()));
     const whole = plan(segments, selection);
     const decision = planOf(whole, ({ info }) => info.lastSeq > after);
     this.#miss(unheld(segments, after, through), 'the store does not hold them any more');
@@ -355,6 +358,7 @@ export class Follow implements EventSource {
       // Asked before the ring is read: what was written before it hung up is read then.
       const { isOpen } = door;
       const before = this.#seq;
+      if (this.#hearLosses(door)) yield [];
       const { through, gapUntil, newest, runs } = reader.read(before);
       if (gapUntil > 0n) yield* this.#fill(door, selection, gapUntil);
       else if (through > this.#seq) {
@@ -369,6 +373,13 @@ export class Follow implements EventSource {
         lookMs = Math.min(lookMs * 2, LOOK_MS_MAX);
       } else return;
     }
+  }
+
+  /** True where there are some. */
+  #hearLosses(door: LiveDoor): boolean {
+    const losses = door.takeLosses();
+    if (losses.length > 0) this.#options.resume?.lost?.(losses);
+    return losses.length > 0;
   }
 
   /** Rows before `until` that the ring does not have any more. */

@@ -13,18 +13,21 @@ import {
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { TapioError } from '../errors.ts';
+import type { Caller } from '../service/admission.ts';
 import type {
-  Caller,
-  EventService,
   QueryMessage,
-  ServedStream,
+  ReplayMessage,
+  StatsMessage,
   StreamMessage,
-} from '../service/service.ts';
-import { ringMetrics, statusMessage } from './answers.ts';
+} from '../service/request.ts';
+import type { ServedStream } from '../service/served-stream.ts';
+import type { EventService } from '../service/service.ts';
+import { ringMetrics, segmentList, statsMessage, statusMessage } from './answers.ts';
 import { definitions } from './messages.ts';
 import { nameConnection } from './peers.ts';
 import { type Encode, RowWriter } from './row-writer.ts';
 import { statusOf } from './status.ts';
+import { write } from './writing.ts';
 
 /** Requests are small, whatever they ask for. */
 const REQUEST_BYTES_MAX = 64 * 1024;
@@ -40,6 +43,13 @@ export interface GrpcOptions {
   /** Told of what is wrong with the server itself. */
   readonly say: (text: string) => void;
 }
+
+/** Begins a stream of rows. */
+type Open<Request> = (
+  caller: Caller,
+  message: Request,
+  signal: AbortSignal,
+) => Promise<ServedStream>;
 
 /** Answers of these methods are encoded already. */
 function withEncoded(service: ServiceDefinition, names: readonly string[]): ServiceDefinition {
@@ -78,23 +88,48 @@ export class GrpcServer {
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.keepalive_permit_without_calls': 1,
     });
+    const { service, status } = options;
+    const streams =
+      (method: string): Open<StreamMessage> =>
+      (caller, message, signal) =>
+        service.stream(caller, method, message, signal);
     const encoded = ['StreamRawEvents', 'StreamRawEventBatches', 'QueryRawEvents'];
     this.#server.addService(withEncoded(EBPFExport, encoded), {
-      StreamRawEvents: this.#streaming((call, stream) => rows.events(call, stream)),
-      StreamRawEventBatches: this.#streaming((call, stream) => rows.batches(call, stream)),
-      QueryRawEvents: this.#unary<QueryMessage, Buffer>(async (caller, message) => {
-        return rows.page(await this.#options.service.page(caller, message));
-      }),
+      StreamRawEvents: this.#streaming(streams('StreamRawEvents'), (call, stream) =>
+        rows.events(call, stream),
+      ),
+      StreamRawEventBatches: this.#streaming(streams('StreamRawEventBatches'), (call, stream) =>
+        rows.batches(call, stream),
+      ),
+      QueryRawEvents: this.#unary<QueryMessage, Buffer>(async (caller, message) =>
+        rows.page(await service.page(caller, message)),
+      ),
       GetRingMetrics: this.#unary(async (caller) => {
-        await this.#options.service.admitWhole(caller, 'GetRingMetrics');
-        return ringMetrics(await this.#options.status());
+        await service.holding(caller, 'GetRingMetrics');
+        return ringMetrics(await status());
       }),
     });
-    this.#server.addService(Recorder, {
+    this.#server.addService(withEncoded(Recorder, ['Replay']), {
       GetStatus: this.#unary(async (caller) => {
-        await this.#options.service.admitWhole(caller, 'GetStatus');
-        return statusMessage(await this.#options.status());
+        const holding = await service.holding(caller, 'GetStatus');
+        return statusMessage(await status(), holding);
       }),
+      ListSegments: this.#unary<{ since?: string; until?: string }, object>(
+        async (caller, window) => segmentList(await service.segments(caller, window)),
+      ),
+      FetchSegment: this.#calling<{ name?: string }, object>(async (caller, call, signal) => {
+        for await (const part of service.fetch(caller, call.request, signal)) {
+          await write(call, part);
+        }
+        return new Metadata();
+      }),
+      Replay: this.#streaming<ReplayMessage>(
+        (caller, message, signal) => service.replay(caller, message, signal),
+        (call, stream) => rows.events(call, stream),
+      ),
+      Stats: this.#unary<StatsMessage, object>(async (caller, message) =>
+        statsMessage(await service.stats(caller, message)),
+      ),
     });
     new ReflectionService(definition).addToServer(this.#server);
     const health = new HealthImplementation({
@@ -152,34 +187,40 @@ export class GrpcServer {
     };
   }
 
-  #streaming(
-    write: (
-      call: ServerWritableStream<StreamMessage, Buffer>,
-      stream: ServedStream,
-    ) => Promise<void>,
-  ): handleServerStreamingCall<StreamMessage, Buffer> {
+  /** Streams rows, and tells with the trailers what they lack. */
+  #streaming<Request>(
+    open: Open<Request>,
+    write: (call: ServerWritableStream<Request, Buffer>, stream: ServedStream) => Promise<void>,
+  ): handleServerStreamingCall<Request, Buffer> {
+    return this.#calling(async (caller, call, signal) => {
+      const stream = await open(caller, call.request, signal);
+      call.sendMetadata(new Metadata());
+      await write(call, stream);
+      const trailers = new Metadata();
+      if (signal.aborted) return trailers;
+      const { token, incomplete } = stream.end();
+      trailers.set('complete', String(incomplete.length === 0));
+      for (const reason of incomplete)
+        trailers.add('incomplete-reason', encodeURIComponent(reason));
+      if (token !== '') trailers.set('resume-token', token);
+      return trailers;
+    });
+  }
+
+  /** Answers a call with as many messages as `answer` writes, and the trailers that it gives. */
+  #calling<Request, Response>(
+    answer: (
+      caller: Caller,
+      call: ServerWritableStream<Request, Response>,
+      signal: AbortSignal,
+    ) => Promise<Metadata>,
+  ): handleServerStreamingCall<Request, Response> {
     return (call) => {
       const over = new AbortController();
       for (const event of ['cancelled', 'close', 'error']) call.on(event, () => over.abort());
-      const method = call.getPath().split('/').at(-1) ?? '';
       const run = async (): Promise<void> => {
-        const caller = this.#callerOf(call.getPeer());
-        const stream = await this.#options.service.stream(
-          caller,
-          method,
-          call.request,
-          over.signal,
-        );
-        call.sendMetadata(new Metadata());
-        await write(call, stream);
-        if (over.signal.aborted) return;
-        const { token, incomplete } = stream.end();
-        const trailers = new Metadata();
-        trailers.set('complete', String(incomplete.length === 0));
-        for (const reason of incomplete)
-          trailers.add('incomplete-reason', encodeURIComponent(reason));
-        trailers.set('resume-token', token);
-        call.end(trailers);
+        const trailers = await answer(this.#callerOf(call.getPeer()), call, over.signal);
+        if (!over.signal.aborted) call.end(trailers);
       };
       run().catch((error) => call.emit('error', this.#failure(error)));
     };

@@ -2,8 +2,9 @@
 
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { messageAt, RawEventEncoder } from '../raw/encoder.ts';
-import type { MissedRows } from '../replay/follow.ts';
-import type { ServedPage, ServedStream } from '../service/service.ts';
+import type { Lost } from '../service/row-stream.ts';
+import type { ServedStream } from '../service/served-stream.ts';
+import type { ServedPage } from '../service/service.ts';
 import { asField } from './frames.ts';
 import { http2StreamOf } from './http2-stream.ts';
 import { drained, write } from './writing.ts';
@@ -16,9 +17,10 @@ export type Encode = (message: object) => Buffer;
 
 type Call = ServerWritableStream<unknown, Buffer>;
 
-function lossOf({ first, last, rows, why }: MissedRows): object {
-  const range = { first_seq: first.toString(), last_seq: last.toString() };
-  return { loss: { cause: why, count: rows.toString(), ...range } };
+function lossOf({ cause, count, firstSeq, lastSeq, firstTs, lastTs }: Lost): object {
+  const seqs = { first_seq: String(firstSeq), last_seq: String(lastSeq) };
+  const times = { first_ts: String(firstTs), last_ts: String(lastTs) };
+  return { loss: { cause, ...(count !== null && { count: String(count) }), ...seqs, ...times } };
 }
 
 /** Writes rows to calls. */
@@ -50,8 +52,8 @@ export class RowWriter {
   async events(call: Call, stream: ServedStream): Promise<void> {
     const direct = http2StreamOf(call);
     for await (const part of stream.parts()) {
-      if (part.kind === 'missed') {
-        await write(call, this.#loss(part.missed));
+      if (part.kind === 'lost') {
+        await write(call, this.#encodeEvent(lossOf(part.lost)));
         continue;
       }
       const messages = this.#encoder.encode(part.runs);
@@ -67,10 +69,10 @@ export class RowWriter {
   /** Up to 1,000 events a message. */
   async batches(call: Call, stream: ServedStream): Promise<void> {
     for await (const part of stream.parts()) {
-      if (part.kind === 'missed') {
+      if (part.kind === 'lost') {
         await write(
           call,
-          this.#encodeBatch({ events: [lossOf(part.missed)], resume_token: stream.token }),
+          this.#encodeBatch({ events: [lossOf(part.lost)], resume_token: stream.token }),
         );
         continue;
       }
@@ -84,9 +86,5 @@ export class RowWriter {
         if (call.cancelled) return;
       }
     }
-  }
-
-  #loss(missed: MissedRows): Buffer {
-    return this.#encodeEvent(lossOf(missed));
   }
 }

@@ -9,6 +9,8 @@ const STATUSES: Readonly<Record<string, status>> = {
   not_running: status.UNAVAILABLE,
   io: status.UNAVAILABLE,
   store_missing: status.NOT_FOUND,
+  segment_missing: status.NOT_FOUND,
+  not_held: status.NOT_FOUND,
   exhausted: status.RESOURCE_EXHAUSTED,
 };
 

@@ -1,7 +1,5 @@
 // Messages of a call's answer, written as fast as its client takes them.
 
-import type { ServerWritableStream } from '@grpc/grpc-js';
-
 /** Something that is written to. */
 interface Draining {
   readonly destroyed: boolean;
@@ -19,10 +17,10 @@ export async function drained(stream: Draining): Promise<void> {
   for (const event of events) stream.off(event, resolve);
 }
 
-/** Writes a message that is encoded already. */
-export async function write(
-  call: ServerWritableStream<unknown, Buffer>,
-  message: Buffer,
+/** Writes a message, and waits where its client is slow. */
+export async function write<Message>(
+  call: Draining & { write(message: Message): boolean },
+  message: Message,
 ): Promise<void> {
   if (!call.write(message)) await drained(call);
 }

@@ -2,12 +2,13 @@
 
 import type { EventType } from '../../schemas/arrow.ts';
 import { countText } from '../event/count-text.ts';
-import type { EventRun } from '../event/stream.ts';
-import { missingFrom } from '../query/completeness.ts';
+import { missingFrom, touches } from '../query/completeness.ts';
 import type { Selection } from '../query/select.ts';
 import type { LiveDoor } from '../replay/door.ts';
 import { Follow, type MissedRows, type Resume } from '../replay/follow.ts';
+import type { LossRow } from '../segment/reader.ts';
 import { openStore } from '../segment/store.ts';
+import type { RowStream, StreamPart } from './row-stream.ts';
 import type { ResumePoint } from './token.ts';
 
 export interface EventStreamOptions {
@@ -28,25 +29,25 @@ export interface EventStreamOptions {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<unknown>;
 }
 
-/** A part of a stream. */
-export type StreamPart =
-  | { readonly kind: 'rows'; readonly runs: readonly EventRun[] }
-  | { readonly kind: 'missed'; readonly missed: MissedRows };
-
 const NS_PER_MS = 1_000_000n;
 /** A row is in the store this long after it happened at the latest, but for a disk that fails, ms. */
 const SETTLED_MS = 1500;
 /** How often it is looked whether all of a window was given, ms. */
 const LOOK_MS = 20;
+/** Losses that are known to have been told. */
+const TOLD_MAX = 10_000;
 
 /** A stream of rows. */
-export class EventStream implements Resume {
+export class EventStream implements Resume, RowStream {
   readonly end = new AbortController().signal;
   readonly #options: EventStreamOptions;
   readonly #selection: Selection;
   readonly #follow: Follow;
   readonly #over = new AbortController();
   readonly #missed: MissedRows[] = [];
+  readonly #losses: LossRow[] = [];
+  /** Losses that were told, the latest at the end: a segment may be gone through more than once. */
+  readonly #told = new Set<string>();
   /** What was missed since the stream began. */
   #missedRows = 0n;
   #door: LiveDoor | null = null;
@@ -84,10 +85,16 @@ export class EventStream implements Resume {
     const { until } = this.#selection;
     if (until !== null) void this.#endAt(until);
     for await (const runs of this.#follow.events()) {
-      for (const missed of this.#missed.splice(0)) yield { kind: 'missed', missed };
+      yield* this.#lacks();
       if (runs.length > 0) yield { kind: 'rows', runs };
     }
+    yield* this.#lacks();
+  }
+
+  *#lacks(): Generator<StreamPart> {
     for (const missed of this.#missed.splice(0)) yield { kind: 'missed', missed };
+    const losses = this.#losses.splice(0);
+    if (losses.length > 0) yield { kind: 'losses', losses };
   }
 
   /** Where another stream goes on: behind what was given, as far as that is durable. */
@@ -131,6 +138,20 @@ export class EventStream implements Resume {
     if (this.#from === null && rows.first === 1n) return;
     this.#missed.push(rows);
     this.#missedRows += rows.rows;
+  }
+
+  lost(losses: readonly LossRow[]): void {
+    for (const loss of losses) {
+      if (loss.stage === 'clock' || !touches(loss, this.#selection)) continue;
+      const name = Object.values(loss).join(' ');
+      if (this.#told.has(name)) continue;
+      this.#told.add(name);
+      this.#losses.push(loss);
+    }
+    for (const name of this.#told) {
+      if (this.#told.size <= TOLD_MAX) break;
+      this.#told.delete(name);
+    }
   }
 
   wentBack(): void {}

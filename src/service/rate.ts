@@ -89,7 +89,7 @@ export class Usage {
 
   /**
    * Begins a stream of an identity; the rates are those of all its streams from now on. Throws
-   * TapioError('not_permitted') where it has as many as it may.
+   * TapioError('exhausted') where it has as many as it may.
    */
   open(identity: Identity, rates: Rates): Lease {
     this.#forgetIdle();
@@ -97,7 +97,7 @@ export class Usage {
     const account = this.#accounts.get(name) ?? new Account();
     if (rates.streams !== null && account.streams >= rates.streams) {
       throw new TapioError(
-        'not_permitted',
+        'exhausted',
         `${shownName(identity)} has ${account.streams} streams, as many as the policy allows: end one first`,
       );
     }

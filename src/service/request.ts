@@ -21,6 +21,44 @@ export interface SelectionMessage {
     readonly protocols?: readonly string[];
   } | null;
   readonly fields?: readonly string[];
+  readonly sample?: number;
+  readonly negate?: boolean;
+}
+
+/** Of what time; ns since 1970, decimal text. */
+interface WindowMessage {
+  readonly selection?: SelectionMessage | null;
+  readonly since?: string;
+  readonly until?: string;
+}
+
+export interface StreamMessage extends WindowMessage {
+  readonly resume_token?: string;
+  readonly held?: boolean;
+}
+
+export interface QueryMessage extends WindowMessage {
+  readonly page_size?: number;
+  readonly page_token?: string;
+  readonly newest?: boolean;
+}
+
+export interface ReplayMessage extends WindowMessage {
+  readonly speed?: number;
+  readonly rate?: number;
+  readonly unpaced?: boolean;
+  readonly max_gap_ns?: string;
+  readonly loops?: number;
+  readonly rebase?: boolean;
+}
+
+export interface StatsMessage extends WindowMessage {
+  readonly by?: readonly string[];
+  readonly sums?: readonly string[];
+  readonly of?: string;
+  readonly top?: number;
+  readonly over_since?: string;
+  readonly over_until?: string;
 }
 
 /** Values that one request may list, of each kind: an expression is of 4 KiB at most. */
@@ -91,5 +129,6 @@ export async function selectionOf(
   const filter =
     all.length === 0 ? null : await parseFilter(all.map((one) => `(${one})`).join(' && '));
   const { types = [], ops = [] } = message;
-  return select({ since, until, types, ops, pids: [], comms: [], filter });
+  const not = message.negate === true;
+  return select({ since, until, types, ops, pids: [], comms: [], filter, not });
 }

@@ -1,71 +1,55 @@
 // The only door to a recorder's rows for those who are not its user: whoever asks is looked up in the policy, what is asked is
 // bound to it, and written down, before anything is read.
 
+import { EVENT_TABLES } from '../../schemas/arrow.ts';
 import { usage } from '../config/values.ts';
-import { TapioError } from '../errors.ts';
-import { type EventBlock, type EventRun, inParts, rowsIn } from '../event/stream.ts';
+import { type EventRun, rowsIn } from '../event/stream.ts';
+import { type FilePart, segmentParts } from '../export/segment-parts.ts';
+import { missingFrom } from '../query/completeness.ts';
+import { Reading } from '../query/reading.ts';
+import {
+  questionOf,
+  type Span,
+  type Summary,
+  type SummaryQuestion,
+  spanOf,
+  summaryOf,
+} from '../query/summary.ts';
 import type { LiveDoor } from '../replay/door.ts';
-import type { MissedRows } from '../replay/follow.ts';
-import type { AuditEntry, AuditLog } from './audit.ts';
+import type { PlayOptions } from '../replay/player.ts';
+import { openStore } from '../segment/store.ts';
+import {
+  Admission,
+  type AdmissionOptions,
+  type Admitted,
+  type Caller,
+  entryOf,
+  nsOf,
+} from './admission.ts';
+import type { AuditedRead } from './audit.ts';
 import { EventStream } from './event-stream.ts';
-import type { Bound, Grant } from './grant.ts';
-import { type Identity, shownName } from './identity.ts';
+import type { Grant } from './grant.ts';
+import { HeldStream, ReplayStream } from './held-stream.ts';
+import { type HeldSegment, type Holding, holdingOf, segmentsIn } from './holdings.ts';
 import { readPage } from './pages.ts';
-import type { Policy } from './policy.ts';
-import type { Usage } from './rate.ts';
-import type { Redactor } from './redact.ts';
-import { type SelectionMessage, selectionOf } from './request.ts';
-import { type ResumePoint, resumePointOf, tokenOf } from './token.ts';
+import type { Lease, Usage } from './rate.ts';
+import { fieldName } from './redact.ts';
+import type { QueryMessage, ReplayMessage, StatsMessage, StreamMessage } from './request.ts';
+import type { RowStream } from './row-stream.ts';
+import { sampled, sampleOf } from './sample.ts';
+import { redacted, ServedStream, type StreamTerms } from './served-stream.ts';
+import { tokenOf } from './token.ts';
 
-export interface ServiceOptions {
+export interface ServiceOptions extends AdmissionOptions {
   readonly store: string;
-  /** As it stands now. */
-  readonly policy: () => Policy;
   /** What each identity is using. */
   readonly usage: Usage;
-  readonly audit: Pick<AuditLog, 'begin' | 'denied'>;
   /** Registers with the recorder. Throws TapioError('not_running') where there is none. */
   readonly connect: () => Promise<LiveDoor>;
   /** Has every row made durable that there is. */
   readonly flush: () => Promise<unknown>;
-  /** ns since 1970. */
-  readonly now: () => bigint;
   /** Waits so many ms, or until the signal. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<unknown>;
-}
-
-/** Who asks, and from where. */
-export interface Caller {
-  readonly identity: Identity;
-  /** For the audit, as unix:pid=1 or 10.0.0.1:4. */
-  readonly address: string;
-}
-
-/** A request of schemas/recorder.proto; 64-bit numbers are decimal text. */
-export interface StreamMessage {
-  readonly selection?: SelectionMessage | null;
-  readonly since?: string;
-  readonly until?: string;
-  readonly resume_token?: string;
-}
-
-export interface QueryMessage {
-  readonly selection?: SelectionMessage | null;
-  readonly since?: string;
-  readonly until?: string;
-  readonly page_size?: number;
-  readonly page_token?: string;
-}
-
-/** A part of an answer; rows hold nothing but what may be seen. */
-export type Part =
-  | { readonly kind: 'rows'; readonly runs: readonly EventRun[] }
-  | { readonly kind: 'missed'; readonly missed: MissedRows };
-
-/** What a stream came to. */
-export interface StreamEnd {
-  readonly token: string;
-  readonly incomplete: readonly string[];
 }
 
 export interface ServedPage {
@@ -74,111 +58,49 @@ export interface ServedPage {
   readonly incomplete: readonly string[];
 }
 
-/** Rows that are given out at once: rates are kept in steps of them. */
-const ROWS_AT_ONCE = 1000;
+export interface ServedSummary {
+  readonly summary: Summary;
+  readonly question: SummaryQuestion;
+  readonly incomplete: readonly string[];
+}
+
 const PAGE_ROWS = 1000;
 const PAGE_ROWS_MAX = 10_000;
 /** What a row is thought to take before it is encoded, bytes. */
 const ROW_BYTES = 120;
-
-function nsOf(name: string, value: string | undefined): bigint | null {
-  if (value === undefined) return null;
-  const ns = BigInt(value);
-  if (ns >= 2n ** 63n) throw usage(`${name} is beyond the year 2262: it is in ns since 1970`);
-  return ns;
-}
-
-/** On what terms a stream is served. */
-interface StreamTerms {
-  readonly redactor: Redactor;
-  /** What may be told of what the answer lacks. */
-  readonly told: (reasons: readonly string[]) => readonly string[];
-  /** Waits until so many rows may go. */
-  readonly take: (rows: number) => Promise<void>;
-  /** False once another policy holds than the one that the stream was bound by. */
-  readonly holds: () => boolean;
-  readonly finish: (rows: number, result: string) => void;
-}
-
-/** One stream being served. */
-export class ServedStream {
-  readonly #stream: EventStream;
-  readonly #terms: StreamTerms;
-  #rows = 0;
-
-  constructor(stream: EventStream, terms: StreamTerms) {
-    this.#stream = stream;
-    this.#terms = terms;
-  }
-
-  /** The parts of the answer; ends where the window or the stream does. */
-  async *parts(): AsyncGenerator<Part> {
-    let result = 'ended by the client';
-    try {
-      for await (const part of this.#stream.parts()) {
-        if (part.kind === 'missed') yield part;
-        else yield* this.#shown(part.runs);
-      }
-      result = 'ok';
-    } catch (error) {
-      result = error instanceof TapioError ? error.code : 'internal';
-      throw error;
-    } finally {
-      this.#terms.finish(this.#rows, result);
-    }
-  }
-
-  /** Where another stream goes on: what was given is durable up to there. */
-  get token(): string {
-    return tokenOf(this.#stream.resumePoint);
-  }
-
-  end(): StreamEnd {
-    return { token: this.token, incomplete: this.#terms.told(this.#stream.incomplete()) };
-  }
-
-  async *#shown(runs: readonly EventRun[]): AsyncGenerator<Part> {
-    for (const part of inParts(runs, ROWS_AT_ONCE)) {
-      if (!this.#terms.holds()) {
-        throw new TapioError(
-          'not_running',
-          'the policy was read again: begin anew, with the resume token where there is one',
-        );
-      }
-      const rows = rowsIn(part);
-      await this.#terms.take(rows);
-      this.#rows += rows;
-      yield { kind: 'rows', runs: redacted(part, this.#terms.redactor) };
-    }
-  }
-}
+/** Groups that fit into an answer. */
+const GROUPS_MAX = 50_000;
+const LOOPS_MAX = 1_000_000;
 
 /** What an identity is told of what is missing: causes and counts may be of rows that it may not see. */
-function toldTo({ isUnrestricted }: Grant): StreamTerms['told'] {
-  return (reasons) =>
-    isUnrestricted || reasons.length === 0 ? reasons : ['incomplete: some events are missing'];
+function toldTo(grant: Grant): StreamTerms['told'] {
+  if (grant.isUnrestricted) {
+    return { losses: (losses) => losses, lost: (lost) => lost, reasons: (reasons) => reasons };
+  }
+  const cause = 'some events are missing';
+  return {
+    losses: (losses) =>
+      losses.filter(({ type, op }) => type === null || op === null || shows(grant, type, op)),
+    lost: (lost) => ({ ...lost, cause, count: null }),
+    reasons: (reasons) => (reasons.length === 0 ? [] : [`incomplete: ${cause}`]),
+  };
 }
 
-/** Runs with what may be seen of their blocks, each of which is gone through once. */
-function redacted(runs: readonly EventRun[], redactor: Redactor): readonly EventRun[] {
-  const blocks = new Map<EventBlock, EventBlock>();
-  return runs.map((run) => {
-    const shown = blocks.get(run.block) ?? redactor.block(run.block);
-    blocks.set(run.block, shown);
-    return shown === run.block ? run : { ...run, block: shown };
-  });
-}
+const shows = (grant: Grant, type: string, op: string): boolean =>
+  Object.hasOwn(EVENT_TABLES, type) && grant.shows(type as keyof typeof EVENT_TABLES, op);
 
 export class EventService {
   readonly #options: ServiceOptions;
+  readonly #admission: Admission;
 
   constructor(options: ServiceOptions) {
     this.#options = options;
+    this.#admission = new Admission(options);
   }
 
   /**
-   * Begins a stream. Throws TapioError('not_permitted' or 'usage') with a sentence for the client; what the audit throws
-   * where it cannot be written.
+   * Begins a stream, which the signal ends. Throws TapioError('not_permitted' or 'usage') with a sentence for the client; what
+   * the audit throws where it cannot be written.
    */
   async stream(
     caller: Caller,
@@ -186,111 +108,241 @@ export class EventService {
     message: StreamMessage,
     signal: AbortSignal,
   ): Promise<ServedStream> {
-    const { store, connect, flush, now, sleep, audit, usage: used } = this.#options;
-    const policy = this.#options.policy();
-    const { grant, bound, from } = await this.#admit(caller, method, message, message.resume_token);
-    const lease = used.open(caller.identity, grant.limits);
-    try {
-      const read = await audit.begin(entryOf(caller, method, message));
-      const { selection, columns, redactor } = bound;
-      const window = { store, selection, from, columns };
-      const stream = new EventStream({ ...window, connect, flush, signal, now, sleep });
-      const take = async (rows: number): Promise<void> => {
-        const ms = lease.take(rows, rows * ROW_BYTES);
-        if (ms > 0) await sleep(ms, signal);
-      };
-      const holds = (): boolean => this.#options.policy() === policy;
-      const told = toldTo(grant);
-      const finish = (rows: number, result: string): void => {
-        lease.close();
-        read.end({ rows, bytes: rows * ROW_BYTES, result });
-      };
-      return new ServedStream(stream, { redactor, told, take, holds, finish });
-    } catch (error) {
-      lease.close();
-      throw error;
-    }
+    const { store, connect, flush, now, sleep } = this.#options;
+    const admitted = await this.#admission.rows(caller, method, message, message.resume_token);
+    const { selection, columns } = admitted.bound;
+    const window = { store, selection, from: admitted.from, columns, signal };
+    return await this.#served(caller, method, message, admitted, signal, async () => {
+      if (message.held !== true) return new EventStream({ ...window, connect, flush, now, sleep });
+      await this.#flushed();
+      return new HeldStream(window);
+    });
+  }
+
+  /** Begins to give rows of the past when they are due; throws as stream() does. */
+  async replay(caller: Caller, message: ReplayMessage, signal: AbortSignal): Promise<ServedStream> {
+    const method = 'Replay';
+    const { store } = this.#options;
+    const admitted = await this.#admission.rows(caller, method, message);
+    const play = playOf(message);
+    const { selection, columns } = admitted.bound;
+    return await this.#served(caller, method, message, admitted, signal, async () => {
+      await this.#flushed();
+      return new ReplayStream({ store, selection, columns, from: null, signal }, play);
+    });
   }
 
   /** Reads a page; throws as stream() does. */
   async page(caller: Caller, message: QueryMessage): Promise<ServedPage> {
-    const { store, flush, audit, usage: used } = this.#options;
     const method = 'QueryRawEvents';
+    const admitted = await this.#admission.rows(caller, method, message, message.page_token);
     const size =
       message.page_size === undefined || message.page_size === 0 ? PAGE_ROWS : message.page_size;
     if (size > PAGE_ROWS_MAX) throw usage(`a page of ${size} events: at most ${PAGE_ROWS_MAX}`);
-    const { grant, bound, from } = await this.#admit(caller, method, message, message.page_token);
-    const lease = used.open(caller.identity, grant.limits);
-    const read = await audit.begin(entryOf(caller, method, message));
-    let [rows, result] = [0, 'internal'];
-    try {
-      // A recorder that has ended has nothing to flush.
-      await flush().catch(() => {});
-      const page = await readPage(store, bound.selection, from, size, bound.columns);
-      rows = rowsIn(page.runs);
-      result = 'ok';
-      const runs = redacted(page.runs, bound.redactor);
+    const every = sampleOf(message.selection?.sample);
+    const { bound, from, grant } = admitted;
+    return await this.#answered(caller, method, message, admitted, async (count) => {
+      const { selection, columns } = bound;
+      const newest = message.newest === true;
+      const page = await readPage(this.#options.store, { selection, columns, from, size, newest });
+      const runs = redacted(sampled(page.runs, every), bound.redactor);
+      count(rowsIn(runs));
       const token = page.next === null ? '' : tokenOf(page.next);
-      return { runs, token, incomplete: toldTo(grant)(page.incomplete) };
+      return { runs, token, incomplete: toldTo(grant).reasons(page.incomplete) };
+    });
+  }
+
+  /** Sums over rows; throws as stream() does. */
+  async stats(caller: Caller, message: StatsMessage): Promise<ServedSummary> {
+    const method = 'Stats';
+    const { by = [], sums = [], of = '', top = 0 } = message;
+    const measured = of === '' ? [] : [of];
+    const measures = [...by, ...sums, ...measured];
+    const admitted = await this.#admission.rows(caller, method, message, '', measures);
+    const most = top === 0 ? GROUPS_MAX : Math.min(top, GROUPS_MAX);
+    const question = questionOf(by, sums, measured, most);
+    const over = spanIn(message);
+    const { bound, grant } = admitted;
+    return await this.#answered(caller, method, message, admitted, async (count) => {
+      const opened = openStore(this.#options.store);
+      try {
+        const reading = Reading.of(opened, bound.selection);
+        const span = over ?? (grant.isUnrestricted ? spanOf(reading) : this.#windowOf(admitted));
+        const summary = await summaryOf(reading, withinGrant(question, grant), span);
+        count(summary.groups.length);
+        const incomplete = toldTo(grant).reasons(missingFrom(opened, bound.selection));
+        return { summary, question, incomplete };
+      } finally {
+        for (const segment of opened.segments) segment.close();
+      }
+    });
+  }
+
+  /** What the store holds, segment by segment; throws as stream() does. */
+  async segments(
+    caller: Caller,
+    window: { readonly since?: string; readonly until?: string },
+  ): Promise<{ readonly segments: readonly HeldSegment[]; readonly problems: readonly string[] }> {
+    const [since, until] = [nsOf('since', window.since), nsOf('until', window.until)];
+    const read = await this.#whole(caller, 'ListSegments', window);
+    await this.#flushed();
+    const found = segmentsIn(this.#options.store, since, until);
+    read.end({ rows: 0, bytes: 0, result: 'ok' });
+    return found;
+  }
+
+  /** The files of a segment, as far as they are committed; throws as stream() does, and where there is no such segment. */
+  async *fetch(
+    caller: Caller,
+    message: { readonly name?: string },
+    signal: AbortSignal,
+  ): AsyncGenerator<FilePart> {
+    const read = await this.#whole(caller, 'FetchSegment', message);
+    let [bytes, result] = [0, 'ended by the client'];
+    try {
+      await this.#flushed();
+      for await (const part of segmentParts(this.#options.store, message.name ?? '')) {
+        if (signal.aborted) return;
+        bytes += part.data.length;
+        yield part;
+      }
+      result = 'ok';
     } finally {
-      lease.close();
-      read.end({ rows, bytes: rows * ROW_BYTES, result });
+      read.end({ rows: 0, bytes, result });
     }
   }
 
-  /** Whether somebody may see what is not rows, such as the recorder's own counters. */
-  async admitWhole(caller: Caller, method: string): Promise<void> {
-    const grant = await this.#grant(caller, method);
-    if (!grant.isUnrestricted)
-      throw await this.#refuse(caller, method, 'the policy shows only rows to you');
-    const read = await this.#options.audit.begin(entryOf(caller, method, {}));
+  /** Lets in who may see what is not rows, such as the recorder's own counters; what it holds, beside them. */
+  async holding(caller: Caller, method: string): Promise<Holding> {
+    const read = await this.#whole(caller, method, {});
+    const found = holdingOf(this.#options.store);
     read.end({ rows: 0, bytes: 0, result: 'ok' });
+    return found;
   }
 
-  async #admit(
+  async #whole(caller: Caller, method: string, message: object): Promise<AuditedRead> {
+    await this.#admission.whole(caller, method);
+    return await this.#options.audit.begin(entryOf(caller, method, message));
+  }
+
+  /** Begins a stream on its caller's terms. */
+  async #served(
     caller: Caller,
     method: string,
-    message: StreamMessage | QueryMessage,
-    token: string | undefined,
-  ): Promise<{ grant: Grant; bound: Bound; from: ResumePoint | null }> {
-    const grant = await this.#grant(caller, method);
+    message: StreamMessage | ReplayMessage,
+    { grant, bound }: Admitted,
+    signal: AbortSignal,
+    open: () => Promise<RowStream>,
+  ): Promise<ServedStream> {
+    const sample = sampleOf(message.selection?.sample);
+    const { audit, usage: used, sleep } = this.#options;
+    const policy = this.#options.policy();
+    const lease = used.open(caller.identity, grant.limits);
     try {
-      const [since, until] = [nsOf('since', message.since), nsOf('until', message.until)];
-      const from = resumePointOf(token);
-      const asked = message.selection ?? {};
-      const selection = await selectionOf(asked, since, until);
-      const fields = asked.fields === undefined || asked.fields.length === 0 ? null : asked.fields;
-      const bound = grant.bind({ selection, fields }, this.#options.now());
-      return { grant, bound, from };
+      const read = await audit.begin(entryOf(caller, method, message));
+      const terms: StreamTerms = {
+        redactor: bound.redactor,
+        sample,
+        told: toldTo(grant),
+        take: (rows) => waitFor(lease, rows, (ms) => sleep(ms, signal)),
+        holds: () => this.#options.policy() === policy,
+        finish: (rows, result) => {
+          lease.close();
+          read.end({ rows, bytes: rows * ROW_BYTES, result });
+        },
+      };
+      return new ServedStream(await open(), terms);
     } catch (error) {
-      if (!(error instanceof TapioError)) throw error;
-      await this.#options.audit.denied({
-        ...entryOf(caller, method, message),
-        reason: error.message,
-      });
+      lease.close();
       throw error;
     }
   }
 
-  async #grant(caller: Caller, method: string): Promise<Grant> {
-    const grant = this.#options.policy().grantFor(caller.identity);
-    if (grant !== null) return grant;
-    throw await this.#refuse(
-      caller,
-      method,
-      `no policy lets ${shownName(caller.identity)} see anything: ask whoever keeps the recorder’s policy`,
-    );
+  /** Makes one answer of all that is durable by now; `count` is told how many rows it gives. */
+  async #answered<T>(
+    caller: Caller,
+    method: string,
+    message: object,
+    { grant }: Admitted,
+    answer: (count: (rows: number) => void) => Promise<T>,
+  ): Promise<T> {
+    const { audit, usage: used } = this.#options;
+    const lease = used.open(caller.identity, grant.limits);
+    try {
+      const read = await audit.begin(entryOf(caller, method, message));
+      let [rows, result] = [0, 'internal'];
+      try {
+        await this.#flushed();
+        const made = await answer((count) => {
+          rows = count;
+        });
+        result = 'ok';
+        return made;
+      } finally {
+        read.end({ rows, bytes: rows * ROW_BYTES, result });
+      }
+    } finally {
+      lease.close();
+    }
   }
 
-  async #refuse(caller: Caller, method: string, reason: string): Promise<TapioError> {
-    await this.#options.audit.denied({ ...entryOf(caller, method, {}), reason });
-    return new TapioError('not_permitted', reason);
+  /** A recorder that has ended has nothing to flush. */
+  async #flushed(): Promise<void> {
+    await this.#options.flush().catch(() => {});
+  }
+
+  /** The time that was asked about: when rows that may not be seen begin or end is told to nobody. */
+  #windowOf({ bound: { selection } }: Admitted): Span | null {
+    const { since, until } = selection;
+    const to = until ?? this.#options.now();
+    return since === null || since >= to ? null : { from: since, to };
   }
 }
 
-const entryOf = ({ identity, address }: Caller, method: string, request: object): AuditEntry => ({
-  identity: shownName(identity),
-  peer: address,
-  method,
-  request: request as Readonly<Record<string, unknown>>,
-});
+async function waitFor(
+  lease: Lease,
+  rows: number,
+  wait: (ms: number) => Promise<unknown>,
+): Promise<void> {
+  const ms = lease.take(rows, rows * ROW_BYTES);
+  if (ms > 0) await wait(ms);
+}
+
+/** How long things took is told where the policy hides no part of it. */
+function withinGrant(question: SummaryQuestion, { redactions }: Grant): SummaryQuestion {
+  return {
+    ...question,
+    distribution: (type) => {
+      const field = question.distribution(type);
+      const name = field === null || field.includes('.') ? field : fieldName(type, field);
+      return name === null || redactions.hidden.has(name) ? null : field;
+    },
+  };
+}
+
+function spanIn({ over_since, over_until }: StatsMessage): Span | null {
+  const [from, to] = [nsOf('over_since', over_since), nsOf('over_until', over_until)];
+  if (from === null && to === null) return null;
+  if (from === null || to === null || from >= to) {
+    throw usage('over_since and over_until go together, and the first comes first');
+  }
+  return { from, to };
+}
+
+/** How it is to be played. Throws TapioError('usage') for what cannot be. */
+function playOf(message: ReplayMessage): Omit<PlayOptions, 'clock' | 'stepping'> {
+  const { speed = 0, rate = 0, unpaced = false, loops = 0, rebase = false } = message;
+  const maxGap = BigInt(message.max_gap_ns ?? 0);
+  const isGiven = [speed !== 0, rate !== 0, unpaced].filter(Boolean).length;
+  if (isGiven > 1) throw usage('speed, rate and unpaced contradict each other: give one of them');
+  if (![speed, rate].every((one) => Number.isFinite(one) && one >= 0)) {
+    throw usage('speed and rate are numbers above 0');
+  }
+  if (loops > LOOPS_MAX) throw usage(`${loops} loops: at most ${LOOPS_MAX}`);
+  return {
+    pace: unpaced ? 'max' : rate > 0 ? { rate } : { speed: speed === 0 ? 1 : speed },
+    maxGapNs: maxGap === 0n ? Number.POSITIVE_INFINITY : Number(maxGap),
+    loops: Math.max(1, loops),
+    rebase,
+  };
+}

@@ -1,0 +1,111 @@
+// One stream being served: what may be seen of it, as fast as may be, for as long as the policy stays.
+
+import { TapioError } from '../errors.ts';
+import { type EventBlock, type EventRun, inParts, rowsIn } from '../event/stream.ts';
+import type { LossRow } from '../segment/reader.ts';
+import type { Redactor } from './redact.ts';
+import { type Lost, lostOf, lostRows, type RowStream } from './row-stream.ts';
+import { sampled } from './sample.ts';
+import { tokenOf } from './token.ts';
+
+/** A part of an answer; rows hold nothing but what may be seen. */
+export type Part =
+  | { readonly kind: 'rows'; readonly runs: readonly EventRun[] }
+  | { readonly kind: 'lost'; readonly lost: Lost };
+
+/** What a stream came to. */
+export interface StreamEnd {
+  /** Empty where no other can go on. */
+  readonly token: string;
+  readonly incomplete: readonly string[];
+}
+
+/** On what terms a stream is served. */
+export interface StreamTerms {
+  readonly redactor: Redactor;
+  /** One row of so many. */
+  readonly sample: number;
+  /** What may be told of losses, and of rows that are missing. */
+  readonly told: {
+    readonly losses: (losses: readonly LossRow[]) => readonly LossRow[];
+    readonly lost: (lost: Lost) => Lost;
+    readonly reasons: (reasons: readonly string[]) => readonly string[];
+  };
+  /** Waits until so many rows may go. */
+  readonly take: (rows: number) => Promise<void>;
+  /** False once another policy holds than the one that the stream was bound by. */
+  readonly holds: () => boolean;
+  readonly finish: (rows: number, result: string) => void;
+}
+
+/** Rows that are given out at once: rates are kept in steps of them. */
+const ROWS_AT_ONCE = 1000;
+
+/** Runs with what may be seen of their blocks, each of which is gone through once. */
+export function redacted(runs: readonly EventRun[], redactor: Redactor): readonly EventRun[] {
+  const blocks = new Map<EventBlock, EventBlock>();
+  return runs.map((run) => {
+    const shown = blocks.get(run.block) ?? redactor.block(run.block);
+    blocks.set(run.block, shown);
+    return shown === run.block ? run : { ...run, block: shown };
+  });
+}
+
+export class ServedStream {
+  readonly #stream: RowStream;
+  readonly #terms: StreamTerms;
+  #rows = 0;
+
+  constructor(stream: RowStream, terms: StreamTerms) {
+    this.#stream = stream;
+    this.#terms = terms;
+  }
+
+  /** The parts of the answer; ends where the window or the stream does. */
+  async *parts(): AsyncGenerator<Part> {
+    const { told } = this.#terms;
+    let result = 'ended by the client';
+    try {
+      for await (const part of this.#stream.parts()) {
+        if (part.kind === 'rows') yield* this.#shown(part.runs);
+        else {
+          const all =
+            part.kind === 'missed' ? [lostRows(part.missed)] : lostOf(told.losses(part.losses));
+          for (const lost of all) yield { kind: 'lost', lost: told.lost(lost) };
+        }
+      }
+      result = 'ok';
+    } catch (error) {
+      result = error instanceof TapioError ? error.code : 'internal';
+      throw error;
+    } finally {
+      this.#terms.finish(this.#rows, result);
+    }
+  }
+
+  /** Where another stream goes on: what was given is durable up to there. Empty where none can. */
+  get token(): string {
+    const { resumePoint } = this.#stream;
+    return resumePoint === null ? '' : tokenOf(resumePoint);
+  }
+
+  end(): StreamEnd {
+    return { token: this.token, incomplete: this.#terms.told.reasons(this.#stream.incomplete()) };
+  }
+
+  async *#shown(runs: readonly EventRun[]): AsyncGenerator<Part> {
+    const { redactor, sample } = this.#terms;
+    for (const part of inParts(sampled(runs, sample), ROWS_AT_ONCE)) {
+      if (!this.#terms.holds()) {
+        throw new TapioError(
+          'not_running',
+          'the policy was read again: begin anew, with the resume token where there is one',
+        );
+      }
+      const rows = rowsIn(part);
+      await this.#terms.take(rows);
+      this.#rows += rows;
+      yield { kind: 'rows', runs: redacted(part, redactor) };
+    }
+  }
+}
