@@ -28,6 +28,10 @@ export interface Export extends Client {
 }
 export interface RecorderClient extends Client {
   readonly GetStatus: Unary;
+  readonly ListSegments: Unary;
+  readonly Stats: Unary;
+  readonly FetchSegment: Streaming;
+  readonly Replay: Streaming;
 }
 
 type Made<T> = new (
