@@ -88,6 +88,7 @@ export class GrpcServer {
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.keepalive_permit_without_calls': 1,
     });
+    const encodeStats = Recorder.Stats?.responseSerialize as Encode;
     const { service, status } = options;
     const streams =
       (method: string): Open<StreamMessage> =>
@@ -102,14 +103,14 @@ export class GrpcServer {
         rows.batches(call, stream),
       ),
       QueryRawEvents: this.#unary<QueryMessage, Buffer>(async (caller, message) =>
-        rows.page(await service.page(caller, message)),
+        service.page(caller, message, (page) => rows.page(page)),
       ),
       GetRingMetrics: this.#unary(async (caller) => {
         await service.holding(caller, 'GetRingMetrics');
         return ringMetrics(await status());
       }),
     });
-    this.#server.addService(withEncoded(Recorder, ['Replay']), {
+    this.#server.addService(withEncoded(Recorder, ['Replay', 'Stats']), {
       GetStatus: this.#unary(async (caller) => {
         const holding = await service.holding(caller, 'GetStatus');
         return statusMessage(await status(), holding);
@@ -127,8 +128,8 @@ export class GrpcServer {
         (caller, message, signal) => service.replay(caller, message, signal),
         (call, stream) => rows.events(call, stream),
       ),
-      Stats: this.#unary<StatsMessage, object>(async (caller, message) =>
-        statsMessage(await service.stats(caller, message)),
+      Stats: this.#unary<StatsMessage, Buffer>(async (caller, message) =>
+        service.stats(caller, message, (sums) => encodeStats(statsMessage(sums))),
       ),
     });
     new ReflectionService(definition).addToServer(this.#server);

@@ -57,6 +57,7 @@ export class RowWriter {
         continue;
       }
       const messages = this.#encoder.encode(part.runs);
+      stream.sent(messages.bytes.length);
       if (direct === null) {
         for (let i = 0; i < messages.ends.length; i++) await write(call, messageAt(messages, i));
       } else if (!direct.write(messages.bytes)) {
@@ -77,6 +78,7 @@ export class RowWriter {
         continue;
       }
       const messages = this.#encoder.encode(part.runs);
+      stream.sent(messages.bytes.length);
       const { length } = messages.ends;
       for (let from = 0; from < length; from += BATCH_EVENTS) {
         const to = Math.min(length, from + BATCH_EVENTS);

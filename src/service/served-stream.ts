@@ -31,11 +31,12 @@ export interface StreamTerms {
     readonly lost: (lost: Lost) => Lost;
     readonly reasons: (reasons: readonly string[]) => readonly string[];
   };
-  /** Waits until so many rows may go. */
-  readonly take: (rows: number) => Promise<void>;
+  /** Takes what is sent from what may be, and gives how many ms to wait before more is. */
+  readonly take: (rows: number, bytes: number) => number;
+  readonly wait: (ms: number) => Promise<unknown>;
   /** False once another policy holds than the one that the stream was bound by. */
   readonly holds: () => boolean;
-  readonly finish: (rows: number, result: string) => void;
+  readonly finish: (rows: number, bytes: number, result: string) => void;
 }
 
 /** Rows that are given out at once: rates are kept in steps of them. */
@@ -55,6 +56,9 @@ export class ServedStream {
   readonly #stream: RowStream;
   readonly #terms: StreamTerms;
   #rows = 0;
+  #bytes = 0;
+  /** Before the next rows go, ms. */
+  #waitMs = 0;
 
   constructor(stream: RowStream, terms: StreamTerms) {
     this.#stream = stream;
@@ -79,8 +83,14 @@ export class ServedStream {
       result = error instanceof TapioError ? error.code : 'internal';
       throw error;
     } finally {
-      this.#terms.finish(this.#rows, result);
+      this.#terms.finish(this.#rows, this.#bytes, result);
     }
+  }
+
+  /** To be told of what the rows of each part took, bytes: how many that is shows when they are encoded. */
+  sent(bytes: number): void {
+    this.#bytes += bytes;
+    this.#waitMs = Math.max(this.#waitMs, this.#terms.take(0, bytes));
   }
 
   /** Where another stream goes on: what was given is durable up to there. Empty where none can. */
@@ -103,7 +113,9 @@ export class ServedStream {
         );
       }
       const rows = rowsIn(part);
-      await this.#terms.take(rows);
+      const ms = Math.max(this.#waitMs, this.#terms.take(rows, 0));
+      if (ms > 0) await this.#terms.wait(ms);
+      this.#waitMs = 0;
       this.#rows += rows;
       yield { kind: 'rows', runs: redacted(part, redactor) };
     }

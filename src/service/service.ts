@@ -32,7 +32,7 @@ import type { Grant } from './grant.ts';
 import { HeldStream, ReplayStream } from './held-stream.ts';
 import { type HeldSegment, type Holding, holdingOf, segmentsIn } from './holdings.ts';
 import { readPage } from './pages.ts';
-import type { Lease, Usage } from './rate.ts';
+import type { Usage } from './rate.ts';
 import { fieldName } from './redact.ts';
 import type { QueryMessage, ReplayMessage, StatsMessage, StreamMessage } from './request.ts';
 import type { RowStream } from './row-stream.ts';
@@ -66,11 +66,10 @@ export interface ServedSummary {
 
 const PAGE_ROWS = 1000;
 const PAGE_ROWS_MAX = 10_000;
-/** What a row is thought to take before it is encoded, bytes. */
-const ROW_BYTES = 120;
 /** Groups that fit into an answer. */
 const GROUPS_MAX = 50_000;
 const LOOPS_MAX = 1_000_000;
+const NEVER = new AbortController().signal;
 
 /** What an identity is told of what is missing: causes and counts may be of rows that it may not see. */
 function toldTo(grant: Grant): StreamTerms['told'] {
@@ -132,8 +131,12 @@ export class EventService {
     });
   }
 
-  /** Reads a page; throws as stream() does. */
-  async page(caller: Caller, message: QueryMessage): Promise<ServedPage> {
+  /** Reads a page, and encodes it; throws as stream() does. */
+  async page(
+    caller: Caller,
+    message: QueryMessage,
+    encode: (page: ServedPage) => Buffer,
+  ): Promise<Buffer> {
     const method = 'QueryRawEvents';
     const admitted = await this.#admission.rows(caller, method, message, message.page_token);
     const size =
@@ -148,12 +151,16 @@ export class EventService {
       const runs = redacted(sampled(page.runs, every), bound.redactor);
       count(rowsIn(runs));
       const token = page.next === null ? '' : tokenOf(page.next);
-      return { runs, token, incomplete: toldTo(grant).reasons(page.incomplete) };
+      return encode({ runs, token, incomplete: toldTo(grant).reasons(page.incomplete) });
     });
   }
 
-  /** Sums over rows; throws as stream() does. */
-  async stats(caller: Caller, message: StatsMessage): Promise<ServedSummary> {
+  /** Sums over rows, and encodes what they come to; throws as stream() does. */
+  async stats(
+    caller: Caller,
+    message: StatsMessage,
+    encode: (sums: ServedSummary) => Buffer,
+  ): Promise<Buffer> {
     const method = 'Stats';
     const { by = [], sums = [], of = '', top = 0 } = message;
     const measured = of === '' ? [] : [of];
@@ -171,7 +178,7 @@ export class EventService {
         const summary = await summaryOf(reading, withinGrant(question, grant), span);
         count(summary.groups.length);
         const incomplete = toldTo(grant).reasons(missingFrom(opened, bound.selection));
-        return { summary, question, incomplete };
+        return encode({ summary, question, incomplete });
       } finally {
         for (const segment of opened.segments) segment.close();
       }
@@ -244,11 +251,12 @@ export class EventService {
         redactor: bound.redactor,
         sample,
         told: toldTo(grant),
-        take: (rows) => waitFor(lease, rows, (ms) => sleep(ms, signal)),
+        take: (rows, bytes) => lease.take(rows, bytes),
+        wait: (ms) => sleep(ms, signal),
         holds: () => this.#options.policy() === policy,
-        finish: (rows, result) => {
+        finish: (rows, bytes, result) => {
           lease.close();
-          read.end({ rows, bytes: rows * ROW_BYTES, result });
+          read.end({ rows, bytes, result });
         },
       };
       return new ServedStream(await open(), terms);
@@ -258,28 +266,30 @@ export class EventService {
     }
   }
 
-  /** Makes one answer of all that is durable by now; `count` is told how many rows it gives. */
-  async #answered<T>(
+  /** Makes one message of all that is durable by now; `count` is told how many rows it gives. */
+  async #answered(
     caller: Caller,
     method: string,
     message: object,
     { grant }: Admitted,
-    answer: (count: (rows: number) => void) => Promise<T>,
-  ): Promise<T> {
-    const { audit, usage: used } = this.#options;
+    answer: (count: (rows: number) => void) => Promise<Buffer>,
+  ): Promise<Buffer> {
+    const { audit, usage: used, sleep } = this.#options;
     const lease = used.open(caller.identity, grant.limits);
     try {
       const read = await audit.begin(entryOf(caller, method, message));
-      let [rows, result] = [0, 'internal'];
+      let [rows, bytes, result] = [0, 0, 'internal'];
       try {
         await this.#flushed();
         const made = await answer((count) => {
           rows = count;
         });
-        result = 'ok';
+        [bytes, result] = [made.length, 'ok'];
+        const ms = lease.take(rows, bytes);
+        if (ms > 0) await sleep(ms, NEVER);
         return made;
       } finally {
-        read.end({ rows, bytes: rows * ROW_BYTES, result });
+        read.end({ rows, bytes, result });
       }
     } finally {
       lease.close();
@@ -297,15 +307,6 @@ export class EventService {
     const to = until ?? this.#options.now();
     return since === null || since >= to ? null : { from: since, to };
   }
-}
-
-async function waitFor(
-  lease: Lease,
-  rows: number,
-  wait: (ms: number) => Promise<unknown>,
-): Promise<void> {
-  const ms = lease.take(rows, rows * ROW_BYTES);
-  if (ms > 0) await wait(ms);
 }
 
 /** How long things took is told where the policy hides no part of it. */
