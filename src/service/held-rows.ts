@@ -3,7 +3,7 @@
 import type { EventType } from '../../schemas/arrow.ts';
 import type { EventRun } from '../event/stream.ts';
 import { and } from '../query/filter/fold.ts';
-import { inOrder, type Run, seqsOf } from '../query/order.ts';
+import { inOrder, seqsOf } from '../query/order.ts';
 import { plan, planOf } from '../query/plan.ts';
 import type { Bool } from '../query/predicate.ts';
 import { Reading } from '../query/reading.ts';
@@ -11,6 +11,8 @@ import { Scanner } from '../query/scanner.ts';
 import type { Selection } from '../query/select.ts';
 import type { Segment } from '../segment/reader.ts';
 import type { ResumePoint } from './token.ts';
+
+const SEQ_MAX = 2n ** 64n - 1n;
 
 type Columns = (type: EventType) => readonly string[];
 
@@ -30,13 +32,14 @@ export function segmentsBehind(
   return segments.filter(({ header }) => later.has(header.recording));
 }
 
-/** The rows of a run behind a point. */
-function behind(run: Run, from: ResumePoint | null): EventRun | null {
-  if (from === null || run.block.segment.header.recording !== from.recording) return run;
-  const seqs = seqsOf(run.block);
-  let first = run.from;
-  while (first < run.to && (seqs[first] as bigint) <= from.seq) first++;
-  return first === run.to ? null : { ...run, from: first };
+/** A selection of which only rows of some seqs are wanted, both inclusive. */
+function within(selection: Selection, first: bigint, last: bigint): Selection {
+  const { permitted } = selection;
+  const field = { kind: 'field', field: 'seq' } as const;
+  const some: Bool = { kind: 'within', of: field, ranges: [[first, last]] };
+  const both = (type: EventType): Bool =>
+    permitted === undefined ? some : and([permitted.for(type), some]);
+  return { ...selection, permitted: { for: both } };
 }
 
 /** Rows behind a point, in order; with `first` no more than so many are wanted: others may be missing. */
@@ -47,31 +50,17 @@ export async function* rowsBehind(
   from: ResumePoint | null,
   first: number | null,
 ): AsyncGenerator<EventRun> {
-  const whole = plan(segmentsBehind(segments, from), selection);
-  const decision = planOf(
-    whole,
-    ({ segment, info }) =>
-      from === null || segment.header.recording !== from.recording || info.lastSeq > from.seq,
-  );
-  // Rows that were had are among the first of a batch.
-  const wanted = from === null ? first : null;
-  for await (const run of inOrder(new Scanner(decision), decision, columns, wanted)) {
-    const part = behind(run, from);
-    if (part !== null) yield part;
+  const all = segmentsBehind(segments, from);
+  const isBegun = (segment: Segment): boolean => segment.header.recording === from?.recording;
+  const begun = all.filter(isBegun);
+  if (from !== null && begun.length > 0) {
+    const made = plan(begun, within(selection, from.seq + 1n, SEQ_MAX));
+    const decision = planOf(made, ({ info }) => info.lastSeq > from.seq);
+    yield* inOrder(new Scanner(decision), decision, columns, first);
   }
-}
-
-/** A selection of which only rows before a seq are wanted. */
-function before(selection: Selection, seq: bigint): Selection {
-  const { permitted } = selection;
-  const earlier: Bool = {
-    kind: 'within',
-    of: { kind: 'field', field: 'seq' },
-    ranges: [[0n, seq - 1n]],
-  };
-  const both = (type: EventType): Bool =>
-    permitted === undefined ? earlier : and([permitted.for(type), earlier]);
-  return { ...selection, permitted: { for: both } };
+  const others = all.filter((segment) => !isBegun(segment));
+  const decision = plan(others, selection);
+  yield* inOrder(new Scanner(decision), decision, columns, first);
 }
 
 /**
@@ -91,7 +80,7 @@ export async function rowsBefore(
     const own = segments.filter(({ header }) => header.recording === id);
     const isStarted = id === point?.recording;
     if (isStarted && point.seq <= 1n) continue;
-    const asked = isStarted ? before(selection, point.seq) : selection;
+    const asked = isStarted ? within(selection, 0n, point.seq - 1n) : selection;
     const runs: EventRun[] = [];
     const reading = new Reading({ segments: own }, plan(own, asked));
     for await (const run of reading.rows({ first: null, last: size }, columns)) runs.push(run);

@@ -35,14 +35,18 @@ const never = new AbortController().signal;
 
 const directory = temporaryDirectory();
 const store = join(directory.path, 'store');
-let made: MadeRecording;
+/** By place. */
+const recorded: [string, RecordedRow][] = [];
 beforeAll(() => {
   mkdirSync(join(store, 'segments'), { recursive: true, mode: 0o700 });
-  made = new MadeRecording(join(store, 'segments'), 'one', SEED, 0);
-  for (let i = 0; i < 3; i++) {
-    made.write(...EVENT_TYPES.map((type) => [type, 20] as const));
-    made.tell(i + 1, `p${i}`, 5n).write(['file', 10]);
-    made.seal();
+  for (const [i, recording] of ['a', 'b'].entries()) {
+    const made = new MadeRecording(join(store, 'segments'), recording, SEED + i, i * 100);
+    for (let n = 0; n < 2; n++) {
+      made.write(...EVENT_TYPES.map((type) => [type, 15] as const));
+      made.tell(n + 1, `p${n}`, 5n).write(['file', 10]);
+      made.seal();
+    }
+    for (const [seq, row] of made.rows) recorded.push([placeOf(recording, seq), row]);
   }
 });
 afterAll(() => directory.remove());
@@ -62,6 +66,10 @@ const cell = ({ type, cells }: RecordedRow, name: string): RecordedRow['cells'][
 
 const columnNames = (type: EventType): string[] =>
   EVENT_TABLES[type].columns.map(({ name }) => name);
+
+/** Where a row stands: they sort as rows are given. */
+const placeOf = (recording: string, seq: bigint): string =>
+  `${recording} ${String(seq).padStart(9, '0')}`;
 
 function opsOf(names: readonly string[]): ReadonlyMap<EventType, ReadonlySet<string>> {
   const of = (type: EventType): string[] => names.filter((name) => name.startsWith(`${type}.`));
@@ -86,21 +94,24 @@ function serviceOf(policy: Policy): EventService {
   });
 }
 
-/** Everything that was let out: messages by seq, and all else as text. */
+/** Everything that was let out: messages by place, and all else as text. */
 class Out {
   readonly #encoder = new RawEventEncoder();
-  readonly ways = new Map<string, Map<bigint, string>>();
+  readonly ways = new Map<string, Map<string, string>>();
   text = '';
 
   rows(way: string, runs: readonly EventRun[]): void {
-    const own = this.ways.get(way) ?? new Map<bigint, string>();
+    const own = this.ways.get(way) ?? new Map<string, string>();
     this.ways.set(way, own);
     const messages = this.#encoder.encode(runs);
     let i = 0;
     for (const { block, from, to } of runs) {
       for (let row = from; row < to; row++, i++) {
         const bytes = messageAt(messages, i).toString('latin1');
-        own.set(block.columns.get('seq')?.get(row) as bigint, bytes);
+        const seq = block.columns.get('seq')?.get(row) as bigint;
+        const place = placeOf(block.origin.recording, seq);
+        expect(own.has(place), place).toBe(false);
+        own.set(place, bytes);
         this.text += bytes;
       }
     }
@@ -155,7 +166,7 @@ test('each way gives what may be seen, and nothing else', async () => {
       const rule = { who: ['token:ann'], allow: opsOf(allow), deny: opsOf(deny), filter, redact };
       const policy = new Policy([{ ...rule, limits: UNLIMITED }]);
       const service = serviceOf(policy);
-      const mine = [...made.rows].filter(([, row]) => {
+      const mine = recorded.filter(([, row]) => {
         const name = `${row.type}.${cell(row, 'op')}`;
         const isIn =
           filter === null || matches(filter.for(row.type), (field) => cell(row, field)) === true;
@@ -182,10 +193,10 @@ test('each way gives what may be seen, and nothing else', async () => {
         (messages) => new Map([...messages].sort(([a], [b]) => (a < b ? -1 : 1))),
       );
       for (const other of others) expect(other).toEqual(first);
-      const seqs = mine.map(([seq]) => seq).sort((a, b) => (a < b ? -1 : 1));
+      const places = mine.map(([place]) => place).sort();
       const given = [...(first ?? new Map()).keys()];
-      if (sample === 0) expect(given).toEqual(seqs);
-      else expect(given.filter((seq) => !seqs.includes(seq))).toEqual([]);
+      if (sample === 0) expect(given).toEqual(places);
+      else expect(given.filter((place) => !places.includes(place))).toEqual([]);
 
       const weights = mine.reduce((sum, [, row]) => sum + Number(cell(row, 'weight')), 0);
       await service.stats(CALLER, {}, (sums) => {
@@ -208,14 +219,14 @@ test('each way gives what may be seen, and nothing else', async () => {
       );
 
       // What only rows have that are denied, or only fields that are hidden.
-      const seen = new Set(seqs);
+      const seen = new Set(places);
       const shown = new Set<string>();
       const all = new Set<string>();
-      for (const [seq, { type, cells }] of made.rows) {
+      for (const [place, { type, cells }] of recorded) {
         cells.forEach((value, i) => {
           const name = columnNames(type)[i] ?? '';
           const isShown =
-            seen.has(seq) && ![name, `${type}.${name}`].some((one) => hidden.includes(one));
+            seen.has(place) && ![name, `${type}.${name}`].some((one) => hidden.includes(one));
           for (const text of textsIn(value)) (isShown ? shown : all).add(text);
         });
       }
