@@ -68,7 +68,7 @@ async function* recordingInOrder(
   recording: Recording,
   columns: Columns,
   first: number | null,
-): AsyncGenerator<Run> {
+): AsyncGenerator<readonly Run[]> {
   const open: Cursor<Block>[] = [];
   // The scanner asks for one more batch than it has begun: what follows a block is among them.
   const taken: PlannedBatch[] = [];
@@ -78,9 +78,9 @@ async function* recordingInOrder(
     while (taken[position]?.info !== block.info) position++;
     position++;
     if (block.rows > 0) open.push({ block, seqs: seqsOf(block), at: 0 });
-    yield* flush(open, boundOf(block, taken[position]));
+    yield* inPieces(flush(open, boundOf(block, taken[position])));
   }
-  yield* flush(open, END);
+  yield* inPieces(flush(open, END));
 }
 
 function recordingsOf({ parts }: Plan): Recording[] {
@@ -108,18 +108,25 @@ interface MergedRow extends Ordered {
   readonly run: Run;
 }
 
-async function* singleRows(key: string, runs: AsyncIterable<Run>): AsyncGenerator<MergedRow> {
-  for await (const { block, from, to } of runs) {
-    const [seqs, ts] = [seqsOf(block), block.columns.get('ts')];
-    for (let row = from; row < to; row++) {
-      const run = { block, from: row, to: row + 1 };
-      yield { ts: ts?.get(row) as bigint, seq: seqs[row] as bigint, key, run };
-    }
+function* rowsOfRun({ block, from, to }: Run, key: string): Generator<MergedRow> {
+  const [seqs, ts] = [seqsOf(block), block.columns.get('ts')];
+  for (let row = from; row < to; row++) {
+    const run = { block, from: row, to: row + 1 };
+    yield { ts: ts?.get(row) as bigint, seq: seqs[row] as bigint, key, run };
   }
 }
 
-async function* merged(streams: readonly AsyncIterable<MergedRow>[]): AsyncGenerator<Run> {
-  for await (const { run } of mergeRecordings(streams)) yield run;
+async function* singleRows(
+  key: string,
+  pieces: AsyncIterable<readonly Run[]>,
+): AsyncGenerator<MergedRow> {
+  for await (const runs of pieces) for (const run of runs) yield* rowsOfRun(run, key);
+}
+
+async function* merged(
+  streams: readonly AsyncIterable<MergedRow>[],
+): AsyncGenerator<readonly Run[]> {
+  for await (const { run } of mergeRecordings(streams)) yield [run];
 }
 
 /**
@@ -132,10 +139,20 @@ export async function* inOrder(
   columns: Columns,
   first: number | null = null,
 ): AsyncGenerator<Run> {
+  for await (const runs of piecesInOrder(scanner, plan, columns, first)) yield* runs;
+}
+
+/** The same, many runs at once: where types alternate a run is one row, and giving it costs more than reading it. */
+export async function* piecesInOrder(
+  scanner: Scanner,
+  plan: Plan,
+  columns: Columns,
+  first: number | null = null,
+): AsyncGenerator<readonly Run[]> {
   const recordings = recordingsOf(plan);
   const sequence = inSequence(recordings);
   const wanted = withOrder(columns);
-  const rowsOf = (recording: Recording): AsyncGenerator<Run> =>
+  const rowsOf = (recording: Recording): AsyncGenerator<readonly Run[]> =>
     recordingInOrder(scanner, recording, wanted, first);
   if (sequence === null) {
     yield* merged(recordings.map((one) => singleRows(one.key, rowsOf(one))));
@@ -145,6 +162,20 @@ export async function* inOrder(
 // The next batch of the same segment begins at its first seq; one of another segment comes after all.
 function boundOf({ segment }: Block, next: PlannedBatch | undefined): bigint {
   return next === undefined || next.segment !== segment ? END : next.info.firstSeq;
+}
+
+/** Runs that are given at once. */
+const RUNS_AT_ONCE = 1024;
+
+function* inPieces(runs: Iterable<Run>): Generator<Run[]> {
+  let piece: Run[] = [];
+  for (const run of runs) {
+    piece.push(run);
+    if (piece.length < RUNS_AT_ONCE) continue;
+    yield piece;
+    piece = [];
+  }
+  if (piece.length > 0) yield piece;
 }
 
 /** Gives what stands before `limit`, and forgets blocks that are through. */
@@ -197,7 +228,7 @@ export async function lastInOrder(
         singleRows(key, asStream(await lastOfRecording(scanner, parts, count, wanted))),
       ),
     );
-    return (await Array.fromAsync(merged(tails))).slice(-count);
+    return (await Array.fromAsync(merged(tails))).flat().slice(-count);
   }
   let found: Run[] = [];
   let left = count;
@@ -210,8 +241,8 @@ export async function lastInOrder(
   return found;
 }
 
-async function* asStream(runs: readonly Run[]): AsyncGenerator<Run> {
-  yield* runs;
+async function* asStream(runs: readonly Run[]): AsyncGenerator<readonly Run[]> {
+  yield runs;
 }
 
 const rowsIn = (runs: readonly Run[]): number =>

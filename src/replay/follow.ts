@@ -9,7 +9,7 @@ import { TapioError } from '../errors.ts';
 import { countText as count } from '../event/count-text.ts';
 import { type EventRun, type EventSource, rowsIn } from '../event/stream.ts';
 import { missingFrom, whatIsMissing } from '../query/completeness.ts';
-import { inOrder, type Run, seqsOf } from '../query/order.ts';
+import { piecesInOrder, type Run, seqsOf } from '../query/order.ts';
 import { plan, planOf } from '../query/plan.ts';
 import { type Limit, Reading } from '../query/reading.ts';
 import { Scanner } from '../query/scanner.ts';
@@ -305,12 +305,14 @@ export class Follow implements EventSource {
     this.#miss(unheld(segments, after, through), 'the store does not hold them any more');
     let some: EventRun[] = [];
     let rows = 0;
-    for await (const run of inOrder(new Scanner(decision), decision, columns)) {
+    for await (const runs of piecesInOrder(new Scanner(decision), decision, columns)) {
       if (signal.aborted) return;
-      const parts = this.#unseen(behind(run, after));
-      this.#noteTime(run);
-      some.push(...parts);
-      rows += rowsIn(parts);
+      for (const run of runs) {
+        const parts = this.#unseen(behind(run, after));
+        this.#noteTime(run);
+        some.push(...parts);
+        rows += rowsIn(parts);
+      }
       if (rows < STORED_ROWS) continue;
       yield some;
       some = [];

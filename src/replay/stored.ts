@@ -2,8 +2,8 @@
 
 import { setImmediate } from 'node:timers/promises';
 import type { EventType } from '../../schemas/arrow.ts';
-import type { EventRun, EventSource } from '../event/stream.ts';
-import { inOrder } from '../query/order.ts';
+import { type EventRun, type EventSource, rowsIn } from '../event/stream.ts';
+import { piecesInOrder } from '../query/order.ts';
 import { plan } from '../query/plan.ts';
 import { Scanner } from '../query/scanner.ts';
 import type { Selection } from '../query/select.ts';
@@ -38,9 +38,9 @@ export class StoredEvents implements EventSource {
     const made = plan(this.#segments, selection);
     let runs: EventRun[] = [];
     let rows = 0;
-    for await (const run of inOrder(new Scanner(made), made, this.#columns)) {
-      runs.push(run);
-      rows += run.to - run.from;
+    for await (const piece of piecesInOrder(new Scanner(made), made, this.#columns)) {
+      runs.push(...piece);
+      rows += rowsIn(piece);
       if (rows < ROWS_AT_A_TIME) continue;
       yield runs;
       runs = [];

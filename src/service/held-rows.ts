@@ -3,7 +3,7 @@
 import type { EventType } from '../../schemas/arrow.ts';
 import type { EventRun } from '../event/stream.ts';
 import { and } from '../query/filter/fold.ts';
-import { inOrder, seqsOf } from '../query/order.ts';
+import { piecesInOrder, seqsOf } from '../query/order.ts';
 import { plan, planOf } from '../query/plan.ts';
 import type { Bool } from '../query/predicate.ts';
 import { Reading } from '../query/reading.ts';
@@ -49,18 +49,18 @@ export async function* rowsBehind(
   columns: Columns,
   from: ResumePoint | null,
   first: number | null,
-): AsyncGenerator<EventRun> {
+): AsyncGenerator<readonly EventRun[]> {
   const all = segmentsBehind(segments, from);
   const isBegun = (segment: Segment): boolean => segment.header.recording === from?.recording;
   const begun = all.filter(isBegun);
   if (from !== null && begun.length > 0) {
     const made = plan(begun, within(selection, from.seq + 1n, SEQ_MAX));
     const decision = planOf(made, ({ info }) => info.lastSeq > from.seq);
-    yield* inOrder(new Scanner(decision), decision, columns, first);
+    yield* piecesInOrder(new Scanner(decision), decision, columns, first);
   }
   const others = all.filter((segment) => !isBegun(segment));
   const decision = plan(others, selection);
-  yield* inOrder(new Scanner(decision), decision, columns, first);
+  yield* piecesInOrder(new Scanner(decision), decision, columns, first);
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 import type { EventType } from '../../schemas/arrow.ts';
-import { type EventRun, rowsIn } from '../event/stream.ts';
+import type { EventRun } from '../event/stream.ts';
 import { missingFrom, touches } from '../query/completeness.ts';
 import type { Selection } from '../query/select.ts';
 import { pacedClock } from '../replay/clock.ts';
@@ -22,9 +22,6 @@ export interface HeldStreamOptions {
   /** Ends it. */
   readonly signal: AbortSignal;
 }
-
-/** Rows that are given at once: giving costs more than reading one. */
-const ROWS_AT_ONCE = 4096;
 
 /** Rows of a store, which is opened with the first part and closed with the last. */
 abstract class StoreStream implements RowStream {
@@ -72,18 +69,12 @@ export class HeldStream extends StoreStream {
 
   protected async *rows({ segments }: OpenedStore): AsyncGenerator<readonly EventRun[]> {
     const { selection, columns, from } = this.options;
-    let runs: EventRun[] = [];
-    for await (const run of rowsBehind(segments, selection, columns, from, null)) {
-      runs.push(run);
-      if (rowsIn(runs) < ROWS_AT_ONCE) continue;
+    for await (const runs of rowsBehind(segments, selection, columns, from, null)) {
       yield runs;
       this.#given = lastOf(runs);
-      runs = [];
       // Others on this thread have rows to give.
       await setImmediate();
     }
-    if (runs.length > 0) yield runs;
-    this.#given = lastOf(runs) ?? this.#given;
   }
 }
 

@@ -44,17 +44,19 @@ export async function readPage(store: string, request: PageRequest): Promise<Pag
 
 /** The first so many rows; one more tells whether there is another page. */
 async function pageBehind(
-  rows: AsyncIterable<EventRun>,
+  pieces: AsyncIterable<readonly EventRun[]>,
   size: number,
 ): Promise<Pick<Page, 'runs' | 'next'>> {
   const runs: EventRun[] = [];
   let left = size;
-  for await (const run of rows) {
-    if (left === 0) return { runs, next: lastOf(runs) };
-    const taken = { ...run, to: Math.min(run.to, run.from + left) };
-    runs.push(taken);
-    left -= rowsIn([taken]);
-    if (taken.to < run.to) return { runs, next: lastOf(runs) };
+  for await (const piece of pieces) {
+    for (const run of piece) {
+      if (left === 0) return { runs, next: lastOf(runs) };
+      const taken = { ...run, to: Math.min(run.to, run.from + left) };
+      runs.push(taken);
+      left -= rowsIn([taken]);
+      if (taken.to < run.to) return { runs, next: lastOf(runs) };
+    }
   }
   return { runs, next: null };
 }

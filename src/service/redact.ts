@@ -121,12 +121,17 @@ export class Redactor {
     this.#masked = new Map([...masked].map(([field, masks]) => [field, new MaskedTexts(masks)]));
   }
 
+  /** True where nothing is hidden. */
+  get isIdle(): boolean {
+    return this.#hidden.size === 0 && this.#masked.size === 0;
+  }
+
   /**
    * The block with what may be seen of its columns; those that are hidden are null in every row. A dictionary
    * still holds strings of rows that are not in the block: what is let out is gathered row by row.
    */
   block(block: EventBlock): EventBlock {
-    if (this.#hidden.size === 0 && this.#masked.size === 0) return block;
+    if (this.isIdle) return block;
     const { type, columns } = block;
     const rows = lengthOf(columns.get('seq') ?? { get: () => null })?.length ?? null;
     const shown = new Map<string, Column>(columns);

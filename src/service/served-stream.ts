@@ -44,6 +44,7 @@ const ROWS_AT_ONCE = 1000;
 
 /** Runs with what may be seen of their blocks, each of which is gone through once. */
 export function redacted(runs: readonly EventRun[], redactor: Redactor): readonly EventRun[] {
+  if (redactor.isIdle) return runs;
   const blocks = new Map<EventBlock, EventBlock>();
   return runs.map((run) => {
     const shown = blocks.get(run.block) ?? redactor.block(run.block);

@@ -18,7 +18,7 @@ const MOMENTS = LONG ? 300 : 30;
 /** Numbers a second of each of two drivers; each makes two events. */
 const RATE = 1000;
 /** How long a recorder that is to die in a call may live, should it never come to it, ms. */
-const LIFE_MS_MAX = 5000;
+const LIFE_MS_MAX = 10_000;
 /** Time between looks at what is stored, ms. */
 const LOOK_MS = 300;
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
@@ -116,8 +116,14 @@ describe.skipIf(why !== null)(`killed ${why ?? ''}`, () => {
       open.push(workload);
       await sleep(300);
       await first.kill();
-      for (let i = 0; i < MOMENTS; i++) {
-        const moment = MOMENTS_OF[i % MOMENTS_OF.length] as Moment;
+      const unmet = (): Moment[] =>
+        MOMENTS_OF.filter(({ name, pattern }) => pattern !== null && (died.get(name) ?? 0) === 0);
+      let kills = 0;
+      // On a busy machine a recorder may be too slow for its moment: that is tried again.
+      while (kills < MOMENTS || (kills < 2 * MOMENTS && unmet().length > 0)) {
+        const again = kills < MOMENTS ? undefined : unmet()[0];
+        const moment = again ?? (MOMENTS_OF[kills % MOMENTS_OF.length] as Moment);
+        kills++;
         const diedAt = workload.total();
         found.take(store);
         if (moment.oldCatalogue) putOldCatalogue(store);
@@ -163,7 +169,7 @@ describe.skipIf(why !== null)(`killed ${why ?? ''}`, () => {
       const done = workload.done();
       const total = workload.total();
       console.log(
-        `killed ${MOMENTS} times (seed ${SEED}), ${late} of them later than meant; ${total * 2} events driven, ${whileDead * 2} of them while no recorder ran; found ${found.count('file')} + ${found.count('syscall')}, ${found.unseen} retired unseen`,
+        `killed ${kills} times (seed ${SEED}), ${late} of them later than meant; ${total * 2} events driven, ${whileDead * 2} of them while no recorder ran; found ${found.count('file')} + ${found.count('syscall')}, ${found.unseen} retired unseen`,
       );
       console.log(Object.fromEntries(died), Object.fromEntries([...fates].sort()));
       expect([...found.wrong, ...found.doubled], `seed ${SEED}`).toEqual([]);
@@ -172,9 +178,10 @@ describe.skipIf(why !== null)(`killed ${why ?? ''}`, () => {
       expect([found.count('file'), found.count('syscall')]).toEqual([total, total]);
       expect([...found.losses.values()].flat()).toEqual([]);
       // Each kind of moment was met at least once.
-      for (const { name, pattern } of MOMENTS_OF) {
-        if (pattern !== null) expect(died.get(name), `${name}, seed ${SEED}`).toBeGreaterThan(0);
-      }
+      expect(
+        unmet().map(({ name }) => name),
+        `seed ${SEED}`,
+      ).toEqual([]);
       // Segments retire all the time: what is held begins later than the recording, and says so.
       const [account, ...more] = accountsOf(store);
       expect(more).toEqual([]);
@@ -184,6 +191,6 @@ describe.skipIf(why !== null)(`killed ${why ?? ''}`, () => {
       expect(summary.lost).toEqual({});
       expect(existsSync(pinsOf(store))).toBe(false);
     },
-    LONG ? 1_800_000 : 300_000,
+    LONG ? 1_800_000 : 600_000,
   );
 });
