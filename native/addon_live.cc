@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "addon_scan.h"
+#include "addon_raw_event.h"
 #include "live_reader.h"
 
 namespace tapio {
@@ -12,6 +13,32 @@ Napi::Uint32Array numbers(Napi::Env env, const std::vector<uint32_t>& values) {
   auto out = Napi::Uint32Array::New(env, values.size());
   if (!values.empty()) memcpy(out.Data(), values.data(), values.size() * 4);
   return out;
+}
+
+// Layouts by type id, one for each type that has a table; of others an empty one.
+bool layouts_of(const Napi::Array& given, std::vector<RecordLayout>* out) {
+  constexpr size_t kNumbers = 4;
+  for (uint32_t type = 0; type < given.Length(); type++) {
+    RecordLayout layout;
+    const Napi::Value one = given.Get(type);
+    if (one.IsTypedArray() && one.As<Napi::TypedArray>().TypedArrayType() == napi_uint32_array) {
+      const auto numbers = one.As<Napi::Uint32Array>();
+      if (numbers.ElementLength() % kNumbers != 1) return false;
+      layout.event_field = numbers[0];
+      for (size_t i = 1; i < numbers.ElementLength(); i += kNumbers) {
+        if (numbers[i + 1] >= kRawKinds || numbers[i + 2] > INT16_MAX) return false;
+        RecordField field;
+        field.column.field = numbers[i];
+        field.column.kind = static_cast<RawKind>(numbers[i + 1]);
+        field.source = static_cast<int>(numbers[i + 2]);
+        field.column.own = numbers[i + 3] != 0;
+        layout.fields.push_back(field);
+      }
+      if (RawEvents::prepare_record(layout) != nullptr) return false;
+    }
+    out->push_back(std::move(layout));
+  }
+  return out->size() > kTypes;
 }
 
 class LiveReaderObject : public Napi::ObjectWrap<LiveReaderObject> {
@@ -42,7 +69,13 @@ class LiveReaderObject : public Napi::ObjectWrap<LiveReaderObject> {
     bool lossless;
     const LiveSeen seen = {info[2].As<Napi::BigInt>().Uint64Value(&lossless),
                            info[3].As<Napi::BigInt>().Uint64Value(&lossless)};
-    reader_ = std::make_unique<LiveReader>(std::move(mapping), std::move(tables), seen);
+    std::vector<RecordLayout> layouts;
+    if (info[4].IsArray() && !layouts_of(info[4].As<Napi::Array>(), &layouts)) {
+      Napi::RangeError::New(info.Env(), "no layout of records").ThrowAsJavaScriptException();
+      return;
+    }
+    reader_ = std::make_unique<LiveReader>(std::move(mapping), std::move(tables), seen,
+                                           std::move(layouts));
   }
 
  private:
@@ -64,6 +97,7 @@ class LiveReaderObject : public Napi::ObjectWrap<LiveReaderObject> {
     out.Set("tsOffset", Napi::BigInt::New(env, chunk.ts_offset));
     out.Set("newest", Napi::BigInt::New(env, chunk.newest));
     out.Set("blocks", blocks);
+    if (chunk.events != nullptr) out.Set("messages", messages_object(env, *chunk.events));
     return out;
   }
 

@@ -133,6 +133,17 @@ bool block_of(Napi::Env env, GivenBlock& given, RawBlock* block) {
 
 static_assert(kColumnNumbers == 5 + 4 * kSliceNumbers);
 
+Napi::Object messages_object(Napi::Env env, const RawEvents& events) {
+  auto ends = Napi::Uint32Array::New(env, events.ends().size());
+  if (!events.ends().empty())
+    memcpy(ends.Data(), events.ends().data(), events.ends().size() * sizeof(uint32_t));
+  auto out = Napi::Object::New(env);
+  out.Set("ends", ends);
+  // Memory of V8's own: it counts what lives, and needs no turn of the event loop to free it.
+  out.Set("bytes", Napi::Buffer<uint8_t>::Copy(env, events.data(), events.size()));
+  return out;
+}
+
 Napi::Value encode_raw_events(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   std::vector<GivenBlock> given;
@@ -168,14 +179,7 @@ Napi::Value encode_raw_events(const Napi::CallbackInfo& info) {
     if (why != nullptr) return fail(env, why);
   }
 
-  auto ends = Napi::Uint32Array::New(env, events.ends().size());
-  if (!events.ends().empty())
-    memcpy(ends.Data(), events.ends().data(), events.ends().size() * sizeof(uint32_t));
-  auto out = Napi::Object::New(env);
-  out.Set("ends", ends);
-  // Memory of V8's own: it counts what lives, and needs no turn of the event loop to free it.
-  out.Set("bytes", Napi::Buffer<uint8_t>::Copy(env, events.data(), events.size()));
-  return out;
+  return messages_object(env, events);
 }
 
 }  // namespace tapio

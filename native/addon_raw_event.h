@@ -5,7 +5,11 @@
 
 namespace tapio {
 
+class RawEvents;
+
 // Messages of rows, and where they end.
 Napi::Value encode_raw_events(const Napi::CallbackInfo& info);
+// As JS has them.
+Napi::Object messages_object(Napi::Env env, const RawEvents& events);
 
 }  // namespace tapio

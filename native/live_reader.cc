@@ -21,6 +21,8 @@ std::string text_of(const char (&bytes)[N]) {
 constexpr int kTries = 8;
 // So much is read at once, of 256 KiB each, once there are rows: somebody waits for them.
 constexpr int kRefillsMax = 32;
+// Messages of one reading take so much, and the one more that passes it.
+constexpr size_t kEventsBytesMax = 4u << 20;
 
 bool is_power_of_two(uint64_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
@@ -103,12 +105,14 @@ LiveReader::Decoder::Decoder(unsigned type, std::unique_ptr<ScanTable> asked)
       reader(&columns, counts) {}
 
 LiveReader::LiveReader(std::unique_ptr<LiveMapping> mapping,
-                       std::vector<std::unique_ptr<ScanTable>> tables, LiveSeen seen)
+                       std::vector<std::unique_ptr<ScanTable>> tables, LiveSeen seen,
+                       std::vector<RecordLayout> layouts)
     : mapping_(std::move(mapping)),
       reasons_(mapping_->reasons()),
       seen_(seen),
       ring_(mapping_->rings(), 0),
-      values_(reasons_) {
+      values_(reasons_),
+      layouts_(std::move(layouts)) {
   ring_.resume(mapping_->position(), {}, 0);
   decoders_.resize(kTypes + 1);
   for (unsigned type = 1; type < tables.size() && type <= kTypes; type++) {
@@ -120,6 +124,7 @@ LiveReader::LiveReader(std::unique_ptr<LiveMapping> mapping,
 LiveChunk LiveReader::read(uint64_t after) {
   LiveChunk chunk;
   chunk.through = after;
+  if (!layouts_.empty()) chunk.events = std::make_unique<RawEvents>();
   // A refill that was overtaken gives nothing, and the next begins elsewhere.
   bool any = false;
   for (int vain = 0, refills = 0; vain < kTries;) {
@@ -155,7 +160,7 @@ bool LiveReader::take_all(LiveChunk* chunk, bool* any) {
       if (*any && offset != chunk->ts_offset) return false;
       uint64_t ktime;
       std::memcpy(&ktime, ring_.bytes_of(record) + sizeof(prefix) + 8, sizeof(ktime));
-      if (!seen_.has(seq, ktime) && !take(record)) return false;
+      if (!seen_.has(seq, ktime) && !take(record, chunk)) return false;
       *any = true;
       chunk->ts_offset = offset;
       chunk->through = seq;
@@ -167,7 +172,7 @@ bool LiveReader::take_all(LiveChunk* chunk, bool* any) {
 }
 
 // False where there is no room for its row in this chunk.
-bool LiveReader::take(const PendingRecord& record) {
+bool LiveReader::take(const PendingRecord& record, LiveChunk* chunk) {
   if (record.bytes < sizeof(LivePrefix) + sizeof(tapio_header)) return true;
   const unsigned char* bytes = ring_.bytes_of(record);
   LivePrefix prefix;
@@ -183,6 +188,12 @@ bool LiveReader::take(const PendingRecord& record) {
   const auto ts_offset = static_cast<int64_t>(prefix.ts_offset);
   values_.set(header, rest, cpu, ts_offset, prefix.seq);
   if (test_row(*decoder->table->predicate, values_) != Truth::kTrue) return true;
+  if (chunk->events != nullptr) {
+    RawEvents& events = *chunk->events;
+    if (events.size() >= kEventsBytesMax) return false;
+    const RecordLayout& layout = layouts_[decoder->slot.type];
+    return !values_.is_whole() || events.append(layout, values_) == nullptr;
+  }
   if (decoder->slot.rows == kBatchRows || heaps_full(decoder->slot)) return false;
   if (decode_row(decoder->slot, decoder->dictionaries, reasons_, header, rest, cpu, prefix.seq,
                  ts_offset))

@@ -8,6 +8,7 @@
 
 #include "drain.h"
 #include "live_ring.h"
+#include "raw_event.h"
 #include "record_values.h"
 #include "scan.h"
 
@@ -26,7 +27,7 @@ struct LiveBlock {
 };
 
 // Rows that follow one another.
-struct LiveChunk {
+struct __attribute__((visibility("hidden"))) LiveChunk {
   // Of the last row read; the seq that was given where there was none.
   uint64_t through = 0;
   // Where rows are missing from the ring: seq of the next that is there, else 0.
@@ -34,6 +35,8 @@ struct LiveChunk {
   int64_t ts_offset = 0;
   uint64_t newest = 0;  // largest ktime of what was read, 0 where nothing was
   std::vector<LiveBlock> blocks;
+  // In the place of blocks, where rows are wanted as messages.
+  std::unique_ptr<RawEvents> events;
 };
 
 // What a reader had before: where a recorder goes on behind it, rows come again under the same seq,
@@ -71,9 +74,10 @@ class LiveReader {
  public:
   // Reads from where the ring is now. `tables` by type id; types without one are passed over. The
   // columns of a table are those of its type, with `ktime` after them.
-  // What was `seen` is passed over.
+  // What was `seen` is passed over. With `layouts`, by type id, rows are not decoded: messages are
+  // made straight from the records.
   LiveReader(std::unique_ptr<LiveMapping> mapping, std::vector<std::unique_ptr<ScanTable>> tables,
-             LiveSeen seen);
+             LiveSeen seen, std::vector<RecordLayout> layouts);
 
   // True once the drain writes here: every row that gets its seq from then on will come.
   bool attached() const { return mapping_->next_seq() != 0; }
@@ -98,7 +102,7 @@ class LiveReader {
   };
 
   bool take_all(LiveChunk* chunk, bool* any);
-  bool take(const PendingRecord& record);
+  bool take(const PendingRecord& record, LiveChunk* chunk);
   void finish(Decoder& decoder, LiveChunk* chunk);
   std::vector<ColumnData> columns_of(Decoder& decoder);
   void add_strings(Decoder& decoder, unsigned column, LiveBlock* block);
@@ -109,6 +113,7 @@ class LiveReader {
   RingReader ring_;
   std::vector<std::unique_ptr<Decoder>> decoders_;
   RecordValues values_;
+  const std::vector<RecordLayout> layouts_;
   std::vector<uint32_t> rows_;
   std::vector<uint64_t> record_ = std::vector<uint64_t>(TAPIO_RECORD_BYTES_MAX / 8);
 };

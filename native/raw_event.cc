@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "record_values.h"
 #include "text.h"
 
 namespace tapio {
@@ -284,12 +285,16 @@ uint8_t* RawEvents::bytes(const RawColumn& column, uint32_t row, uint8_t* at) {
   const auto from = load<int32_t>(column.data.data, row);
   const auto to = load<int32_t>(column.data.data, row + 1);
   if (from < 0 || to < from || static_cast<size_t>(to) > column.heap.size) return fail(kOutside);
-  const auto size = static_cast<size_t>(to - from);
-  if (size == 0 && !column.own) return at;
-  if ((at = room(at, kTagBytes + kVarintBytes + size)) == nullptr) return nullptr;
-  at = varint(put_tag(column, at), size);
-  if (size > 0) memcpy(at, column.heap.data + from, size);
-  return at + size;
+  const char* const heap = reinterpret_cast<const char*>(column.heap.data);
+  return bytes_field(column, {heap + from, static_cast<size_t>(to - from)}, at);
+}
+
+uint8_t* RawEvents::bytes_field(const RawColumn& column, std::string_view bytes, uint8_t* at) {
+  if (bytes.empty() && !column.own) return at;
+  if ((at = room(at, kTagBytes + kVarintBytes + bytes.size())) == nullptr) return nullptr;
+  at = varint(put_tag(column, at), bytes.size());
+  if (!bytes.empty()) memcpy(at, bytes.data(), bytes.size());
+  return at + bytes.size();
 }
 
 // A field of a row; one that is common is left out where it says nothing.
@@ -337,6 +342,38 @@ inline uint8_t* RawEvents::field(const RawBlock& block, const RawColumn& column,
   return varint(put_tag(column, at), value);
 }
 
+// One message: what is common, and the type's own within the field of the event. Null where one of
+// them fails.
+template <class Common, class Own>
+inline uint8_t* RawEvents::message(const RawColumn& event, Common common, Own own) {
+  uint8_t* at = room(memory_ + size_, 0);
+  if (at == nullptr) return nullptr;
+  // Offsets: the memory may move with each string.
+  const auto begun = static_cast<size_t>(at - memory_);
+  if ((at = common(at + kHeadBytes)) == nullptr) return nullptr;
+  at = put_tag(event, at);
+  const auto length_at = static_cast<size_t>(at - memory_);
+  if ((at = own(at + length_size_)) == nullptr) return nullptr;
+  uint8_t* const body = memory_ + length_at + length_size_;
+  const auto length = static_cast<size_t>(at - body);
+  const size_t needed = varint_size(length);
+  if (needed != length_size_) {
+    memmove(memory_ + length_at + needed, body, length);
+    at = memory_ + length_at + needed + length;
+    length_size_ = needed;
+  }
+  exact_varint(memory_ + length_at, length);
+  const auto ended = static_cast<size_t>(at - memory_);
+  if (ended > kBytesMax) return fail("the messages are too large");
+  uint8_t* const head = memory_ + begun;
+  head[0] = 0;
+  const uint32_t size = __builtin_bswap32(static_cast<uint32_t>(ended - begun - kHeadBytes));
+  memcpy(head + 1, &size, 4);
+  ends_.push_back(static_cast<uint32_t>(ended));
+  size_ = ended;
+  return at;
+}
+
 const char* RawEvents::append(const RawBlock& block, uint32_t from, uint32_t to) {
   RawColumn event;
   event.field = block.event_field;
@@ -347,45 +384,92 @@ const char* RawEvents::append(const RawBlock& block, uint32_t from, uint32_t to)
   const RawColumn* const end = columns + block.columns.size();
   const RawColumn* const own =
       std::find_if(columns, end, [](const RawColumn& column) { return column.own; });
-  // Lengths are written with as many bytes as the row before needed: where that is wrong, the row
-  // moves.
-  size_t length_size = 1;
-  uint8_t* at = memory_ + size_;
   for (uint32_t row = from; row < to; row++) {
-    if ((at = room(at, 0)) == nullptr) return error_;
-    // Offsets: the memory may move with each string.
-    const auto begun = static_cast<size_t>(at - memory_);
-    at += kHeadBytes;
-    for (const RawColumn* column = columns; column < own; column++) {
-      if ((at = field(block, *column, row - column->first, at)) == nullptr) return error_;
-    }
-    at = put_tag(event, at);
-    const auto length_at = static_cast<size_t>(at - memory_);
-    at += length_size;
-    for (const RawColumn* column = own; column < end; column++) {
-      const uint32_t place = row - column->first;
-      if (!present(*column, place)) continue;
-      if ((at = field(block, *column, place, at)) == nullptr) return error_;
-    }
-    uint8_t* const body = memory_ + length_at + length_size;
-    const auto length = static_cast<size_t>(at - body);
-    const size_t needed = varint_size(length);
-    if (needed != length_size) {
-      memmove(memory_ + length_at + needed, body, length);
-      at = memory_ + length_at + needed + length;
-      length_size = needed;
-    }
-    exact_varint(memory_ + length_at, length);
-    const auto ended = static_cast<size_t>(at - memory_);
-    if (ended > kBytesMax) return "the messages are too large";
-    uint8_t* const head = memory_ + begun;
-    head[0] = 0;
-    const uint32_t size = __builtin_bswap32(static_cast<uint32_t>(ended - begun - kHeadBytes));
-    memcpy(head + 1, &size, 4);
-    ends_.push_back(static_cast<uint32_t>(ended));
-    size_ = ended;
+    const auto common = [&](uint8_t* at) {
+      for (const RawColumn* column = columns; column < own && at != nullptr; column++)
+        at = field(block, *column, row - column->first, at);
+      return at;
+    };
+    const auto rest = [&](uint8_t* at) {
+      for (const RawColumn* column = own; column < end && at != nullptr; column++) {
+        const uint32_t place = row - column->first;
+        if (present(*column, place)) at = field(block, *column, place, at);
+      }
+      return at;
+    };
+    if (message(event, common, rest) == nullptr) return error_;
   }
   return nullptr;
+}
+
+const char* RawEvents::prepare_record(RecordLayout& layout) {
+  layout.event = {};
+  layout.event.field = layout.event_field;
+  layout.event.kind = RawKind::kBytes;
+  if (const char* const why = prepare(layout.event)) return why;
+  for (RecordField& one : layout.fields)
+    if (const char* const why = prepare(one.column)) return why;
+  const auto before = [](const RecordField& a, const RecordField& b) {
+    return a.column.own != b.column.own ? b.column.own : a.column.field < b.column.field;
+  };
+  std::stable_sort(layout.fields.begin(), layout.fields.end(), before);
+  return nullptr;
+}
+
+// A field of a record; one that is common is left out where it says nothing, one of its own where
+// the record does not have it.
+inline uint8_t* RawEvents::record_field(const RecordField& one, const RecordValues& values,
+                                        uint8_t* at) {
+  const RawColumn& column = one.column;
+  switch (column.kind) {
+    case RawKind::kDict16:
+    case RawKind::kDict32: {
+      std::string_view bytes;
+      if (!values.text(one.source, &bytes) || (bytes.empty() && !column.own)) return at;
+      return text(column, bytes, at);
+    }
+    case RawKind::kTexts:
+      if (!values.texts(one.source, &texts_)) return at;
+      for (const std::string_view bytes : texts_)
+        if ((at = text(column, bytes, at)) == nullptr) return nullptr;
+      return at;
+    case RawKind::kU64s: {
+      if (!values.integers(one.source, &numbers_) || numbers_.empty()) return at;
+      size_t size = 0;
+      for (const uint64_t number : numbers_) size += varint_size(number);
+      if ((at = room(at, kTagBytes + kVarintBytes + size)) == nullptr) return nullptr;
+      at = varint(put_tag(column, at), size);
+      for (const uint64_t number : numbers_) at = varint(at, number);
+      return at;
+    }
+    case RawKind::kBytes: {
+      std::string_view bytes;
+      return values.bytes(one.source, &bytes) ? bytes_field(column, bytes, at) : at;
+    }
+    default: {
+      Int number;
+      if (!values.integer(one.source, &number)) return at;
+      const auto value = static_cast<uint64_t>(number);
+      if (value == 0 && !column.own) return at;
+      at = put_tag(column, at);
+      return wire_of(column.kind) == kFixed ? fixed(at, value) : varint(at, value);
+    }
+  }
+}
+
+const char* RawEvents::append(const RecordLayout& layout, const RecordValues& values) {
+  budget_ = (layout.fields.size() + 3) * (kTagBytes + kVarintBytes) + kHeadBytes;
+  const RecordField* const fields = layout.fields.data();
+  const RecordField* const end = fields + layout.fields.size();
+  const RecordField* const own =
+      std::find_if(fields, end, [](const RecordField& one) { return one.column.own; });
+  const auto some = [&](const RecordField* from, const RecordField* to, uint8_t* at) {
+    for (; from < to && at != nullptr; from++) at = record_field(*from, values, at);
+    return at;
+  };
+  const auto common = [&](uint8_t* at) { return some(fields, own, at); };
+  const auto rest = [&](uint8_t* at) { return some(own, end, at); };
+  return message(layout.event, common, rest) == nullptr ? error_ : nullptr;
 }
 
 }  // namespace tapio

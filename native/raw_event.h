@@ -10,6 +10,8 @@
 
 namespace tapio {
 
+class RecordValues;
+
 // How a column lies in memory, and how it is written; src/source/raw-events.ts has the same
 // numbers.
 enum class RawKind : uint8_t {
@@ -52,6 +54,18 @@ struct RawColumn {
   uint32_t inner_count = 0;
 };
 
+// Fields that are written of a raw record, without columns in between: what is common first, each
+// part by its numbers.
+struct RecordField {
+  RawColumn column;
+  int source = 0;  // column of the type's table
+};
+struct RecordLayout {
+  uint32_t event_field = 0;  // of the oneof
+  std::vector<RecordField> fields;
+  RawColumn event;  // made by RawEvents::prepare_record()
+};
+
 struct RawBlock {
   uint32_t event_field = 0;  // of the oneof
   int64_t ts_offset = 0;
@@ -78,6 +92,13 @@ class __attribute__((visibility("hidden"))) RawEvents {
   // with it: then nothing may be taken.
   const char* append(const RawBlock& block, uint32_t from, uint32_t to);
 
+  // Makes a layout ready. Null, or what is wrong with it.
+  static const char* prepare_record(RecordLayout& layout);
+
+  // Appends the message of a record's row: the same as of the columns that it would be decoded to.
+  // Null, or what is wrong; then it has appended nothing.
+  const char* append(const RecordLayout& layout, const RecordValues& values);
+
   // Where each message ends.
   const std::vector<uint32_t>& ends() const { return ends_; }
   size_t size() const { return size_; }
@@ -95,6 +116,10 @@ class __attribute__((visibility("hidden"))) RawEvents {
   uint8_t* texts(const RawColumn& column, uint32_t row, uint8_t* at);
   uint8_t* u64s(const RawColumn& column, uint32_t row, uint8_t* at);
   uint8_t* bytes(const RawColumn& column, uint32_t row, uint8_t* at);
+  uint8_t* bytes_field(const RawColumn& column, std::string_view bytes, uint8_t* at);
+  uint8_t* record_field(const RecordField& field, const RecordValues& values, uint8_t* at);
+  template <class Common, class Own>
+  uint8_t* message(const RawColumn& event, Common common, Own own);
   uint8_t* fail(const char* why) {
     error_ = why;
     return nullptr;
@@ -104,6 +129,12 @@ class __attribute__((visibility("hidden"))) RawEvents {
   uint8_t* limit_ = nullptr;
   size_t size_ = 0;
   size_t budget_ = 0;  // most bytes of a row without those of its strings and lists
+  // Lengths are written with as many bytes as the row before needed: where that is wrong, the row
+  // moves.
+  size_t length_size_ = 1;
+  // Memory that is used again for each record.
+  std::vector<std::string_view> texts_;
+  std::vector<uint64_t> numbers_;
   const char* error_ = nullptr;
   std::vector<uint32_t> ends_;
 };

@@ -232,6 +232,13 @@ bool RecordValues::texts(int column, std::vector<std::string_view>* out) const {
   return true;
 }
 
+bool RecordValues::bytes(int column, std::string_view* out) const {
+  const Field* of = field(column);
+  if (of == nullptr || of->as != As::kBytes) return false;
+  *out = {of->first.data, of->first.stored};
+  return true;
+}
+
 bool RecordValues::integers(int column, std::vector<uint64_t>* out) const {
   const Field* of = field(column);
   if (of == nullptr || of->as != As::kArgs) return false;

@@ -30,6 +30,12 @@ class RecordValues final : public RowValues {
   bool texts(int column, std::vector<std::string_view>* out) const override;
   bool integers(int column, std::vector<uint64_t>* out) const override;
   bool is_texts(int column) const override;
+  bool bytes(int column, std::string_view* out) const;
+  // False where the record is not what it claims.
+  bool is_whole() const {
+    read();
+    return whole_;
+  }
 
   // Number of the column `ktime`, which is behind those of the type's table.
   static int ktime_column(unsigned type);

@@ -1,13 +1,14 @@
 // Rows as messages of tapio.ebpf.v1.RawEvent (schemas/generated/events.proto): all that the row has, in a form that others
 // read without our table.
 
-import type { EventType } from '../../schemas/arrow.ts';
+import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
 import { COMMON, EVENTS, type FieldSpec, type TypeSpec } from '../../schemas/events.ts';
 import { eventField, KTIME_FIELD } from '../../schemas/raw-event.ts';
 import { checkFields } from '../event/json.ts';
 import type { EventBlock, EventRun } from '../event/stream.ts';
 import { rawEventNative } from '../source/binding.ts';
 import type { RawMessages } from '../source/raw-events.ts';
+import { EncodedBlock, recordLayout } from './encoded.ts';
 import { BlockLayout, type Column, type RawField } from './layout.ts';
 
 export type { RawMessages } from '../source/raw-events.ts';
@@ -41,6 +42,7 @@ const common = (name: string, { id, type }: FieldSpec): RawField => ({
   isOwn: false,
 });
 
+/** Fields of a type's messages; of `wanted`, named as `query --fields` has them, null: all. */
 function fieldsOf(type: EventType, wanted: ReadonlySet<string> | null): RawField[] {
   const has = (name: string): boolean => wanted?.has(name) ?? true;
   const own = Object.entries((EVENTS[type] as TypeSpec).fields);
@@ -49,6 +51,20 @@ function fieldsOf(type: EventType, wanted: ReadonlySet<string> | null): RawField
     { name: 'ktime', column: 'ts', field: KTIME_FIELD, type: TS.type, isOwn: false },
     ...own.map(([name, spec]) => ({ ...common(name, spec), isOwn: true })),
   ].filter(({ name, isOwn }) => has(isOwn ? `${type}.${name}` : name));
+}
+
+/** Layouts of messages that are made of records, by type id: of these columns, ts and seq always among them. */
+export function recordLayouts(
+  columns: (type: EventType) => readonly string[],
+): (Uint32Array | null)[] {
+  const layouts: (Uint32Array | null)[] = [null];
+  for (const type of EVENT_TYPES) {
+    const wanted = new Set(['seq', 'ts', ...columns(type)]);
+    const fields = fieldsOf(type, null).filter(({ column }) => wanted.has(column));
+    const { id } = EVENTS[type];
+    layouts[id] = recordLayout(type, eventField(id), fields);
+  }
+  return layouts;
 }
 
 interface Span {
@@ -83,6 +99,10 @@ export class RawEventEncoder {
    * messages take more than a GiB.
    */
   encode(runs: readonly EventRun[]): RawMessages {
+    const [first, ...others] = runs;
+    if (first?.block instanceof EncodedBlock && others.length === 0) {
+      return first.block.slice(first.from, first.to);
+    }
     const spans = new Map<EventBlock, Span>();
     const numbers = new Uint32Array(runs.length * 3);
     let at = 0;

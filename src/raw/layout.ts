@@ -48,7 +48,8 @@ const ARRAYS: Readonly<Partial<Record<FieldType, ArrayClass>>> = {
   timestamp: BigInt64Array,
 };
 
-function kindOf({ name, type }: RawField): number {
+/** How a field is written: one of RAW_KINDS. */
+export function kindOf({ name, type }: RawField): number {
   if (name === 'ktime') return RAW_KINDS.ktime;
   if (type === 'timestamp') return RAW_KINDS.fixed64;
   if (type === 'name' || type === 'text') return RAW_KINDS.dict32;

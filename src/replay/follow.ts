@@ -64,6 +64,8 @@ export interface FollowOptions {
   readonly limit: Limit;
   readonly resume?: Resume;
   readonly columns: (type: EventType) => readonly string[];
+  /** Rows of the live ring come as messages: see EncodedBlock. */
+  readonly asMessages?: boolean;
   /** Registers with the recorder. Throws TapioError('not_running') where there is none. */
   readonly connect: () => Promise<LiveDoor>;
   /** Has every row made durable that there is. */
@@ -162,7 +164,9 @@ export class Follow implements EventSource {
       this.#door = door;
       try {
         this.#goBack(door);
-        reader = new LiveRingReader(door.ring, door.origin, selection, columns, this.#seen);
+        const { asMessages } = this.#options;
+        const { ring, origin } = door;
+        reader = new LiveRingReader(ring, origin, selection, columns, this.#seen, asMessages);
         await this.#attach(reader, door);
         await this.#flush(door);
         if (first) yield* this.#past(selection, door.origin.recording);

@@ -8,6 +8,8 @@ import type { EventBlock, EventRun, RowOrigin } from '../event/stream.ts';
 import { interleave } from '../query/order.ts';
 import { windowed } from '../query/scanner.ts';
 import { predicateOf, type Selection } from '../query/select.ts';
+import { EncodedBlock } from '../raw/encoded.ts';
+import { recordLayouts } from '../raw/encoder.ts';
 import { Strings } from '../segment/strings.ts';
 import { buffersIn, vectorsOf } from '../segment/vectors.ts';
 import { liveNative } from '../source/binding.ts';
@@ -58,8 +60,18 @@ export class LiveRingReader {
   readonly #origin: RowOrigin;
   readonly #columns: Columns;
 
-  /** `path` and `origin` are what the recorder says. Throws TapioError where it cannot be read. */
-  constructor(path: string, origin: RowOrigin, selection: Selection, columns: Columns, seen: Seen) {
+  /**
+   * `path` and `origin` are what the recorder says. With `asMessages` rows come in blocks that have no columns, but are encoded
+   * already. Throws TapioError where it cannot be read.
+   */
+  constructor(
+    path: string,
+    origin: RowOrigin,
+    selection: Selection,
+    columns: Columns,
+    seen: Seen,
+    asMessages = false,
+  ) {
     this.#origin = origin;
     this.#columns = columns;
     const tables: (ScanTable | null)[] = [null];
@@ -70,7 +82,8 @@ export class LiveRingReader {
     let fd: number | null = null;
     try {
       fd = openSync(path, constants.O_RDONLY);
-      this.#reader = new (liveNative().LiveReader)(fd, tables, seen.seq, seen.ktime);
+      const layouts = asMessages ? [recordLayouts(columns)] : [];
+      this.#reader = new (liveNative().LiveReader)(fd, tables, seen.seq, seen.ktime, ...layouts);
     } catch (error) {
       throw new TapioError(
         'io',
@@ -91,6 +104,11 @@ export class LiveRingReader {
   read(after: bigint): LiveRows {
     const chunk = this.#reader.read(after);
     const { through, gapUntil, newest, blocks } = chunk;
+    if (chunk.messages !== undefined) {
+      const block = new EncodedBlock(this.#origin, chunk.messages);
+      const to = chunk.messages.ends.length;
+      return { through, gapUntil, newest, runs: to === 0 ? [] : [{ block, from: 0, to }] };
+    }
     const runs = interleave(blocks.map((block) => this.#blockOf(block, chunk)));
     return { through, gapUntil, newest, runs };
   }

@@ -17,6 +17,8 @@ export interface EventStreamOptions {
   readonly selection: Selection;
   readonly from: ResumePoint | null;
   readonly columns: (type: EventType) => readonly string[];
+  /** Rows may come as messages, without columns. */
+  readonly asMessages: boolean;
   /** Registers with the recorder. Throws TapioError('not_running') where there is none. */
   readonly connect: () => Promise<LiveDoor>;
   /** Has every row made durable that there is. */
@@ -56,7 +58,7 @@ export class EventStream implements Resume, RowStream {
   readonly #from: ResumePoint | null;
 
   constructor(options: EventStreamOptions) {
-    const { store, selection, columns, connect, flush, signal, now, from } = options;
+    const { store, selection, columns, asMessages, connect, flush, signal, now, from } = options;
     this.#options = options;
     this.#from = from;
     // What a policy says of how far back holds for who goes on as well.
@@ -70,6 +72,7 @@ export class EventStream implements Resume, RowStream {
       limit: { first: null, last: null },
       resume: this,
       columns,
+      asMessages,
       connect: async () => {
         this.#door = await connect();
         return this.#door;

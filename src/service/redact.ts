@@ -5,6 +5,7 @@ import { EVENT_TABLES, type EventType } from '../../schemas/arrow.ts';
 import { COMMON, EVENTS, type FieldType, type TypeSpec } from '../../schemas/events.ts';
 import type { RowValue } from '../event/json.ts';
 import type { EventBlock } from '../event/stream.ts';
+import { EncodedBlock } from '../raw/encoded.ts';
 import { Strings } from '../segment/strings.ts';
 import { DictionaryVector, NumberVector, type Vector } from '../segment/vectors.ts';
 import { redactNative } from '../source/binding.ts';
@@ -121,6 +122,11 @@ export class Redactor {
     this.#masked = new Map([...masked].map(([field, masks]) => [field, new MaskedTexts(masks)]));
   }
 
+  /** True where fields are hidden as a whole or not at all: who leaves out their columns has redacted all. */
+  get needsNoTexts(): boolean {
+    return this.#masked.size === 0;
+  }
+
   /** True where nothing is hidden. */
   get isIdle(): boolean {
     return this.#hidden.size === 0 && this.#masked.size === 0;
@@ -131,7 +137,8 @@ export class Redactor {
    * still holds strings of rows that are not in the block: what is let out is gathered row by row.
    */
   block(block: EventBlock): EventBlock {
-    if (this.isIdle) return block;
+    // It was made of the columns that may be seen.
+    if (this.isIdle || (block instanceof EncodedBlock && this.needsNoTexts)) return block;
     const { type, columns } = block;
     const rows = lengthOf(columns.get('seq') ?? { get: () => null })?.length ?? null;
     const shown = new Map<string, Column>(columns);

@@ -112,7 +112,12 @@ export class EventService {
     const { selection, columns } = admitted.bound;
     const window = { store, selection, from: admitted.from, columns, signal };
     return await this.#served(caller, method, message, admitted, signal, async () => {
-      if (message.held !== true) return new EventStream({ ...window, connect, flush, now, sleep });
+      if (message.held !== true) {
+        // What is looked at row by row needs columns.
+        const isWhole = admitted.bound.redactor.needsNoTexts;
+        const asMessages = isWhole && sampleOf(message.selection?.sample) === 1;
+        return new EventStream({ ...window, asMessages, connect, flush, now, sleep });
+      }
       await this.#flushed();
       return new HeldStream(window);
     });

@@ -1,5 +1,6 @@
 // What the addon gives followers: rows of a live ring, which the recorder of this host fills.
 
+import type { RawMessages } from './raw-events.ts';
 import type { ScanTable } from './scan.ts';
 
 /** The rows of one type that match. */
@@ -25,6 +26,8 @@ export interface LiveChunk {
   /** Largest ktime of what was read, 0n where nothing was. */
   readonly newest: bigint;
   readonly blocks: readonly LiveBlock[];
+  /** In the place of blocks, where rows are wanted as messages. */
+  readonly messages?: RawMessages;
 }
 
 /** Reads a live ring from where it is as this is made. */
@@ -40,7 +43,9 @@ export interface NativeLiveReader {
 export interface LiveNative {
   /**
    * Maps a ring; `tables` by type id, null for types that are not wanted. Their columns are those of the
-   * type and `ktime`. Rows up to a seq and a ktime that were seen before are passed over. Throws where it is
+   * type and `ktime`. With `layouts`, by type id as well, rows are made messages straight from their records: the event's
+   * field in the oneof, then four numbers for each field: its own, its kind, the number of its column, and 1 where it is
+   * written as long as it is not null. Rows up to a seq and a ktime that were seen before are passed over. Throws where it is
    * no ring of this version.
    */
   LiveReader: new (
@@ -48,5 +53,6 @@ export interface LiveNative {
     tables: readonly (ScanTable | null)[],
     seenSeq: bigint,
     seenKtime: bigint,
+    layouts?: readonly (Uint32Array | null)[],
   ) => NativeLiveReader;
 }

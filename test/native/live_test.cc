@@ -65,7 +65,8 @@ std::unique_ptr<LiveMapping> mapping_of(const LiveRing& ring) {
 
 LiveReader reader_of(const LiveRing& ring, std::vector<unsigned> output,
                      std::unique_ptr<Predicate> predicate = always(), LiveSeen seen = {}) {
-  return LiveReader(mapping_of(ring), process_table(std::move(output), std::move(predicate)), seen);
+  return LiveReader(mapping_of(ring), process_table(std::move(output), std::move(predicate)), seen,
+                    {});
 }
 
 // A record whose every field follows from its seq.

@@ -23,7 +23,7 @@ import { columnIndex, MadeRecording, type RecordedRow } from '../support/recorde
 import { temporaryDirectory } from '../support/recording.ts';
 
 const SEED = Number(process.env.TAPIO_SEED ?? Date.now() % 1_000_000);
-const CASES = process.env.TAPIO_LONG === undefined ? 40 : 1000;
+const CASES = process.env.TAPIO_LONG === undefined ? 25 : 1000;
 const OPS = [...allOps().keys()];
 const FILTERS = ['pid % 2 == 0', 'comm.size() > 3', 'network.dport > 1000', 'uid != 0 || cpu == 1'];
 /** Shorter ones may be part of anything. */
@@ -230,9 +230,9 @@ test('each way gives what may be seen, and nothing else', async () => {
           for (const text of textsIn(value)) (isShown ? shown : all).add(text);
         });
       }
-      const isPartOfShown = (text: string): boolean => [...shown].some((one) => one.includes(text));
+      const shownText = [...shown].join('\0');
       for (const text of all) {
-        if (isPartOfShown(text)) continue;
+        if (shownText.includes(text)) continue;
         denied++;
         expect(out.text.includes(Buffer.from(text).toString('latin1')), text).toBe(false);
       }
