@@ -34,6 +34,8 @@ export interface Asked {
 
 /** A request that was let in. */
 export interface Admitted {
+  /** What it was let in by: once another holds, it no longer counts. */
+  readonly policy: Policy;
   readonly grant: Grant;
   readonly bound: Bound;
   readonly from: ResumePoint | null;
@@ -77,7 +79,8 @@ export class Admission {
     token?: string,
     measures: readonly string[] = [],
   ): Promise<Admitted> {
-    const grant = await this.#grant(caller, method);
+    const policy = this.#options.policy();
+    const grant = await this.#grant(policy, caller, method);
     try {
       const [since, until] = [nsOf('since', message.since), nsOf('until', message.until)];
       const from = resumePointOf(token);
@@ -85,7 +88,7 @@ export class Admission {
       const selection = await selectionOf(asked, since, until);
       const fields = asked.fields === undefined || asked.fields.length === 0 ? null : asked.fields;
       const request = { selection, fields, measures };
-      return { grant, bound: grant.bind(request, this.#options.now()), from };
+      return { policy, grant, bound: grant.bind(request, this.#options.now()), from };
     } catch (error) {
       if (!(error instanceof TapioError)) throw error;
       const entry = entryOf(caller, method, message);
@@ -96,13 +99,13 @@ export class Admission {
 
   /** Whether somebody may see what is not rows, such as files and the recorder's own counters. Throws as rows(). */
   async whole(caller: Caller, method: string): Promise<void> {
-    const grant = await this.#grant(caller, method);
+    const grant = await this.#grant(this.#options.policy(), caller, method);
     if (grant.isUnrestricted) return;
     throw await this.#refuse(caller, method, 'the policy shows only rows to you');
   }
 
-  async #grant(caller: Caller, method: string): Promise<Grant> {
-    const grant = this.#options.policy().grantFor(caller.identity);
+  async #grant(policy: Policy, caller: Caller, method: string): Promise<Grant> {
+    const grant = policy.grantFor(caller.identity);
     if (grant !== null) return grant;
     throw await this.#refuse(
       caller,
