@@ -8,6 +8,7 @@ import type { Bound, Grant } from './grant.ts';
 import { type Identity, shownName } from './identity.ts';
 import type { Policy } from './policy.ts';
 import { type SelectionMessage, selectionOf } from './request.ts';
+import type { Watch } from './standing.ts';
 import { type ResumePoint, resumePointOf } from './token.ts';
 
 /** Who asks, and from where. */
@@ -15,6 +16,8 @@ export interface Caller {
   readonly identity: Identity;
   /** For the audit, as unix:pid=1 or 10.0.0.1:4. */
   readonly address: string;
+  /** Tells once it is no longer who it was; absent: it is for as long as its connection. */
+  readonly watch?: Watch;
 }
 
 export interface AdmissionOptions {
