@@ -20,6 +20,10 @@ await runProgram({
       about: 'what is held, what was lost, and what it costs',
       load: async () => (await import('./commands/status.ts')).status,
     },
+    token: {
+      about: 'make a bearer token for a client, which --tokens FILE takes',
+      load: async () => (await import('./commands/token.ts')).token,
+    },
     doctor: {
       about: 'can this host record? what works, what does not, what to do',
       load: async () => (await import('./commands/doctor.ts')).doctor,

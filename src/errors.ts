@@ -6,6 +6,7 @@ import { constants } from 'node:os';
 export type ErrorCode =
   | 'usage'
   | 'not_permitted'
+  | 'unauthenticated'
   | 'exhausted'
   | 'unsupported_kernel'
   | 'unsupported_node'

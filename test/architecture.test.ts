@@ -35,6 +35,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'grpc-health-check': ['src/server'],
   '@marcbachmann/cel-js': ['src/query'],
   '@nats-io': ['src/sink'],
+  jose: ['src/service/jwt.ts', 'src/service/jwt-keys.ts'],
   yaml: ['src/config/file.ts', 'src/service/policy-file.ts'],
   yargs: ['cli'],
 };

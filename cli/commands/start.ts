@@ -7,6 +7,7 @@ import { env, stderr, stdout } from 'node:process';
 import type { Options } from 'yargs';
 import { type RecordConfig, resolveConfig } from '../../src/config/config.ts';
 import { settingsFromFile } from '../../src/config/file.ts';
+import type { ServingConfig } from '../../src/config/serving.ts';
 import {
   CONFIG_VARIABLE,
   type Given,
@@ -92,6 +93,10 @@ function readConfigFile(path: string | undefined): Given {
   }
   return settingsFromFile(text, path);
 }
+
+/** Whether there are files that may have changed. */
+const isFromFiles = ({ policy, tls, tokens, jwt }: ServingConfig): boolean =>
+  [policy, tls, tokens, jwt].some((one) => one !== null);
 
 /** True when the terminal that we were started on is gone. */
 function terminalIsLost(): boolean {
@@ -193,12 +198,11 @@ async function run(flags: Flags): Promise<number> {
   const line = stderr.isTTY && flags.output !== 'json' ? new StatusLine(stderr) : null;
   const warn = (text: string): void => log.warn(text);
   const outboxes = await Outboxes.open(store, config.sinks, warn);
-  const { policy, tls } = config.serving;
   const listen = config.serving.listen ?? [{ kind: 'unix' as const, path: join(store, SOCKET) }];
   const auditKey = config.serving.auditKey ?? join(store, AUDIT_KEY);
-  const serving = servingThread({ store, listen, policy, tls, auditKey, say: warn });
+  const serving = servingThread({ ...config.serving, store, listen, auditKey, say: warn });
   const daemon = await begin(store, config, filter, { outboxes, serving }, log);
-  const isReadAgain = configFile !== undefined || policy !== null || tls !== null;
+  const isReadAgain = configFile !== undefined || isFromFiles(config.serving);
   const reload = (): RecordConfig | null => (isReadAgain ? resolve() : null);
   const release = onSignals(daemon, { outboxes, serving }, log, reload);
   let timer: NodeJS.Timeout | undefined;

@@ -106,7 +106,41 @@ export const SETTINGS = {
   'tls-client-ca': {
     type: 'string',
     placeholder: 'FILE',
-    doc: 'who vouches for clients, PEM: each must have a certificate of theirs',
+    doc: 'who vouches for clients, PEM: each must have a certificate of theirs, or a token',
+  },
+  tokens: {
+    type: 'string',
+    placeholder: 'FILE',
+    doc: 'bearer tokens that clients may send, as tapio-record token NAME makes them (src/service/TOKENS.md)',
+  },
+  'jwt-issuer': {
+    type: 'string',
+    placeholder: 'URL',
+    doc: 'take JSON Web Tokens of this issuer (iss)',
+  },
+  'jwt-audience': {
+    type: 'string',
+    placeholder: 'NAME',
+    doc: 'for whom they must be (aud): a name of this recorder',
+  },
+  'jwt-algorithm': {
+    type: 'list',
+    placeholder: 'NAME,…',
+    doc: 'how they must be signed, such as ES256; no others are taken',
+  },
+  'jwt-keys': {
+    type: 'string',
+    placeholder: 'FILE',
+    doc: 'public keys of their issuer: a JSON Web Key Set, or PEM',
+  },
+  'jwt-groups-claim': {
+    type: 'string',
+    placeholder: 'NAME',
+    doc: 'claim that lists the groups of who holds one: groups',
+  },
+  'insecure-loopback': {
+    type: 'boolean',
+    doc: 'serve --listen 127.0.0.1:PORT without TLS, to processes of this host that have a token',
   },
   policy: {
     type: 'string',

@@ -4,11 +4,13 @@ import type { Socket } from 'node:net';
 import {
   type handleServerStreamingCall,
   type handleUnaryCall,
+  logVerbosity,
   Metadata,
   Server,
   ServerCredentials,
   type ServerWritableStream,
   type ServiceDefinition,
+  setLogVerbosity,
 } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
@@ -23,11 +25,15 @@ import type {
 import type { ServedStream } from '../service/served-stream.ts';
 import type { EventService } from '../service/service.ts';
 import { ringMetrics, segmentList, statsMessage, statusMessage } from './answers.ts';
+import type { Callers, Connection } from './caller.ts';
 import { definitions } from './messages.ts';
 import { nameConnection } from './peers.ts';
 import { type Encode, RowWriter } from './row-writer.ts';
 import { statusOf } from './status.ts';
 import { write } from './writing.ts';
+
+// It would tell of headers that it cannot read, which may be secrets, as often as anybody sends them.
+setLogVerbosity(logVerbosity.NONE);
 
 /** Requests are small, whatever they ask for. */
 const REQUEST_BYTES_MAX = 64 * 1024;
@@ -40,6 +46,7 @@ export interface GrpcOptions {
   readonly service: EventService;
   /** What tapio-record status says. */
   readonly status: () => Promise<Readonly<Record<string, unknown>>>;
+  readonly callers: Callers;
   /** Told of what is wrong with the server itself. */
   readonly say: (text: string) => void;
 }
@@ -66,7 +73,6 @@ export class GrpcServer {
   readonly #options: GrpcOptions;
   readonly #server: Server;
   readonly #inject: (socket: Socket) => void;
-  readonly #callers = new Map<string, Caller>();
   readonly #sockets = new Set<Socket>();
   #connections = 0;
 
@@ -96,11 +102,9 @@ export class GrpcServer {
         service.stream(caller, method, message, signal);
     const encoded = ['StreamRawEvents', 'StreamRawEventBatches', 'QueryRawEvents'];
     this.#server.addService(withEncoded(EBPFExport, encoded), {
-      StreamRawEvents: this.#streaming(streams('StreamRawEvents'), (call, stream) =>
-        rows.events(call, stream),
-      ),
-      StreamRawEventBatches: this.#streaming(streams('StreamRawEventBatches'), (call, stream) =>
-        rows.batches(call, stream),
+      StreamRawEvents: this.#streaming(streams('StreamRawEvents'), (...to) => rows.events(...to)),
+      StreamRawEventBatches: this.#streaming(streams('StreamRawEventBatches'), (...to) =>
+        rows.batches(...to),
       ),
       QueryRawEvents: this.#unary<QueryMessage, Buffer>(async (caller, message) =>
         service.page(caller, message, (page) => rows.page(page)),
@@ -120,13 +124,12 @@ export class GrpcServer {
       ),
       FetchSegment: this.#calling<{ name?: string }, object>(async (caller, call, signal) => {
         for await (const part of service.fetch(caller, call.request, signal)) {
-          await write(call, part);
+          await write(call, part, signal);
         }
-        return new Metadata();
       }),
       Replay: this.#streaming<ReplayMessage>(
         (caller, message, signal) => service.replay(caller, message, signal),
-        (call, stream) => rows.events(call, stream),
+        (...to) => rows.events(...to),
       ),
       Stats: this.#unary<StatsMessage, Buffer>(async (caller, message) =>
         service.stats(caller, message, (sums) => encodeStats(statsMessage(sums))),
@@ -143,14 +146,14 @@ export class GrpcServer {
     this.#inject = (socket) => injector.injectConnection(socket);
   }
 
-  /** Serves a connection, which is of this caller for as long as it is open. */
-  accept(socket: Socket, caller: Caller): void {
+  /** Serves a connection for as long as it is open. */
+  accept(socket: Socket, connection: Connection): void {
     const name = `connection-${this.#connections++}`;
     nameConnection(socket, name);
-    this.#callers.set(name, caller);
+    this.#options.callers.add(name, connection);
     this.#sockets.add(socket);
     socket.once('close', () => {
-      this.#callers.delete(name);
+      this.#options.callers.remove(name);
       this.#sockets.delete(socket);
     });
     this.#inject(socket);
@@ -168,19 +171,13 @@ export class GrpcServer {
     clearTimeout(timer);
   }
 
-  #callerOf(peer: string): Caller {
-    const caller = this.#callers.get(peer) ?? this.#callers.get(peer.replace(/:\d+$/, ''));
-    if (caller === undefined)
-      throw new TapioError('not_permitted', 'the connection has no identity');
-    return caller;
-  }
-
   #unary<Request, Response>(
     answer: (caller: Caller, message: Request) => Promise<Response>,
   ): handleUnaryCall<Request, Response> {
     return (call, callback) => {
-      Promise.resolve()
-        .then(() => answer(this.#callerOf(call.getPeer()), call.request))
+      this.#options.callers
+        .of(call)
+        .then((caller) => answer(caller, call.request))
         .then(
           (response) => callback(null, response),
           (error) => callback(this.#failure(error)),
@@ -191,39 +188,56 @@ export class GrpcServer {
   /** Streams rows, and tells with the trailers what they lack. */
   #streaming<Request>(
     open: Open<Request>,
-    write: (call: ServerWritableStream<Request, Buffer>, stream: ServedStream) => Promise<void>,
+    write: (
+      call: ServerWritableStream<Request, Buffer>,
+      stream: ServedStream,
+      signal: AbortSignal,
+    ) => Promise<void>,
   ): handleServerStreamingCall<Request, Buffer> {
-    return this.#calling(async (caller, call, signal) => {
+    return this.#calling(async (caller, call, signal, trailers) => {
       const stream = await open(caller, call.request, signal);
       call.sendMetadata(new Metadata());
-      await write(call, stream);
-      const trailers = new Metadata();
-      if (signal.aborted) return trailers;
-      const { token, incomplete } = stream.end();
-      trailers.set('complete', String(incomplete.length === 0));
-      for (const reason of incomplete)
-        trailers.add('incomplete-reason', encodeURIComponent(reason));
-      if (token !== '') trailers.set('resume-token', token);
-      return trailers;
+      try {
+        await write(call, stream, signal);
+        if (signal.aborted) return;
+        const { incomplete } = stream.end();
+        trailers.set('complete', String(incomplete.length === 0));
+        for (const reason of incomplete)
+          trailers.add('incomplete-reason', encodeURIComponent(reason));
+      } finally {
+        // Another goes on there, however this one ended.
+        const { token } = stream;
+        if (token !== '') trailers.set('resume-token', token);
+      }
     });
   }
 
-  /** Answers a call with as many messages as `answer` writes, and the trailers that it gives. */
+  /** Answers a call with as many messages as `answer` writes, and with the trailers that it sets. */
   #calling<Request, Response>(
     answer: (
       caller: Caller,
       call: ServerWritableStream<Request, Response>,
       signal: AbortSignal,
-    ) => Promise<Metadata>,
+      trailers: Metadata,
+    ) => Promise<void>,
   ): handleServerStreamingCall<Request, Response> {
     return (call) => {
       const over = new AbortController();
+      const trailers = new Metadata();
       for (const event of ['cancelled', 'close', 'error']) call.on(event, () => over.abort());
       const run = async (): Promise<void> => {
-        const trailers = await answer(this.#callerOf(call.getPeer()), call, over.signal);
+        const caller = await this.#options.callers.of(call);
+        const forget = caller.watch?.((why) => over.abort(why));
+        try {
+          await answer(caller, call, over.signal, trailers);
+        } finally {
+          forget?.();
+        }
+        // Whoever asked is nobody any more.
+        if (over.signal.reason instanceof TapioError) throw over.signal.reason;
         if (!over.signal.aborted) call.end(trailers);
       };
-      run().catch((error) => call.emit('error', this.#failure(error)));
+      run().catch((error) => call.emit('error', { ...this.#failure(error), metadata: trailers }));
     };
   }
 

@@ -49,32 +49,31 @@ export class RowWriter {
   }
 
   /** A message for each event. */
-  async events(call: Call, stream: ServedStream): Promise<void> {
+  async events(call: Call, stream: ServedStream, signal: AbortSignal): Promise<void> {
     const direct = http2StreamOf(call);
     for await (const part of stream.parts()) {
       if (part.kind === 'lost') {
-        await write(call, this.#encodeEvent(lossOf(part.lost)));
+        await write(call, this.#encodeEvent(lossOf(part.lost)), signal);
         continue;
       }
       const messages = this.#encoder.encode(part.runs);
       stream.sent(messages.bytes.length);
       if (direct === null) {
-        for (let i = 0; i < messages.ends.length; i++) await write(call, messageAt(messages, i));
+        for (let i = 0; i < messages.ends.length; i++)
+          await write(call, messageAt(messages, i), signal);
       } else if (!direct.write(messages.bytes)) {
-        await drained(direct);
+        await drained(direct, signal);
       }
-      if (call.cancelled) return;
+      if (signal.aborted) return;
     }
   }
 
   /** Up to 1,000 events a message. */
-  async batches(call: Call, stream: ServedStream): Promise<void> {
+  async batches(call: Call, stream: ServedStream, signal: AbortSignal): Promise<void> {
     for await (const part of stream.parts()) {
       if (part.kind === 'lost') {
-        await write(
-          call,
-          this.#encodeBatch({ events: [lossOf(part.lost)], resume_token: stream.token }),
-        );
+        const events = [lossOf(part.lost)];
+        await write(call, this.#encodeBatch({ events, resume_token: stream.token }), signal);
         continue;
       }
       const messages = this.#encoder.encode(part.runs);
@@ -84,8 +83,9 @@ export class RowWriter {
         const to = Math.min(length, from + BATCH_EVENTS);
         // What is behind a token was given: only the last message has all of it before it.
         const resume_token = to === length ? stream.token : '';
-        await write(call, asField(messages, from, to, this.#encodeBatch({ resume_token })));
-        if (call.cancelled) return;
+        const batch = asField(messages, from, to, this.#encodeBatch({ resume_token }));
+        await write(call, batch, signal);
+        if (signal.aborted) return;
       }
     }
   }

@@ -1,15 +1,9 @@
 // The thread that serves, as the main thread has it.
 
-import type { Listening, TlsFiles } from '../config/serving.ts';
 import { SideThread } from '../side-thread.ts';
 import type { ServerStatus, ServerThreadData } from './worker.ts';
 
-export interface ServingOptions {
-  readonly store: string;
-  readonly listen: readonly Listening[];
-  readonly policy: string | null;
-  readonly tls: TlsFiles | null;
-  readonly auditKey: string;
+export interface ServingOptions extends ServerThreadData {
   readonly say: (text: string) => void;
 }
 

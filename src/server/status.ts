@@ -6,6 +6,7 @@ import { TapioError } from '../errors.ts';
 const STATUSES: Readonly<Record<string, status>> = {
   usage: status.INVALID_ARGUMENT,
   not_permitted: status.PERMISSION_DENIED,
+  unauthenticated: status.UNAUTHENTICATED,
   not_running: status.UNAVAILABLE,
   io: status.UNAVAILABLE,
   store_missing: status.NOT_FOUND,

@@ -1,23 +1,25 @@
 // The thread that serves. What it needs of gRPC is loaded with the first connection: most recorders are never asked.
 
 import type { Server, Socket } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Server as TlsServer } from 'node:tls';
 import type { Listening, TlsFiles } from '../config/serving.ts';
 import { askRecorder } from '../control.ts';
 import { systemCode, TapioError } from '../errors.ts';
 import { openDoor } from '../replay/door.ts';
-import { diskFiles } from '../segment/files.ts';
-import type { Caller } from '../service/admission.ts';
+import { type Identity, shownName } from '../service/identity.ts';
 import { PolicyHolder } from '../service/policy-holder.ts';
 import { Usage } from '../service/rate.ts';
 import { runSideThread, type SideTask, sayFromThread } from '../side-thread.ts';
+import { openAudit, type ServerAudit } from './audit.ts';
+import type { Connection } from './caller.ts';
 import type { GrpcServer } from './grpc.ts';
+import { type Identities, type IdentitySettings, openIdentities } from './identities.ts';
+import { listenOnLoopback } from './loopback.ts';
 import { listenAtPath } from './peers.ts';
 import { listenOverTls, renew } from './tls.ts';
 
-export interface ServerThreadData {
+export interface ServerThreadData extends IdentitySettings {
   readonly store: string;
   readonly listen: readonly Listening[];
   /** File of who may see what; null: root and the recorder's own user see all. */
@@ -33,34 +35,38 @@ export interface ServerStatus {
   readonly connections: number;
 }
 
-/** Directory of the audit in a store. */
-const AUDIT = 'audit';
-
 const placeOf = (one: Listening): string =>
   one.kind === 'unix' ? `unix:${one.path}` : `${one.host}:${one.port}`;
+
+const addressOf = ({ remoteAddress, remotePort }: Socket): string =>
+  `${remoteAddress}:${remotePort}`;
 
 /** Serves a store. */
 class Serving implements SideTask<ServerStatus> {
   readonly #data: ServerThreadData;
   readonly #policy: PolicyHolder;
+  readonly #identities: Identities;
   readonly #servers: Server[] = [];
   readonly #ended = Promise.withResolvers<void>();
   #grpc: Promise<GrpcServer> | null = null;
-  #closeAudit: () => Promise<void> = () => Promise.resolve();
+  #audit: Promise<ServerAudit> | null = null;
   #connections = 0;
 
-  private constructor(data: ServerThreadData, policy: PolicyHolder) {
+  private constructor(data: ServerThreadData, policy: PolicyHolder, identities: Identities) {
     this.#data = data;
     this.#policy = policy;
+    this.#identities = identities;
   }
 
-  /** Listens where it is told to. Throws TapioError('usage') where that cannot be. */
+  /** Listens where it is told to. Throws TapioError where that cannot be, or for files that cannot be used. */
   static async open(data: ServerThreadData): Promise<Serving> {
-    const policy = await PolicyHolder.open(data.policy, process.geteuid?.() ?? 0, sayFromThread);
-    const self = new Serving(data, policy);
+    const ownUid = process.geteuid?.() ?? 0;
+    const policy = await PolicyHolder.open(data.policy, ownUid, sayFromThread);
+    const identities = await openIdentities(data, ownUid, sayFromThread);
+    const self = new Serving(data, policy, identities);
     for (const one of data.listen) {
       try {
-        await self.#listen(one);
+        self.#servers.push(await self.#listen(one));
       } catch (error) {
         self.#close();
         if (error instanceof TapioError) throw error;
@@ -71,27 +77,34 @@ class Serving implements SideTask<ServerStatus> {
     return self;
   }
 
-  async #listen(one: Listening): Promise<void> {
+  async #listen(one: Listening): Promise<Server> {
     const { policy, tls } = this.#data;
     if (one.kind === 'unix') {
       // Who may connect is told by the file's mode until a policy says it.
       const mode = policy === null ? 0o600 : 0o666;
-      const server = await listenAtPath(one.path, mode, (socket, { pid, uid, gid }) =>
+      return await listenAtPath(one.path, mode, (socket, { pid, uid, gid }) =>
         this.#accept(socket, {
           identity: { kind: 'peer', uid, gid, pid },
           address: `unix:pid=${pid}`,
         }),
       );
-      this.#servers.push(server);
-    } else if (tls !== null) {
-      const server = await listenOverTls(one, tls, (socket, identity) =>
-        this.#accept(socket, {
-          identity,
-          address: `${socket.remoteAddress}:${socket.remotePort}`,
-        }),
-      );
-      this.#servers.push(server);
     }
+    if (one.kind === 'loopback' || tls === null) {
+      return await listenOnLoopback(one, (socket) =>
+        this.#accept(socket, { identity: null, address: addressOf(socket) }),
+      );
+    }
+    const { host, port } = one;
+    return await listenOverTls({
+      ...{ host, port, files: tls, needsCertificate: !this.#takesTokens },
+      onConnection: (socket, identity) =>
+        this.#accept(socket, { identity, address: addressOf(socket) }),
+      onRefused: (socket, claimed, why) => void this.#refuse(addressOf(socket), claimed, why),
+    });
+  }
+
+  get #takesTokens(): boolean {
+    return this.#identities.tokens !== null || this.#identities.jwt !== null;
   }
 
   run(): Promise<void> {
@@ -101,6 +114,8 @@ class Serving implements SideTask<ServerStatus> {
   reload(): void {
     const { policy, tls } = this.#data;
     if (policy !== null) void this.#policy.reload();
+    void this.#identities.tokens?.reload();
+    void this.#identities.jwt?.reload();
     if (tls === null) return;
     try {
       for (const server of this.#servers) if (server instanceof TlsServer) renew(server, tls);
@@ -113,7 +128,7 @@ class Serving implements SideTask<ServerStatus> {
     this.#close();
     const end = async (): Promise<void> => {
       await (await this.#grpc)?.close(ms);
-      await this.#closeAudit();
+      await (await this.#audit)?.close();
     };
     end().then(this.#ended.resolve, this.#ended.reject);
   }
@@ -129,12 +144,12 @@ class Serving implements SideTask<ServerStatus> {
     for (const server of this.#servers) server.close();
   }
 
-  #accept(socket: Socket, caller: Caller): void {
+  #accept(socket: Socket, connection: Connection): void {
     this.#connections++;
     socket.once('close', () => this.#connections--);
     this.#grpc ??= this.#load();
     this.#grpc.then(
-      (grpc) => grpc.accept(socket, caller),
+      (grpc) => grpc.accept(socket, connection),
       (error) => {
         // The next connection tries again.
         this.#grpc = null;
@@ -144,30 +159,34 @@ class Serving implements SideTask<ServerStatus> {
     );
   }
 
-  async #load(): Promise<GrpcServer> {
-    const [
-      { GrpcServer },
-      { EventService },
-      { AuditLog },
-      { ensureAuditKey },
-      { syslogPublisher },
-    ] = await Promise.all([
-      import('./grpc.ts'),
-      import('../service/service.ts'),
-      import('../service/audit.ts'),
-      import('../service/audit-key.ts'),
-      import('../service/syslog.ts'),
-    ]);
+  /** Notes who was hung up on before a call. */
+  async #refuse(peer: string, claimed: Identity | null, reason: string): Promise<void> {
+    const identity = claimed === null ? null : shownName(claimed);
+    try {
+      const audit = await this.#opened();
+      await audit.denied({ identity, peer, method: 'TLS', request: {}, reason });
+    } catch (error) {
+      sayFromThread((error as Error).message);
+    }
+  }
+
+  #opened(): Promise<ServerAudit> {
     const { store, auditKey } = this.#data;
-    const directory = join(store, AUDIT);
-    const audit = AuditLog.open({
-      files: diskFiles,
-      directory,
-      key: ensureAuditKey(diskFiles, auditKey, directory),
-      publish: syslogPublisher(sayFromThread),
-      now: Date.now,
+    this.#audit ??= openAudit(store, auditKey, sayFromThread).catch((error) => {
+      this.#audit = null;
+      throw error;
     });
-    this.#closeAudit = () => audit.close();
+    return this.#audit;
+  }
+
+  async #load(): Promise<GrpcServer> {
+    const [{ GrpcServer }, { Callers }, { EventService }, audit] = await Promise.all([
+      import('./grpc.ts'),
+      import('./caller.ts'),
+      import('../service/service.ts'),
+      this.#opened(),
+    ]);
+    const { store, tls } = this.#data;
     const service = new EventService({
       store,
       policy: () => this.#policy.policy,
@@ -178,9 +197,11 @@ class Serving implements SideTask<ServerStatus> {
       now: () => BigInt(Date.now()) * 1_000_000n,
       sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {}),
     });
+    const takesCertificates = tls !== null && tls.clientCa !== null;
     return new GrpcServer({
       service,
       status: () => askRecorder(store, 'status'),
+      callers: new Callers({ ...this.#identities, takesCertificates, denied: audit.denied }),
       say: sayFromThread,
     });
   }

@@ -8,6 +8,7 @@ import type { Bound, Grant } from './grant.ts';
 import { type Identity, shownName } from './identity.ts';
 import type { Policy } from './policy.ts';
 import { type SelectionMessage, selectionOf } from './request.ts';
+import type { Watch } from './standing.ts';
 import { type ResumePoint, resumePointOf } from './token.ts';
 
 /** Who asks, and from where. */
@@ -15,6 +16,8 @@ export interface Caller {
   readonly identity: Identity;
   /** For the audit, as unix:pid=1 or 10.0.0.1:4. */
   readonly address: string;
+  /** Tells once it is no longer who it was; absent: it is for as long as its connection. */
+  readonly watch?: Watch;
 }
 
 export interface AdmissionOptions {
@@ -34,6 +37,8 @@ export interface Asked {
 
 /** A request that was let in. */
 export interface Admitted {
+  /** What it was let in by: once another holds, it no longer counts. */
+  readonly policy: Policy;
   readonly grant: Grant;
   readonly bound: Bound;
   readonly from: ResumePoint | null;
@@ -77,7 +82,8 @@ export class Admission {
     token?: string,
     measures: readonly string[] = [],
   ): Promise<Admitted> {
-    const grant = await this.#grant(caller, method);
+    const policy = this.#options.policy();
+    const grant = await this.#grant(policy, caller, method);
     try {
       const [since, until] = [nsOf('since', message.since), nsOf('until', message.until)];
       const from = resumePointOf(token);
@@ -85,7 +91,7 @@ export class Admission {
       const selection = await selectionOf(asked, since, until);
       const fields = asked.fields === undefined || asked.fields.length === 0 ? null : asked.fields;
       const request = { selection, fields, measures };
-      return { grant, bound: grant.bind(request, this.#options.now()), from };
+      return { policy, grant, bound: grant.bind(request, this.#options.now()), from };
     } catch (error) {
       if (!(error instanceof TapioError)) throw error;
       const entry = entryOf(caller, method, message);
@@ -96,13 +102,13 @@ export class Admission {
 
   /** Whether somebody may see what is not rows, such as files and the recorder's own counters. Throws as rows(). */
   async whole(caller: Caller, method: string): Promise<void> {
-    const grant = await this.#grant(caller, method);
+    const grant = await this.#grant(this.#options.policy(), caller, method);
     if (grant.isUnrestricted) return;
     throw await this.#refuse(caller, method, 'the policy shows only rows to you');
   }
 
-  async #grant(caller: Caller, method: string): Promise<Grant> {
-    const grant = this.#options.policy().grantFor(caller.identity);
+  async #grant(policy: Policy, caller: Caller, method: string): Promise<Grant> {
+    const grant = policy.grantFor(caller.identity);
     if (grant !== null) return grant;
     throw await this.#refuse(
       caller,

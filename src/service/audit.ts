@@ -146,9 +146,12 @@ export class AuditLog {
   }
 
   /** Notes, durably, that somebody was refused; rejects as begin() does. */
-  async denied(entry: AuditEntry & { readonly reason: string }): Promise<void> {
+  async denied(
+    entry: AuditEntry & { readonly reason: string; readonly count?: number },
+  ): Promise<void> {
     const reason = boundedText(entry.reason);
-    await this.#durably({ kind: 'denied', ...entryFields(entry), reason });
+    const count = entry.count === undefined ? {} : { count: entry.count };
+    await this.#durably({ kind: 'denied', ...entryFields(entry), reason, ...count });
   }
 
   /** Ends the log, publishes its last head, and lets go of it. Rejects with TapioError('io') where that cannot be written. */

@@ -63,6 +63,7 @@ abstract class StoreStream implements RowStream {
 export class HeldStream extends StoreStream {
   #given: ResumePoint | null = null;
 
+  /** With a part it is behind all of it. */
   get resumePoint(): ResumePoint | null {
     return this.#given ?? this.options.from;
   }
@@ -70,8 +71,8 @@ export class HeldStream extends StoreStream {
   protected async *rows({ segments }: OpenedStore): AsyncGenerator<readonly EventRun[]> {
     const { selection, columns, from } = this.options;
     for await (const runs of rowsBehind(segments, selection, columns, from, null)) {
+      this.#given = lastOf(runs) ?? this.#given;
       yield runs;
-      this.#given = lastOf(runs);
       // Others on this thread have rows to give.
       await setImmediate();
     }

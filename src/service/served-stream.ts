@@ -6,7 +6,7 @@ import type { LossRow } from '../segment/reader.ts';
 import type { Redactor } from './redact.ts';
 import { type Lost, lostOf, lostRows, type RowStream } from './row-stream.ts';
 import { sampled } from './sample.ts';
-import { tokenOf } from './token.ts';
+import { type ResumePoint, tokenOf } from './token.ts';
 
 /** A part of an answer; rows hold nothing but what may be seen. */
 export type Part =
@@ -36,6 +36,8 @@ export interface StreamTerms {
   readonly wait: (ms: number) => Promise<unknown>;
   /** False once another policy holds than the one that the stream was bound by. */
   readonly holds: () => boolean;
+  /** Ends it; its reason is a TapioError where its caller is nobody any more. */
+  readonly signal: AbortSignal;
   readonly finish: (rows: number, bytes: number, result: string) => void;
 }
 
@@ -53,6 +55,9 @@ export function redacted(runs: readonly EventRun[], redactor: Redactor): readonl
   });
 }
 
+const resultOf = ({ reason }: AbortSignal): string =>
+  reason instanceof TapioError ? reason.code : 'ended by the client';
+
 export class ServedStream {
   readonly #stream: RowStream;
   readonly #terms: StreamTerms;
@@ -60,6 +65,10 @@ export class ServedStream {
   #bytes = 0;
   /** Before the next rows go, ms. */
   #waitMs = 0;
+  /** Where it stood when all was given that came of the stream until then. */
+  #behind: ResumePoint | null = null;
+  /** Something came of the stream that is not given yet. */
+  #isMidway = false;
 
   constructor(stream: RowStream, terms: StreamTerms) {
     this.#stream = stream;
@@ -68,18 +77,27 @@ export class ServedStream {
 
   /** The parts of the answer; ends where the window or the stream does. */
   async *parts(): AsyncGenerator<Part> {
-    const { told } = this.#terms;
+    const { told, signal } = this.#terms;
     let result = 'ended by the client';
     try {
       for await (const part of this.#stream.parts()) {
-        if (part.kind === 'rows') yield* this.#shown(part.runs);
-        else {
+        this.#isMidway = true;
+        if (part.kind === 'rows') {
+          yield* this.#shown(part.runs);
+          if (this.#isMidway) break;
+          this.#behind = this.#stream.resumePoint;
+        } else {
+          // The rows that it came before are still to be given.
           const all =
             part.kind === 'missed' ? [lostRows(part.missed)] : lostOf(told.losses(part.losses));
           for (const lost of all) yield { kind: 'lost', lost: told.lost(lost) };
         }
       }
-      result = 'ok';
+      if (signal.aborted) result = resultOf(signal);
+      else {
+        this.#isMidway = false;
+        result = 'ok';
+      }
     } catch (error) {
       result = error instanceof TapioError ? error.code : 'internal';
       throw error;
@@ -96,7 +114,7 @@ export class ServedStream {
 
   /** Where another stream goes on: what was given is durable up to there. Empty where none can. */
   get token(): string {
-    const { resumePoint } = this.#stream;
+    const resumePoint = this.#isMidway ? this.#behind : this.#stream.resumePoint;
     return resumePoint === null ? '' : tokenOf(resumePoint);
   }
 
@@ -104,20 +122,25 @@ export class ServedStream {
     return { token: this.token, incomplete: this.#terms.told.reasons(this.#stream.incomplete()) };
   }
 
+  /** What may be seen of these; it is midway behind them only where it is to end. */
   async *#shown(runs: readonly EventRun[]): AsyncGenerator<Part> {
-    const { redactor, sample } = this.#terms;
-    for (const part of inParts(sampled(runs, sample), ROWS_AT_ONCE)) {
+    const { redactor, sample, signal } = this.#terms;
+    const parts = [...inParts(sampled(runs, sample), ROWS_AT_ONCE)];
+    this.#isMidway = parts.length > 0;
+    for (const [i, part] of parts.entries()) {
+      const rows = rowsIn(part);
+      const ms = Math.max(this.#waitMs, this.#terms.take(rows, 0));
+      if (ms > 0) await this.#terms.wait(ms);
+      this.#waitMs = 0;
+      if (signal.aborted) return;
       if (!this.#terms.holds()) {
         throw new TapioError(
           'not_running',
           'the policy was read again: begin anew, with the resume token where there is one',
         );
       }
-      const rows = rowsIn(part);
-      const ms = Math.max(this.#waitMs, this.#terms.take(rows, 0));
-      if (ms > 0) await this.#terms.wait(ms);
-      this.#waitMs = 0;
       this.#rows += rows;
+      this.#isMidway = i < parts.length - 1;
       yield { kind: 'rows', runs: redacted(part, redactor) };
     }
   }

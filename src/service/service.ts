@@ -242,13 +242,12 @@ export class EventService {
     caller: Caller,
     method: string,
     message: StreamMessage | ReplayMessage,
-    { grant, bound }: Admitted,
+    { policy, grant, bound }: Admitted,
     signal: AbortSignal,
     open: () => Promise<RowStream>,
   ): Promise<ServedStream> {
     const sample = sampleOf(message.selection?.sample);
     const { audit, usage: used, sleep } = this.#options;
-    const policy = this.#options.policy();
     const lease = used.open(caller.identity, grant.limits);
     try {
       const read = await audit.begin(entryOf(caller, method, message));
@@ -259,6 +258,7 @@ export class EventService {
         take: (rows, bytes) => lease.take(rows, bytes),
         wait: (ms) => sleep(ms, signal),
         holds: () => this.#options.policy() === policy,
+        signal,
         finish: (rows, bytes, result) => {
           lease.close();
           read.end({ rows, bytes, result });

@@ -8,7 +8,9 @@ import {
   type ClientReadableStream,
   credentials,
   loadPackageDefinition,
-  type Metadata,
+  Metadata,
+  type MethodDefinition,
+  type ServiceDefinition,
   type ServiceError,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
@@ -17,8 +19,12 @@ import type { Row } from './recording.ts';
 const SCHEMAS = fileURLToPath(new URL('../../schemas', import.meta.url));
 const OPTIONS = { keepCase: true, longs: String, defaults: true, oneofs: true, arrays: true };
 
-type Unary = (request: object, done: (error: ServiceError | null, answer: Row) => void) => void;
-type Streaming = (request: object) => ClientReadableStream<Row>;
+type Unary = (
+  request: object,
+  metadata: Metadata,
+  done: (error: ServiceError | null, answer: Row) => void,
+) => void;
+type Streaming = (request: object, metadata?: Metadata) => ClientReadableStream<Row>;
 
 export interface Export extends Client {
   readonly StreamRawEvents: Streaming;
@@ -104,14 +110,46 @@ export function clientOverTls(
   });
 }
 
-export function ask<C extends Client>(client: C, method: keyof C, request: object): Promise<Row> {
+/** A client over TCP without TLS. */
+export const clientOverTcp = (port: number): Export =>
+  new EBPFExport(`127.0.0.1:${port}`, credentials.createInsecure());
+
+/** What a call carries to say who makes it. */
+export function authorization(...values: readonly string[]): Metadata {
+  const metadata = new Metadata();
+  for (const value of values) metadata.add('authorization', value);
+  return metadata;
+}
+
+export function ask<C extends Client>(
+  client: C,
+  method: keyof C,
+  request: object,
+  metadata = new Metadata(),
+): Promise<Row> {
   return new Promise((resolve, reject) => {
-    (client[method] as Unary).call(client, request, (error, answer) =>
+    (client[method] as Unary).call(client, request, metadata, (error, answer) =>
       error === null ? resolve(answer) : reject(error),
     );
   });
 }
 
+const LEAN = loadSync('recorder.proto', {
+  ...{ keepCase: true, longs: String, includeDirs: [SCHEMAS, `${SCHEMAS}/generated`] },
+})['tapio.ebpf.v1.EBPFExport'] as ServiceDefinition;
+
+type Lean = MethodDefinition<object, Row>;
+
+/** StreamRawEventBatches, for who reads very many: what a message does not have is not made. */
+export function leanBatches(
+  client: Client,
+  request: object,
+  metadata: Metadata,
+): ClientReadableStream<Row> {
+  const { path, requestSerialize, responseDeserialize } = LEAN.StreamRawEventBatches as Lean;
+  const coded = [path, requestSerialize, responseDeserialize] as const;
+  return client.makeServerStreamRequest(...coded, request, metadata);
+}
 export interface Streamed {
   readonly messages: Row[];
   readonly trailers: Metadata | null;
