@@ -44,6 +44,14 @@ export interface StreamTerms {
 /** Rows that are given out at once: rates are kept in steps of them. */
 const ROWS_AT_ONCE = 1000;
 
+/** The error of what was begun under another policy. */
+export function readAgain(): TapioError {
+  return new TapioError(
+    'not_running',
+    'the policy was read again: begin anew, with the resume token where there is one',
+  );
+}
+
 /** Runs with what may be seen of their blocks, each of which is gone through once. */
 export function redacted(runs: readonly EventRun[], redactor: Redactor): readonly EventRun[] {
   if (redactor.isIdle) return runs;
@@ -134,10 +142,7 @@ export class ServedStream {
       this.#waitMs = 0;
       if (signal.aborted) return;
       if (!this.#terms.holds()) {
-        throw new TapioError(
-          'not_running',
-          'the policy was read again: begin anew, with the resume token where there is one',
-        );
+        throw readAgain();
       }
       this.#rows += rows;
       this.#isMidway = i < parts.length - 1;

@@ -37,7 +37,7 @@ import { fieldName } from './redact.ts';
 import type { QueryMessage, ReplayMessage, StatsMessage, StreamMessage } from './request.ts';
 import type { RowStream } from './row-stream.ts';
 import { sampled, sampleOf } from './sample.ts';
-import { redacted, ServedStream, type StreamTerms } from './served-stream.ts';
+import { readAgain, redacted, ServedStream, type StreamTerms } from './served-stream.ts';
 import { tokenOf } from './token.ts';
 
 export interface ServiceOptions extends AdmissionOptions {
@@ -209,12 +209,17 @@ export class EventService {
     message: { readonly name?: string },
     signal: AbortSignal,
   ): AsyncGenerator<FilePart> {
+    const policy = this.#options.policy();
     const read = await this.#whole(caller, 'FetchSegment', message);
     let [bytes, result] = [0, 'ended by the client'];
     try {
       await this.#flushed();
       for await (const part of segmentParts(this.#options.store, message.name ?? '')) {
         if (signal.aborted) return;
+        if (this.#options.policy() !== policy) {
+          result = 'not_running';
+          throw readAgain();
+        }
         bytes += part.data.length;
         yield part;
       }
