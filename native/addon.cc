@@ -11,7 +11,9 @@
 #include <optional>
 
 #include "addon_host.h"
+#include "addon_list.h"
 #include "addon_live.h"
+#include "addon_privileges.h"
 #include "addon_raw_event.h"
 #include "addon_redact.h"
 #include "addon_scan.h"
@@ -54,14 +56,6 @@ Napi::Uint32Array to_array(Napi::Env env, const std::vector<uint32_t>& values) {
   auto array = Napi::Uint32Array::New(env, values.size());
   if (!values.empty()) memcpy(array.Data(), values.data(), values.size() * 4);
   return array;
-}
-
-template <class T, class Convert>
-std::vector<T> list_of(const Napi::Value& value, Convert convert) {
-  std::vector<T> out;
-  const auto array = value.As<Napi::Array>();
-  for (uint32_t i = 0; i < array.Length(); i++) out.push_back(convert(array.Get(i)));
-  return out;
 }
 
 uint32_t uint32_of(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
@@ -549,6 +543,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Pacer", define_pacer(env));
   exports.Set("LiveReader", define_live_reader(env));
   exports.Set("TextRedactor", define_text_redactor(env));
+  define_privileges(env, exports);
   exports.Set(
       "createSource", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
         return info.Env().GetInstanceData<Napi::FunctionReference>()->New({info[0], info[1]});

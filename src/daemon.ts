@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { type RecordConfig, syscallNumbers } from './config/config.ts';
 import { type Answer, type ControlRequest, ControlServer, type Peer } from './control.ts';
 import { type ErrorCode, TapioError } from './errors.ts';
+import { heldBy, type ProcessPrivileges } from './privileges.ts';
 import { type Follower, Followers } from './recorder/followers.ts';
 import { type Forecast, forecast } from './recorder/forecast.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './recorder/protocol.ts';
@@ -53,13 +54,13 @@ const CALLS_MS_MAX = 1000;
 /** A thread that is stuck again and again will not be mended by one more start. */
 const RESTARTS_MAX = 5;
 
-/** What helps a recorder: its sinks, and who serves; and what tests put in the place of the recording thread and its patience. */
+/** What helps a recorder: its sinks, who serves, and where its rings are kept; and what tests put in the place of the recording thread and its patience. */
 export interface DaemonAids {
   readonly outboxes?: Outboxes;
   readonly serving?: SideThread<ServerStatus>;
   readonly worker?: URL;
   readonly silenceMsMax?: number;
-  readonly pins?: string;
+  readonly pins?: string | undefined;
 }
 
 interface Waiting {
@@ -374,6 +375,7 @@ export class Daemon {
       outage: Totals['outage'];
       retention: Forecast;
       stalled_s: number | null;
+      privileges: ProcessPrivileges | null;
     }
   > {
     const fresh = await this.#totalsSoon();
@@ -392,6 +394,7 @@ export class Daemon {
       outage: totals.outage,
       retention: this.#forecast(totals),
       stalled_s: fresh === null ? stalledMs / 1000 : null,
+      privileges: heldBy(process.pid),
     };
   }
 

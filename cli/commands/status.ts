@@ -4,6 +4,7 @@ import { stdout } from 'node:process';
 import { LOSS_CAUSES } from '../../schemas/losses.ts';
 import { askRecorder } from '../../src/control.ts';
 import { formatTs } from '../../src/event/clock.ts';
+import { type ProcessPrivileges, privilegesText } from '../../src/privileges.ts';
 import type { Forecast } from '../../src/recorder/forecast.ts';
 import type { Outage } from '../../src/recorder/outage.ts';
 import type { BatchInfo, Segment } from '../../src/segment/reader.ts';
@@ -76,6 +77,12 @@ function sinkLines(sinks: readonly SinkStatus[]): string[] {
   });
 }
 
+function privilegeLines(held: ProcessPrivileges | null): string[] {
+  if (held === null) return [];
+  const threads = held.threads.map((thread) => `${thread.name}: ${privilegesText(thread)}`);
+  return [`runs as uid ${held.uid}: ${[privilegesText(held), ...threads].join('; ')}`];
+}
+
 async function run(flags: Flags): Promise<number> {
   const store = storeOf(flags);
   const status = await askRecorder(store, 'status');
@@ -116,6 +123,7 @@ async function run(flags: Flags): Promise<number> {
       ...outageLines(status.outage as unknown as Outage | null),
       ...stallLines(status.stalled_s as number | null),
       ...sinkLines(status.sinks as readonly SinkStatus[]),
+      ...privilegeLines(status.privileges as ProcessPrivileges | null),
       `cost: CPU ${((cpu / seconds) * 100).toFixed(1)} % of a core, main thread ${(Number(status.main_thread_busy) * 100).toFixed(1)} % busy, memory ${bytesText(Number(status.rss_bytes))}`,
       '',
     ].join('\n'),

@@ -44,6 +44,8 @@ export interface RecordConfig {
   readonly orphanTimeoutMs: number;
   readonly sinks: readonly SinkSettings[];
   readonly serving: ServingConfig;
+  /** Who the recorder is to run as, NAME or NAME:GROUP; null: who starts it. */
+  readonly user: string | null;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 
@@ -201,6 +203,7 @@ export function resolveConfig(layers: readonly Given[], cpus: number): RecordCon
     ),
     sinks: sinksOf(given),
     serving: servingOf(given),
+    user: given.user === undefined ? null : String(given.user),
     logLevel: choice('log-level', given['log-level'], 'info'),
   };
 }

@@ -92,6 +92,11 @@ export const SETTINGS = {
     type: 'sinks',
     doc: 'sinks with settings of their own: a list of {name, url, filter, rate, raw, from}',
   },
+  user: {
+    type: 'string',
+    placeholder: 'NAME[:GROUP]',
+    doc: 'run as this user, by name or number, with no more of root than CAP_BPF and CAP_PERFMON; the store is its own',
+  },
   listen: {
     type: 'list',
     placeholder: 'unix:PATH|HOST:PORT',

@@ -11,6 +11,7 @@ import { TapioError } from '../errors.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../event/batch.ts';
 import type { SocketSnapshot } from '../event/sockets.ts';
 import type { LiveNative } from './live.ts';
+import type { PrivilegeNative } from './privileges.ts';
 import type { RawEventNative } from './raw-events.ts';
 import type { RedactNative } from './redact.ts';
 import type { NativePredicate, ScanNative } from './scan.ts';
@@ -239,7 +240,7 @@ export interface Native {
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
 }
 
-type Addon = Native & ScanNative & LiveNative & RawEventNative & RedactNative;
+type Addon = Native & ScanNative & LiveNative & RawEventNative & RedactNative & PrivilegeNative;
 
 let loaded: Addon | null = null;
 
@@ -263,13 +264,17 @@ export const scanNative = (): ScanNative => addon();
 /** The addon for what policies hide in texts. */
 export const redactNative = (): RedactNative => addon();
 
+/** The addon for who gives up privileges. */
+export const privilegeNative = (): PrivilegeNative => addon();
+
 /** The addon for followers. */
 export const liveNative = (): LiveNative => addon();
 
 /** The addon for those who send rows as messages. */
 export const rawEventNative = (): RawEventNative => addon();
 
-function addonPath(): string {
+/** Where the addon lies. */
+export function addonPath(): string {
   // The bundle lies in dist/chunks/, this file in src/source/: both are two folders deep.
   return fileURLToPath(new URL('../../build/Release/tapio_native.node', import.meta.url));
 }
