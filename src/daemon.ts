@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 import { type RecordConfig, syscallNumbers } from './config/config.ts';
+import type { MaskPattern } from './config/mask.ts';
 import { type Answer, type ControlRequest, ControlServer, type Peer } from './control.ts';
 import { type ErrorCode, TapioError } from './errors.ts';
 import { heldBy, type ProcessPrivileges } from './privileges.ts';
@@ -20,6 +21,7 @@ import type { SideThread } from './side-thread.ts';
 import type { Outboxes } from './sink/outboxes.ts';
 import type { SinkStatus } from './sink/protocol.ts';
 import { native, PINS, type SourceConfig, type SourceFilter } from './source/binding.ts';
+import type { MaskedCounts } from './source/secrets.ts';
 import { threadUrl } from './thread-url.ts';
 
 /** What a recording came to. Durations in seconds, CPU user + system of the whole process. */
@@ -29,6 +31,7 @@ export interface Summary {
   readonly lost: Totals['lost'];
   readonly filtered: number;
   readonly late: number;
+  readonly masked: MaskedCounts;
   readonly segments: number;
   readonly bytes: number;
   readonly duration_s: number;
@@ -68,11 +71,25 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+/** Throws TapioError('usage') for a pattern that RE2 does not take. */
+function checkedMask(patterns: readonly MaskPattern[]): readonly MaskPattern[] {
+  try {
+    new (native().SecretMask)(patterns);
+  } catch (error) {
+    throw new TapioError(
+      'usage',
+      `--mask ${(error as Error).message}: write a pattern that RE2 takes (github.com/google/re2/wiki/Syntax)`,
+    );
+  }
+  return patterns;
+}
+
 function sourceConfig(config: RecordConfig, filter: SourceFilter | null): SourceConfig {
   return {
     ops: config.ops,
     syscalls: syscallNumbers(config.syscalls, native().syscalls()),
     latency: config.latency,
+    mask: checkedMask(config.mask),
     exclude: config.exclude,
     filter,
   };
@@ -413,6 +430,7 @@ export class Daemon {
       lost: totals.lost,
       filtered: totals.filtered,
       late: totals.late,
+      masked: totals.masked,
       segments: totals.segments,
       bytes: totals.bytes,
       duration_s: (performance.now() - this.#started) / 1000,

@@ -100,11 +100,9 @@ export function heldBy(pid: number): ProcessPrivileges | null {
 
 /** What is held, in words. */
 export function privilegesText({ capabilities, no_new_privs: isBarred }: Privileges): string {
+  const names = capabilities.map((name) => `CAP_${name.toUpperCase()}`).join(', ');
+  const many = `${capabilities.length} capabilities`;
   const held =
-    capabilities.length === 0
-      ? 'no capabilities'
-      : capabilities.length >= CAPABILITIES.length
-        ? 'all capabilities'
-        : capabilities.map((name) => `CAP_${name.toUpperCase()}`).join(', ');
+    capabilities.length === 0 ? 'no capabilities' : capabilities.length > 5 ? many : names;
   return isBarred ? `${held}, no new privileges` : held;
 }

@@ -10,6 +10,7 @@ import type { Outage } from '../../src/recorder/outage.ts';
 import type { BatchInfo, Segment } from '../../src/segment/reader.ts';
 import { openStore } from '../../src/segment/store.ts';
 import type { SinkStatus } from '../../src/sink/protocol.ts';
+import type { MaskedCounts } from '../../src/source/secrets.ts';
 import { bytesText, countText, escapeControls, spanText, sumCounts } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
 import { storeOf } from '../store-of.ts';
@@ -77,6 +78,13 @@ function sinkLines(sinks: readonly SinkStatus[]): string[] {
   });
 }
 
+function maskedLines(masked: MaskedCounts): string[] {
+  const each = Object.entries(masked).map(
+    ([name, count]) => `${escapeControls(name)} ${countText(count)}`,
+  );
+  return each.length === 0 ? [] : [`masked in command lines: ${each.join(', ')}`];
+}
+
 function privilegeLines(held: ProcessPrivileges | null): string[] {
   if (held === null) return [];
   const threads = held.threads.map((thread) => `${thread.name}: ${privilegesText(thread)}`);
@@ -118,6 +126,7 @@ async function run(flags: Flags): Promise<number> {
       lost === 0 ? 'lost nothing' : `lost ${countText(lost)}:`,
       ...lossRows,
       `late ${countText(Number(status.late))}, left out ${countText(Number(status.filtered))}, fullest ring ${(Number(status.backlog) * 100).toFixed(1)} %`,
+      ...maskedLines(status.masked as MaskedCounts),
       `${status.segments} segment${status.segments === 1 ? '' : 's'}, ${bytesText(Number(status.bytes))} of this recording`,
       ...retentionLines(status.retention as unknown as Forecast),
       ...outageLines(status.outage as unknown as Outage | null),

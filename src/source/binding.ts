@@ -15,6 +15,7 @@ import type { PrivilegeNative } from './privileges.ts';
 import type { RawEventNative } from './raw-events.ts';
 import type { RedactNative } from './redact.ts';
 import type { NativePredicate, ScanNative } from './scan.ts';
+import type { SecretNative, SecretPattern } from './secrets.ts';
 
 /** What the kernel side rejects before it fills a record. */
 export interface Exclusions {
@@ -62,6 +63,8 @@ export interface SourceConfig {
   readonly exclude: Exclusions;
   /** Takes effect with the next cut that rotates, or a rewind. Absent or null: all rows are wanted. */
   readonly filter?: SourceFilter | null;
+  /** What no row holds of the arguments of an exec; takes effect as a filter does, which sees what is left. */
+  readonly mask?: readonly SecretPattern[];
 }
 
 /** Where a recording stood at a commit: what a source needs to go on from there. Arrays as in CutItem. */
@@ -218,7 +221,7 @@ export interface NativePacer {
   close(): void;
 }
 
-export interface Native {
+export interface Native extends SecretNative {
   readonly fingerprint: string;
   readonly opsMax: number;
   /** Region table per type id (index 0 unused). */
