@@ -3,8 +3,9 @@
 import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { availableParallelism, release, totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { geteuid, versions } from 'node:process';
+import { geteuid, pid, versions } from 'node:process';
 import { resolveConfig } from '../src/config/config.ts';
+import { heldBy, privilegesText } from '../src/privileges.ts';
 import { lockHolder } from '../src/segment/store.ts';
 import { type Native, native, PINS, type PinnedSet } from '../src/source/binding.ts';
 import { bytesText } from './format.ts';
@@ -20,12 +21,6 @@ export interface Check {
 }
 
 const KERNEL_MIN = [5, 12];
-const CAPABILITIES = [
-  ['CAP_SYS_ADMIN', 21],
-  ['CAP_BPF', 39],
-  ['CAP_PERFMON', 38],
-  ['CAP_NET_ADMIN', 12],
-] as const;
 const FREE_BYTES_MIN = 1 << 30;
 const SLOW_CLOCKS = ['hpet', 'acpi_pm', 'jiffies'];
 /** statfs f_type of what a store may lie on, with what is to be said of it. */
@@ -91,26 +86,42 @@ function kernelChecks(): Check[] {
   ];
 }
 
-/** Names of the capabilities that matter in a CapEff mask, and whether they are enough to record. */
-export function capabilitiesOf(hex: string): { held: string[]; enough: boolean } {
-  const set = BigInt(`0x${hex}`);
-  const has = (bit: number): boolean => ((set >> BigInt(bit)) & 1n) === 1n;
-  return {
-    held: CAPABILITIES.filter(([, bit]) => has(bit)).map(([name]) => name),
-    enough: has(21) || (has(39) && has(38)),
-  };
+/** Whether capabilities are enough to record. */
+export function areEnough(capabilities: readonly string[]): boolean {
+  const has = (name: string): boolean => capabilities.includes(name);
+  return has('sys_admin') || (has('bpf') && has('perfmon'));
 }
 
 function privilegeChecks(): Check[] {
-  const line = /^CapEff:\s*([0-9a-f]+)/m.exec(readText('/proc/self/status') ?? '');
-  const { held, enough } = capabilitiesOf(line?.[1] ?? '0');
-  const name = held.length === 0 ? 'no capabilities' : held.join(', ');
+  const held = heldBy(pid);
+  const name = held === null ? 'unknown' : privilegesText(held);
   const unprivileged = readText('/proc/sys/kernel/unprivileged_bpf_disabled');
   return [
-    enough
+    held !== null && areEnough(held.capabilities)
       ? ok('privileges', name)
       : missing('privileges', name, 'run as root, or with CAP_BPF and CAP_PERFMON'),
     ok('privileges', `unprivileged_bpf_disabled ${unprivileged ?? 'unknown'}`),
+  ];
+}
+
+/** What the recorder of a store holds: its threads that face the network hold nothing. */
+function recorderChecks(holder: number): Check[] {
+  const held = heldBy(holder);
+  if (held === null) return [];
+  const own = ok(
+    'recorder',
+    `process ${holder} records as uid ${held.uid}: ${privilegesText(held)}`,
+  );
+  const advice = 'of root’s powers it needs two: --user gives the others up';
+  const more = held.capabilities.some((one) => !['bpf', 'perfmon'].includes(one));
+  return [
+    more ? { ...own, state: 'note', detail: advice } : own,
+    ...held.threads.map((thread) => {
+      const text = `its thread ${thread.name}: ${privilegesText(thread)}`;
+      return thread.capabilities.length === 0 && thread.no_new_privs
+        ? ok('recorder', text)
+        : note('recorder', text, 'what faces the network should hold none: please report it');
+    }),
   ];
 }
 
@@ -152,16 +163,18 @@ export function storeChecks(store: string): Check[] {
   } else if (!isWritable(at)) {
     out.push(missing('store', at, 'cannot be written: choose another with --store'));
   } else if (at === path) {
-    if (stat.uid !== geteuid?.()) {
-      out.push(
-        missing('store', path, `belongs to uid ${stat.uid}: chown -R ${geteuid?.()} ${path}`),
-      );
+    const holder = lockHolder(path);
+    if (stat.uid !== geteuid?.() && holder === null) {
+      const remedy = `chown -R ${geteuid?.()} ${path}, or record as that user (--user ${stat.uid})`;
+      out.push(missing('store', path, `belongs to uid ${stat.uid}: ${remedy}`));
     } else if ((stat.mode & 0o077) !== 0) {
       out.push(missing('store', path, `is open to others: chmod 700 ${path}`));
     }
-    const holder = lockHolder(path);
     if (holder !== null) {
-      out.push(note('store', `process ${holder} is recording here`, 'tapio-record status asks it'));
+      out.push(
+        note('store', `process ${holder} is recording here`, 'tapio-record status asks it'),
+        ...recorderChecks(holder),
+      );
     }
   }
   return out;

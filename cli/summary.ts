@@ -59,6 +59,9 @@ export function summaryText(summary: Summary): string {
     ...(summary.filtered > 0
       ? [`left out by --exclude and --filter: ${countText(summary.filtered)}`]
       : []),
+    ...(sumCounts(summary.masked) > 0
+      ? [`masked in command lines: ${countText(sumCounts(summary.masked))}`]
+      : []),
     ...(summary.late > 0 ? [`late: ${countText(summary.late)}`] : []),
     ...summary.sinks.map(sinkText),
     `${summary.segments} segment${summary.segments === 1 ? '' : 's'}, ${bytesText(summary.bytes)}${perEvent}; CPU ${summary.cpu_s.toFixed(2)} s (${cpu.toFixed(1)} % of a core), memory ${bytesText(summary.rss_bytes)}`,

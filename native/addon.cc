@@ -11,10 +11,13 @@
 #include <optional>
 
 #include "addon_host.h"
+#include "addon_list.h"
 #include "addon_live.h"
+#include "addon_privileges.h"
 #include "addon_raw_event.h"
 #include "addon_redact.h"
 #include "addon_scan.h"
+#include "addon_secrets.h"
 #include "drain.h"
 #include "env_end.h"
 #include "live_source.h"
@@ -56,14 +59,6 @@ Napi::Uint32Array to_array(Napi::Env env, const std::vector<uint32_t>& values) {
   return array;
 }
 
-template <class T, class Convert>
-std::vector<T> list_of(const Napi::Value& value, Convert convert) {
-  std::vector<T> out;
-  const auto array = value.As<Napi::Array>();
-  for (uint32_t i = 0; i < array.Length(); i++) out.push_back(convert(array.Get(i)));
-  return out;
-}
-
 uint32_t uint32_of(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
 
 SourceConfig config_of(const Napi::Object& object) {
@@ -78,6 +73,7 @@ SourceConfig config_of(const Napi::Object& object) {
       exclude.Get("comms"), [](const Napi::Value& v) { return v.As<Napi::String>().Utf8Value(); });
   config.exclude.cgroups = list_of<uint64_t>(exclude.Get("cgroups"), uint64_of);
   config.filter = filter_from_js(object.Get("filter"));
+  config.secrets = secrets_from_js(object.Get("mask"));
   return config;
 }
 
@@ -188,6 +184,7 @@ class Source : public Napi::ObjectWrap<Source> {
     drain_options_.handover = result.handover;
     drain_options_.self = result.self;
     drain_options_.filter = config_.filter;
+    drain_options_.secrets = config_.secrets;
     drain_ = std::make_unique<Drain>(
         raw_->sets(), raw_->drop_reasons(), drain_options_,
         [this] {
@@ -292,6 +289,13 @@ class Source : public Napi::ObjectWrap<Source> {
     return out;
   }
 
+  static Napi::Array mask_names(Napi::Env env, const Secrets* secrets) {
+    auto out = Napi::Array::New(env);
+    for (uint32_t i = 0; secrets && i < secrets->patterns().size(); i++)
+      out.Set(i, secrets->patterns()[i].name);
+    return out;
+  }
+
   Napi::Value cut_item(Napi::Env env, const Cut& cut) {
     auto out = Napi::Object::New(env);
     out.Set("kind", "cut");
@@ -301,6 +305,8 @@ class Source : public Napi::ObjectWrap<Source> {
     out.Set("rotated", cut.rotated);
     out.Set("tsOffset", big(env, cut.ts_offset));
     out.Set("filter", cut.filter ? Napi::Value(Napi::String::New(env, *cut.filter)) : env.Null());
+    out.Set("mask", mask_names(env, cut.secrets.get()));
+    out.Set("masked", masked_to_js(env, cut.secrets_before.get(), cut.masked));
     out.Set("final", cut.final);
     out.Set("positions", to_array(env, cut.positions));
     auto ahead = Napi::Array::New(env, cut.ahead.size());
@@ -344,7 +350,7 @@ class Source : public Napi::ObjectWrap<Source> {
       js_error(info.Env(), error.code, error.message).ThrowAsJavaScriptException();
       return;
     }
-    drain_->set_filter(config_.filter);
+    drain_->set_filter(config_.filter, config_.secrets);
   }
 
   Napi::Value stats(const Napi::CallbackInfo& info) {
@@ -549,6 +555,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Pacer", define_pacer(env));
   exports.Set("LiveReader", define_live_reader(env));
   exports.Set("TextRedactor", define_text_redactor(env));
+  exports.Set("SecretMask", define_secret_mask(env));
+  define_privileges(env, exports);
   exports.Set(
       "createSource", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
         return info.Env().GetInstanceData<Napi::FunctionReference>()->New({info[0], info[1]});

@@ -46,10 +46,12 @@ Drain::Drain(std::vector<RingSet> sets, DropReasons reasons, DrainOptions option
       ts_offset_(options.ts_offset),
       next_seq_(options.next_seq),
       filter_(options.filter),
+      secrets_(options.secrets),
       values_(reasons_),
       handover_(options.handover),
       sets_(std::move(sets)),
-      next_filter_(options.filter) {
+      next_filter_(options.filter),
+      next_secrets_(options.secrets) {
   for (unsigned type = 0; type <= kTypes; type++) tables_.emplace_back(table_layout(type));
   for (unsigned type = 1; type <= kTypes; type++) {
     for (unsigned i = 0; i < options.slots_per_type; i++) {
@@ -121,6 +123,8 @@ void Drain::rewind(int64_t ts_offset, uint64_t next_seq, const ResumePoint* poin
   ts_offset_ = ts_offset;
   next_seq_ = next_seq;
   filter_ = next_filter_;
+  secrets_ = next_secrets_;
+  masked_.clear();
   cut_wanted_ = false;
   rotate_to_.reset();
   begin(point);
@@ -170,9 +174,11 @@ void Drain::request_cut(std::optional<int64_t> rotate_to) {
   wakeup_.notify_all();
 }
 
-void Drain::set_filter(std::shared_ptr<const RowFilter> filter) {
+void Drain::set_filter(std::shared_ptr<const RowFilter> filter,
+                       std::shared_ptr<const Secrets> secrets) {
   std::lock_guard lock(mutex_);
   next_filter_ = std::move(filter);
+  next_secrets_ = std::move(secrets);
 }
 
 void Drain::pause(bool paused) {
@@ -316,11 +322,23 @@ bool Drain::as_ours(const tapio_header** header, uint32_t* bytes) {
   return *bytes > 0;
 }
 
+// The record without its secrets: nothing behind this sees them.
+void Drain::hide(const tapio_header** header, uint32_t* bytes, std::vector<uint64_t>* counts) {
+  if ((*header)->op != TAPIO_PROCESS_EXEC || !secrets_) return;
+  auto* hidden = reinterpret_cast<unsigned char*>(hidden_.data());
+  const uint32_t now = secrets_->hide_in_exec(*header, *bytes, hidden, counts);
+  if (now == 0) return;
+  *header = reinterpret_cast<tapio_header*>(hidden);
+  *bytes = now;
+}
+
 // Whether the filter wants the record. What cannot be decoded is wanted, so that it is counted.
 bool Drain::wants(const tapio_header* header, uint32_t bytes, unsigned cpu) {
   if (!is_known(header)) return true;
   const Predicate* predicate = filter_->predicates[type_of_op[header->op]].get();
   if (!predicate || !as_ours(&header, &bytes)) return true;
+  // A filter cannot tell what is hidden either.
+  hide(&header, &bytes, &masked_here_);
   values_.set(header, bytes, cpu, ts_offset_);
   return test_row(*predicate, values_) == Truth::kTrue || values_.malformed();
 }
@@ -343,6 +361,8 @@ bool Drain::take_record(const tapio_header* header, uint32_t bytes, unsigned cpu
     return true;
   }
   if (!table.open && !(table.open = free_slot(type))) return false;
+  masked_here_.clear();
+  hide(&header, &bytes, &masked_here_);
   if (!decode_row(*table.open, table.dictionaries, reasons_, header, bytes, cpu, next_seq_,
                   ts_offset_)) {
     undecodable_[op]++;
@@ -351,8 +371,14 @@ bool Drain::take_record(const tapio_header* header, uint32_t bytes, unsigned cpu
   if (live_) live_->write(header, bytes, cpu, next_seq_, ts_offset_);
   next_seq_++;
   events_[op]++;
+  if (!masked_here_.empty()) count_masked();
   if (table.open->rows == kBatchRows || heaps_full(*table.open)) hand_over(type);
   return true;
+}
+
+void Drain::count_masked() {
+  masked_.resize(std::max(masked_.size(), masked_here_.size()));
+  for (size_t i = 0; i < masked_here_.size(); i++) masked_[i] += masked_here_[i];
 }
 
 bool decode_row(Slot& slot, Dictionaries& dictionaries, const DropReasons& reasons,
@@ -423,7 +449,10 @@ void Drain::cut(bool ended, bool final, std::optional<int64_t> rotate_to) {
     for (Table& table : tables_) table.dictionaries.clear();
     std::lock_guard lock(mutex_);
     filter_ = next_filter_;
+    secrets_ = next_secrets_;
+    masked_.clear();
   }
+  cut.secrets = secrets_;
   cut.ts_offset = ts_offset_;
   cut.filter = filter_ ? std::optional(filter_->text) : std::nullopt;
   if (final) {
@@ -443,6 +472,8 @@ Cut Drain::make_cut(bool ended) {
   cut.through_seq = next_seq_ - 1;
   cut.ts_offset = ts_offset_;
   cut.filter = filter_ ? std::optional(filter_->text) : std::nullopt;
+  cut.secrets = cut.secrets_before = secrets_;
+  cut.masked = masked_;
   const unsigned cpus = rings_.cpus;
   cut.refused.resize(TAPIO_REFUSALS * cpus * TAPIO_OPS_MAX);
   for (unsigned cpu = 0; cpu < cpus; cpu++) {

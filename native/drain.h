@@ -18,6 +18,7 @@
 #include "merge.h"
 #include "record_values.h"
 #include "row_filter.h"
+#include "secrets.h"
 
 namespace tapio {
 
@@ -37,8 +38,10 @@ struct Cut {
   bool ended = false;  // nothing more will come from these rings
   uint64_t through_seq = 0;
   bool rotated = false;
-  int64_t ts_offset = 0;              // from here on
-  std::optional<std::string> filter;  // from here on
+  int64_t ts_offset = 0;                                   // from here on
+  std::optional<std::string> filter;                       // from here on
+  std::shared_ptr<const Secrets> secrets, secrets_before;  // from here on, and up to here
+  std::vector<uint64_t> masked;  // by pattern of those before, since they were chosen or a rewind
   bool final = false;
   std::vector<uint64_t> positions;
   std::vector<std::vector<uint64_t>> ahead;
@@ -59,6 +62,7 @@ struct DrainOptions {
   std::optional<ResumePoint> point;
   ProcessId self;  // whose records are not handed over
   std::shared_ptr<const RowFilter> filter;
+  std::shared_ptr<const Secrets> secrets;
   Interval handover;  // told by the first cut
   uint64_t beat_ns = 1'000'000'000;
 };
@@ -91,8 +95,9 @@ class Drain {
   void release(unsigned slot);
   // Asks for a cut; with an offset also for new dictionaries and that offset from there on.
   void request_cut(std::optional<int64_t> rotate_to);
-  // Decides from the next cut with an offset, or the next rewind, on; null: all is wanted.
-  void set_filter(std::shared_ptr<const RowFilter> filter);
+  // Decide from the next cut with an offset, or the next rewind, on; null: all is wanted, nothing
+  // is hidden.
+  void set_filter(std::shared_ptr<const RowFilter> filter, std::shared_ptr<const Secrets> secrets);
   void pause(bool paused);
   // Nobody writes the rings any more: everything in them is drained, then comes the final cut.
   void finish();
@@ -115,6 +120,8 @@ class Drain {
   bool cycle(bool over);
   void end_set();
   bool as_ours(const tapio_header** header, uint32_t* bytes);
+  void hide(const tapio_header** header, uint32_t* bytes, std::vector<uint64_t>* counts);
+  void count_masked();
   bool wants(const tapio_header* header, uint32_t bytes, unsigned cpu);
   bool take_record(const tapio_header* header, uint32_t bytes, unsigned cpu);
   Slot* free_slot(unsigned type);
@@ -144,6 +151,10 @@ class Drain {
   uint64_t next_seq_;
   uint64_t taken_ = 0;  // out of the rings, whatever became of it
   std::shared_ptr<const RowFilter> filter_;
+  std::shared_ptr<const Secrets> secrets_;
+  // Room for a record without its secrets, and how many there were in rows.
+  std::vector<uint64_t> hidden_ = std::vector<uint64_t>(TAPIO_RECORD_BYTES_MAX / 8);
+  std::vector<uint64_t> masked_, masked_here_;
   RecordValues values_;
   std::vector<uint64_t> undecodable_;
   std::array<uint64_t, TAPIO_OPS_MAX> events_{};
@@ -164,6 +175,7 @@ class Drain {
   bool cut_wanted_ = false;
   std::optional<int64_t> rotate_to_;
   std::shared_ptr<const RowFilter> next_filter_;
+  std::shared_ptr<const Secrets> next_secrets_;
   bool paused_ = false;
   bool finishing_ = false;
   bool stopping_ = false;

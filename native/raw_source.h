@@ -10,6 +10,7 @@
 #include "format.h"
 #include "names.h"
 #include "row_filter.h"
+#include "secrets.h"
 #include "transcode.h"
 
 namespace tapio {
@@ -79,6 +80,7 @@ struct SourceConfig {
   bool latency = true;
   Exclusions exclude;
   std::shared_ptr<const RowFilter> filter;  // null: all is wanted
+  std::shared_ptr<const Secrets> secrets;   // null: nothing is hidden
 };
 
 // A process that was alive when the source started.

@@ -5,8 +5,10 @@ import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 import { type RecordConfig, syscallNumbers } from './config/config.ts';
+import type { MaskPattern } from './config/mask.ts';
 import { type Answer, type ControlRequest, ControlServer, type Peer } from './control.ts';
 import { type ErrorCode, TapioError } from './errors.ts';
+import { heldBy, type ProcessPrivileges } from './privileges.ts';
 import { type Follower, Followers } from './recorder/followers.ts';
 import { type Forecast, forecast } from './recorder/forecast.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './recorder/protocol.ts';
@@ -19,6 +21,7 @@ import type { SideThread } from './side-thread.ts';
 import type { Outboxes } from './sink/outboxes.ts';
 import type { SinkStatus } from './sink/protocol.ts';
 import { native, PINS, type SourceConfig, type SourceFilter } from './source/binding.ts';
+import type { MaskedCounts } from './source/secrets.ts';
 import { threadUrl } from './thread-url.ts';
 
 /** What a recording came to. Durations in seconds, CPU user + system of the whole process. */
@@ -28,6 +31,7 @@ export interface Summary {
   readonly lost: Totals['lost'];
   readonly filtered: number;
   readonly late: number;
+  readonly masked: MaskedCounts;
   readonly segments: number;
   readonly bytes: number;
   readonly duration_s: number;
@@ -53,13 +57,13 @@ const CALLS_MS_MAX = 1000;
 /** A thread that is stuck again and again will not be mended by one more start. */
 const RESTARTS_MAX = 5;
 
-/** What helps a recorder: its sinks, and who serves; and what tests put in the place of the recording thread and its patience. */
+/** What helps a recorder: its sinks, who serves, and where its rings are kept; and what tests put in the place of the recording thread and its patience. */
 export interface DaemonAids {
   readonly outboxes?: Outboxes;
   readonly serving?: SideThread<ServerStatus>;
   readonly worker?: URL;
   readonly silenceMsMax?: number;
-  readonly pins?: string;
+  readonly pins?: string | undefined;
 }
 
 interface Waiting {
@@ -67,11 +71,25 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+/** Throws TapioError('usage') for a pattern that RE2 does not take. */
+function checkedMask(patterns: readonly MaskPattern[]): readonly MaskPattern[] {
+  try {
+    new (native().SecretMask)(patterns);
+  } catch (error) {
+    throw new TapioError(
+      'usage',
+      `--mask ${(error as Error).message}: write a pattern that RE2 takes (github.com/google/re2/wiki/Syntax)`,
+    );
+  }
+  return patterns;
+}
+
 function sourceConfig(config: RecordConfig, filter: SourceFilter | null): SourceConfig {
   return {
     ops: config.ops,
     syscalls: syscallNumbers(config.syscalls, native().syscalls()),
     latency: config.latency,
+    mask: checkedMask(config.mask),
     exclude: config.exclude,
     filter,
   };
@@ -374,6 +392,7 @@ export class Daemon {
       outage: Totals['outage'];
       retention: Forecast;
       stalled_s: number | null;
+      privileges: ProcessPrivileges | null;
     }
   > {
     const fresh = await this.#totalsSoon();
@@ -392,6 +411,7 @@ export class Daemon {
       outage: totals.outage,
       retention: this.#forecast(totals),
       stalled_s: fresh === null ? stalledMs / 1000 : null,
+      privileges: heldBy(process.pid),
     };
   }
 
@@ -410,6 +430,7 @@ export class Daemon {
       lost: totals.lost,
       filtered: totals.filtered,
       late: totals.late,
+      masked: totals.masked,
       segments: totals.segments,
       bytes: totals.bytes,
       duration_s: (performance.now() - this.#started) / 1000,

@@ -15,7 +15,7 @@ const RANKS: readonly (readonly string[])[] = [
   ['src/config'],
   ['src/event'],
   ['src/source', 'src/segment'],
-  ['src/catalog', 'src/control.ts', 'src/raw'],
+  ['src/catalog', 'src/control.ts', 'src/privileges.ts', 'src/raw'],
   ['src/query', 'src/unified'],
   ['src/recorder', 'src/replay', 'src/export'],
   ['src/session', 'src/sink', 'src/client'],

@@ -4,7 +4,7 @@ import { stderr, stdout } from 'node:process';
 import { formatTs } from '../../src/event/clock.ts';
 import type { Segment } from '../../src/segment/reader.ts';
 import { openStores } from '../../src/segment/store.ts';
-import { bytesText, countText, escapeControls } from '../format.ts';
+import { bytesText, countText, escapeControls, sumCounts } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
 import { STORE_FLAG, storesOf } from '../reading.ts';
 
@@ -18,6 +18,9 @@ interface SegmentRow {
   readonly losses: number;
   /** Only rows that match it were recorded. */
   readonly filter: string | null;
+  /** What was masked in command lines: the patterns, and how many secrets each found. */
+  readonly mask: readonly string[];
+  readonly masked: Readonly<Record<string, number>>;
 }
 
 function describe(segment: Segment): SegmentRow {
@@ -34,6 +37,8 @@ function describe(segment: Segment): SegmentRow {
     bytes: segment.bytes(),
     losses: segment.losses().reduce((sum, loss) => sum + Number(loss.count ?? 0n), 0),
     filter: segment.header.filter ?? null,
+    mask: segment.header.mask ?? [],
+    masked: segment.commits?.last?.masked ?? {},
   };
 }
 
@@ -55,9 +60,11 @@ async function run(flags: Flags): Promise<number> {
     for (const row of rows) {
       const counts = Object.entries(row.rows).map(([type, n]) => `${type} ${countText(n)}`);
       const only = row.filter === null ? '' : `  only ${escapeControls(row.filter)}`;
+      const secrets = sumCounts(row.masked);
+      const masked = secrets > 0 ? `  masked ${countText(secrets)}` : '';
       const lost = row.losses > 0 ? `  LOST ${countText(row.losses)}` : '';
       stdout.write(
-        `${row.name}  ${row.state.padEnd(6)}  ${row.from ?? '-'} to ${row.to ?? '-'}  ${bytesText(row.bytes).padStart(10)}  ${counts.join(', ')}${lost}${only}\n`,
+        `${row.name}  ${row.state.padEnd(6)}  ${row.from ?? '-'} to ${row.to ?? '-'}  ${bytesText(row.bytes).padStart(10)}  ${counts.join(', ')}${lost}${masked}${only}\n`,
       );
     }
     return 0;

@@ -27,6 +27,7 @@ import type { SideThread } from '../../src/side-thread.ts';
 import { Outboxes } from '../../src/sink/outboxes.ts';
 import type { SourceFilter } from '../../src/source/binding.ts';
 import type { Command, Flags } from '../program.ts';
+import { inheritedPins, runAs } from '../run-as.ts';
 import { StatusLine } from '../status-line.ts';
 import { summaryText } from '../summary.ts';
 
@@ -161,7 +162,7 @@ async function begin(
   store: string,
   config: RecordConfig,
   filter: SourceFilter | null,
-  aids: Pick<DaemonAids, 'outboxes' | 'serving'>,
+  aids: Pick<DaemonAids, 'outboxes' | 'serving' | 'pins'>,
   log: Log,
 ): Promise<Daemon> {
   try {
@@ -194,6 +195,8 @@ async function run(flags: Flags): Promise<number> {
   const config = resolve();
   const filter = await recordingFilter(config.filter);
   const store = config.store ?? defaultStore();
+  if (config.user !== null) runAs(config.user, store, config.source);
+  const pins = inheritedPins();
   const log = new Log('tapio-record', config.logLevel);
   const line = stderr.isTTY && flags.output !== 'json' ? new StatusLine(stderr) : null;
   const warn = (text: string): void => log.warn(text);
@@ -201,7 +204,7 @@ async function run(flags: Flags): Promise<number> {
   const listen = config.serving.listen ?? [{ kind: 'unix' as const, path: join(store, SOCKET) }];
   const auditKey = config.serving.auditKey ?? join(store, AUDIT_KEY);
   const serving = servingThread({ ...config.serving, store, listen, auditKey, say: warn });
-  const daemon = await begin(store, config, filter, { outboxes, serving }, log);
+  const daemon = await begin(store, config, filter, { outboxes, serving, pins }, log);
   const isReadAgain = configFile !== undefined || isFromFiles(config.serving);
   const reload = (): RecordConfig | null => (isReadAgain ? resolve() : null);
   const release = onSignals(daemon, { outboxes, serving }, log, reload);
@@ -240,6 +243,7 @@ export const start: Command = {
     ['tapio-record --exclude comm=node,uid=1000', 'without these'],
     ['tapio-record --filter \'comm == "nginx" || network.dport == 443\'', 'only what matches'],
     ['tapio-record --sink nats://localhost:4222', 'and send UnifiedEvents onward to NATS'],
+    ['tapio-record --user nobody --store /var/tmp/tapio', 'as nobody, once it is under way'],
     ['tapio-record --source synthetic --rate 100000', 'without privileges, generated events'],
   ],
   run,

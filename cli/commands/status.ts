@@ -4,11 +4,13 @@ import { stdout } from 'node:process';
 import { LOSS_CAUSES } from '../../schemas/losses.ts';
 import { askRecorder } from '../../src/control.ts';
 import { formatTs } from '../../src/event/clock.ts';
+import { type ProcessPrivileges, privilegesText } from '../../src/privileges.ts';
 import type { Forecast } from '../../src/recorder/forecast.ts';
 import type { Outage } from '../../src/recorder/outage.ts';
 import type { BatchInfo, Segment } from '../../src/segment/reader.ts';
 import { openStore } from '../../src/segment/store.ts';
 import type { SinkStatus } from '../../src/sink/protocol.ts';
+import type { MaskedCounts } from '../../src/source/secrets.ts';
 import { bytesText, countText, escapeControls, spanText, sumCounts } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
 import { storeOf } from '../store-of.ts';
@@ -76,6 +78,19 @@ function sinkLines(sinks: readonly SinkStatus[]): string[] {
   });
 }
 
+function maskedLines(masked: MaskedCounts): string[] {
+  const each = Object.entries(masked).map(
+    ([name, count]) => `${escapeControls(name)} ${countText(count)}`,
+  );
+  return each.length === 0 ? [] : [`masked in command lines: ${each.join(', ')}`];
+}
+
+function privilegeLines(held: ProcessPrivileges | null): string[] {
+  if (held === null) return [];
+  const threads = held.threads.map((thread) => `${thread.name}: ${privilegesText(thread)}`);
+  return [`runs as uid ${held.uid}: ${[privilegesText(held), ...threads].join('; ')}`];
+}
+
 async function run(flags: Flags): Promise<number> {
   const store = storeOf(flags);
   const status = await askRecorder(store, 'status');
@@ -111,11 +126,13 @@ async function run(flags: Flags): Promise<number> {
       lost === 0 ? 'lost nothing' : `lost ${countText(lost)}:`,
       ...lossRows,
       `late ${countText(Number(status.late))}, left out ${countText(Number(status.filtered))}, fullest ring ${(Number(status.backlog) * 100).toFixed(1)} %`,
+      ...maskedLines(status.masked as MaskedCounts),
       `${status.segments} segment${status.segments === 1 ? '' : 's'}, ${bytesText(Number(status.bytes))} of this recording`,
       ...retentionLines(status.retention as unknown as Forecast),
       ...outageLines(status.outage as unknown as Outage | null),
       ...stallLines(status.stalled_s as number | null),
       ...sinkLines(status.sinks as readonly SinkStatus[]),
+      ...privilegeLines(status.privileges as ProcessPrivileges | null),
       `cost: CPU ${((cpu / seconds) * 100).toFixed(1)} % of a core, main thread ${(Number(status.main_thread_busy) * 100).toFixed(1)} % busy, memory ${bytesText(Number(status.rss_bytes))}`,
       '',
     ].join('\n'),

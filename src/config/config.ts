@@ -3,6 +3,7 @@
 
 import { totalmem } from 'node:os';
 import { EVENTS } from '../../schemas/events.ts';
+import { type MaskPattern, maskOf } from './mask.ts';
 import { type ServingConfig, servingOf } from './serving.ts';
 import { choice, type Given, type SettingName } from './settings.ts';
 import { type SinkSettings, sinksOf } from './sinks.ts';
@@ -31,6 +32,8 @@ export interface RecordConfig {
   };
   /** An expression; null: everything. */
   readonly filter: string | null;
+  /** Secrets of command lines that are masked before anything is stored. */
+  readonly mask: readonly MaskPattern[];
   readonly latency: boolean;
   readonly source: 'live' | 'synthetic';
   readonly rate: number;
@@ -44,6 +47,8 @@ export interface RecordConfig {
   readonly orphanTimeoutMs: number;
   readonly sinks: readonly SinkSettings[];
   readonly serving: ServingConfig;
+  /** Who the recorder is to run as, NAME or NAME:GROUP; null: who starts it. */
+  readonly user: string | null;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 
@@ -184,6 +189,7 @@ export function resolveConfig(layers: readonly Given[], cpus: number): RecordCon
     syscalls,
     exclude: exclusions(given.exclude),
     filter: given.filter === undefined ? null : String(given.filter),
+    mask: maskOf(given),
     latency: booleanOf('latency', given.latency, true),
     source,
     rate: numberOf('rate', given.rate, 1000),
@@ -201,6 +207,7 @@ export function resolveConfig(layers: readonly Given[], cpus: number): RecordCon
     ),
     sinks: sinksOf(given),
     serving: servingOf(given),
+    user: given.user === undefined ? null : String(given.user),
     logLevel: choice('log-level', given['log-level'], 'info'),
   };
 }

@@ -44,6 +44,11 @@ export const SETTINGS = {
     placeholder: 'EXPR',
     doc: 'record only rows that match, such as network.dport == 443 (what does not is counted as filtered)',
   },
+  mask: {
+    type: 'list',
+    placeholder: 'PATTERN',
+    doc: 'mask what matches in command lines before it is stored, beside passwords, tokens and keys; RE2, arguments are lines; none: not even those; may be repeated',
+  },
   latency: { type: 'boolean', doc: 'measure how long calls take (about 57 ns a call)' },
   source: {
     type: 'string',
@@ -91,6 +96,11 @@ export const SETTINGS = {
   sinks: {
     type: 'sinks',
     doc: 'sinks with settings of their own: a list of {name, url, filter, rate, raw, from}',
+  },
+  user: {
+    type: 'string',
+    placeholder: 'NAME[:GROUP]',
+    doc: 'run as this user, by name or number, with no more of root than CAP_BPF and CAP_PERFMON; the store is its own',
   },
   listen: {
     type: 'list',

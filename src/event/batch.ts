@@ -70,6 +70,10 @@ export interface CutItem {
   readonly tsOffset: bigint;
   /** What decides which of them are rows, as it was written; null: all are. */
   readonly filter: string | null;
+  /** Names of the patterns whose secrets those rows do not hold. */
+  readonly mask: readonly string[];
+  /** Secrets masked in the rows up to this cut since the last one that rotated, or a rewind: pattern → count. */
+  readonly masked: Readonly<Record<string, number>>;
   /** The last item of a stopped source. */
   readonly final: boolean;
   /** Ring position per CPU up to which everything was consumed or counted lost. */

@@ -36,8 +36,12 @@ export function clockTexts({ realtime, monotonic, boottime }: Clocks): ClockText
   return { realtime: `${realtime}`, monotonic: `${monotonic}`, boottime: `${boottime}` };
 }
 
-/** The commit point of a cut; `at` in ms since 1970. */
-export function pointOfCut(cut: CutItem, at: number): CommitPoint {
+/** The commit point of a cut; `at` in ms since 1970; `masked`: see CommitPoint. */
+export function pointOfCut(
+  cut: CutItem,
+  at: number,
+  masked: NonNullable<CommitPoint['masked']> = {},
+): CommitPoint {
   const cpus = cut.positions.length;
   const size = cut.consumed.length;
   return {
@@ -60,6 +64,7 @@ export function pointOfCut(cut: CutItem, at: number): CommitPoint {
     ),
     malformed: sparseOps(cut.malformed, cut.malformed.length),
     late: Number(cut.late),
+    ...(Object.keys(masked).length > 0 && { masked }),
     ...(cut.ended ? { ended: true as const } : {}),
   };
 }

@@ -19,13 +19,18 @@ function attempt<T>(ask: () => T): T | null {
   }
 }
 
+export interface Arguments {
+  readonly args: readonly string[];
+  readonly cut: boolean;
+}
+
 /** Where a link of /proc/PID points: `exe`, `cwd`. */
 export function linkOf(pid: number, name: 'exe' | 'cwd'): string | null {
   return attempt(() => reversibleText(readlinkSync(`/proc/${pid}/${name}`, 'buffer')));
 }
 
-/** The argument vector, its first 4 KiB; null for kernel threads. */
-export function argsOf(pid: number): string[] | null {
+/** The argument vector, its first 4 KiB, and whether that is not all; null for kernel threads. */
+export function argsOf(pid: number): Arguments | null {
   const bytes = attempt(() => {
     const fd = openSync(`/proc/${pid}/cmdline`, 'r');
     try {
@@ -43,7 +48,7 @@ export function argsOf(pid: number): string[] | null {
     args.push(reversibleText(bytes.subarray(at, end)));
     at = end + 1;
   }
-  return args;
+  return { args, cut: bytes.length === ARGS_BYTES_MAX };
 }
 
 /** What stands behind the name in /proc/PID/stat: the third field is the first; null when it is gone. */

@@ -5,6 +5,7 @@ import type { BatchItem, ColumnRegion, ProcessSnapshot } from '../event/batch.ts
 import type { ProcessRow } from '../segment/small-tables.ts';
 import { processStartTicks } from '../segment/store.ts';
 import { Dictionary, nullsOf } from './batch-columns.ts';
+import type { Mask } from './mask.ts';
 import { argsOf, Cgroups, isZombie, linkOf, parentOf } from './proc.ts';
 
 /** USER_HZ: what /proc counts starts in, whatever the kernel's own tick. */
@@ -115,10 +116,23 @@ export class ProcessTable {
   #ended: string[] = [];
   #endedBefore: string[] = [];
   #inSegment = 0;
+  /** Hides secrets of command lines; null: nothing does. */
+  readonly #mask: Pick<Mask, 'hide'> | null;
+
+  constructor(mask: Pick<Mask, 'hide'> | null = null) {
+    this.#mask = mask;
+  }
 
   /** Processes of this segment so far. */
   get inSegment(): number {
     return this.#inSegment;
+  }
+
+  /** The mask is another: it holds for what is known already as well. */
+  hideAgain(): void {
+    for (const row of this.#alive.values()) {
+      if (row.args !== null) row.args = this.#hide(row.args as readonly string[], false);
+    }
   }
 
   /** Begins with who is alive as the source starts. */
@@ -257,8 +271,13 @@ export class ProcessTable {
     if (!isAlive(row)) return;
     row.exe = linkOf(row.pid, 'exe');
     row.cwd = linkOf(row.pid, 'cwd');
-    row.args = argsOf(row.pid);
+    const told = argsOf(row.pid);
+    row.args = told === null ? null : this.#hide(told.args, told.cut);
     this.#nameCgroup(row, true);
+  }
+
+  #hide(args: readonly string[], cut: boolean): readonly string[] {
+    return this.#mask?.hide(args, cut) ?? args;
   }
 
   #nameCgroup(row: Entry, alive: boolean): void {

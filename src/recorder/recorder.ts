@@ -20,6 +20,7 @@ import { SegmentWriter } from '../segment/writer.ts';
 import type { Native, NativeSource, SourceConfig, SourceOptions } from '../source/binding.ts';
 import { type Beginning, lossesOfDeath } from './beginning.ts';
 import { LossAccount } from './losses.ts';
+import { Mask } from './mask.ts';
 import { segmentName } from './names.ts';
 import { hasRoom, type Outage, outageOf, outageText, probeStore, storeGone } from './outage.ts';
 import { clockTexts, pointOfCut, resumePoint } from './point.ts';
@@ -51,7 +52,7 @@ export interface RecorderOptions {
   readonly firstNumber: number;
   readonly host: Omit<
     SegmentHeader,
-    'format' | 'ts_offset' | 'clocks' | 'fingerprint' | 'recording' | 'filter'
+    'format' | 'ts_offset' | 'clocks' | 'fingerprint' | 'recording' | 'filter' | 'mask'
   >;
   readonly source: Omit<SourceOptions, 'tsOffset' | 'nextSeq' | 'resume'>;
   readonly beginning: Beginning;
@@ -72,7 +73,8 @@ type Nested = Record<string, Record<string, Record<string, number>>>;
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #source: NativeSource;
-  readonly #tables = new Tables();
+  readonly #mask: Mask;
+  readonly #tables: Tables;
   readonly #tally = new Tally();
   readonly #rates = new Rates();
   #losses: LossAccount;
@@ -124,6 +126,8 @@ export class Recorder {
     this.#lastTick = this.#clocks.realtime;
     this.#tsOffset = tsOffset(this.#clocks);
     this.#filter = this.#nextFilter = options.source.filter?.text ?? null;
+    this.#mask = new Mask(native, options.source.mask ?? []);
+    this.#tables = new Tables(this.#mask);
     this.#source = native.createSource(
       {
         ...options.source,
@@ -185,14 +189,14 @@ export class Recorder {
   }
 
   /**
-   * Changes what is recorded; another filter begins another segment. Throws what the source throws; then the
+   * Changes what is recorded; another filter or mask begins another segment. Throws what the source throws; then the
    * old settings hold.
    */
   configure(config: SourceConfig): void {
     this.#source.configure(config);
     this.#checkSockets(config.ops);
     const filter = config.filter?.text ?? null;
-    if (filter === this.#nextFilter) return;
+    if (!this.#mask.want(config.mask ?? []) && filter === this.#nextFilter) return;
     this.#nextFilter = filter;
     // A cut that was asked for before may have been made without it.
     this.#askToRotate();
@@ -242,6 +246,7 @@ export class Recorder {
       events: this.#tally.counts(),
       lost: this.#lost,
       rates: this.#rates.perSecond(),
+      masked: this.#mask.total(),
       filtered: cut === null ? 0 : sum(cut.filtered) + sum(cut.own),
       late: Number(cut?.late ?? 0n),
       segments: this.#segments + (this.#writer === null ? 0 : 1),
@@ -398,7 +403,7 @@ export class Recorder {
     }
     this.#tsOffset = cut.tsOffset;
     this.#filter = cut.filter;
-    this.#tables.rotate();
+    this.#tables.rotate(this.#mask.begin(cut.mask));
     this.#tally.rotate();
   }
 
@@ -414,6 +419,7 @@ export class Recorder {
         ts_offset: this.#tsOffset.toString(),
         clocks: clockTexts(this.#clocks),
         ...(this.#filter !== null && { filter: this.#filter }),
+        ...(this.#mask.names.length > 0 && { mask: this.#mask.names }),
       };
       this.#writer = SegmentWriter.create(files, segments, name, header, this.#durable);
       this.#writerSince = performance.now();
@@ -422,7 +428,7 @@ export class Recorder {
   }
 
   #pointOf(cut: CutItem): CommitPoint {
-    const point = pointOfCut(cut, Date.now());
+    const point = pointOfCut(cut, Date.now(), this.#mask.commit(cut.masked));
     if (performance.now() - this.#clocksKeptMs < CLOCKS_MS) return point;
     this.#clocksKeptMs = performance.now();
     return { ...point, clocks: clockTexts(this.#options.native.clocks()) };
@@ -457,7 +463,7 @@ export class Recorder {
     this.#rotateAsked = false;
     this.#pendingLosses.unshift(...this.#uncommittedLosses.splice(0));
     this.#tally.rotate();
-    this.#tables.rewind(BigInt(this.#durable?.through_seq ?? 0));
+    this.#tables.rewind(BigInt(this.#durable?.through_seq ?? 0), this.#mask.begin());
     this.#clocks = native.clocks();
     this.#tsOffset = tsOffset(this.#clocks);
     this.#filter = this.#nextFilter;

@@ -9,6 +9,7 @@ import type { SocketRow } from '../segment/small-tables.ts';
 import { segmentDirectories } from '../segment/store.ts';
 import type { SegmentWriter } from '../segment/writer.ts';
 import type { StartResult } from '../source/binding.ts';
+import type { Mask } from './mask.ts';
 import { ProcessTable } from './processes.ts';
 import { SOCKETS_MAX, SocketTable, tellsSockets } from './sockets.ts';
 
@@ -26,9 +27,13 @@ export function socketsBefore(store: string, point: CommitPoint): SocketRow[] | 
 }
 
 export class Tables {
-  readonly #processes = new ProcessTable();
+  readonly #processes: ProcessTable;
   /** Null where nobody knows what is open. */
   #sockets: SocketTable | null = null;
+
+  constructor(mask: Mask) {
+    this.#processes = new ProcessTable(mask);
+  }
 
   /** Processes of this segment so far. */
   get processes(): number {
@@ -68,16 +73,17 @@ export class Tables {
     if (this.#sockets !== null) writer.addSockets(this.#sockets.takeChanges());
   }
 
-  /** A new segment begins. */
-  rotate(): void {
+  /** A new segment begins, under another mask or the same. */
+  rotate(isMaskNew = false): void {
+    if (isMaskNew) this.#processes.hideAgain();
     this.#processes.rotate();
     this.#sockets?.rotate();
   }
 
   /** Rows beyond a seq come again, in a new segment. */
-  rewind(throughSeq: bigint): void {
+  rewind(throughSeq: bigint, isMaskNew: boolean): void {
     this.#sockets?.rewind(throughSeq);
-    this.rotate();
+    this.rotate(isMaskNew);
   }
 
   /**

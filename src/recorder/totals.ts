@@ -1,5 +1,6 @@
 // What a recording has come to so far.
 
+import type { MaskedCounts } from '../source/secrets.ts';
 import type { Outage } from './outage.ts';
 
 /** Events by type and op, losses by stage, cause and type. */
@@ -13,6 +14,8 @@ export interface Totals {
   /** Left out, in the kernel or as it was read. */
   readonly filtered: number;
   readonly late: number;
+  /** Secrets masked in command lines, by pattern. */
+  readonly masked: MaskedCounts;
   readonly segments: number;
   /** Of this recording so far. */
   readonly bytes: number;

@@ -87,7 +87,7 @@ export class LiveRingReader {
     } catch (error) {
       throw new TapioError(
         'io',
-        `the recorder’s live ring cannot be read (${(error as Error).message}): follow as the recorder’s user or root, with the same version`,
+        `the recorder’s live ring cannot be read (${(error as Error).message}): follow as root, with the same version`,
         { cause: error },
       );
     } finally {

@@ -41,6 +41,8 @@ export interface SegmentHeader {
   readonly clocks: ClockTexts;
   /** Only rows that match it were recorded. */
   readonly filter?: string;
+  /** Names of the patterns whose secrets were masked in command lines. */
+  readonly mask?: readonly string[];
 }
 
 /** What stands in every Arrow file's schema metadata. */
@@ -70,6 +72,7 @@ export function headerOf(metadata: ReadonlyMap<string, string>): SegmentHeader |
       ts_offset: text('ts_offset'),
       clocks: JSON.parse(text('clocks')) as ClockTexts,
       ...(metadata.has('tapio.filter') && { filter: text('filter') }),
+      ...(metadata.has('tapio.mask') && { mask: JSON.parse(text('mask')) as string[] }),
     };
   } catch (error) {
     if (error instanceof SyntaxError) return null;
@@ -138,6 +141,8 @@ export interface CommitPoint {
   readonly late: number;
   /** A reading of the clocks, each minute and with the last line. */
   readonly clocks?: ClockTexts;
+  /** Secrets masked in the segment so far: name of the pattern → count. */
+  readonly masked?: Readonly<Record<string, number>>;
   /** These rings are through: nothing is in them any more. */
   readonly ended?: true;
   /** In the last point of a segment that an export made; from where it begins. */

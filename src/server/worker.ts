@@ -6,6 +6,7 @@ import { Server as TlsServer } from 'node:tls';
 import type { Listening, TlsFiles } from '../config/serving.ts';
 import { askRecorder } from '../control.ts';
 import { systemCode, TapioError } from '../errors.ts';
+import { giveUpCapabilities } from '../privileges.ts';
 import { openDoor } from '../replay/door.ts';
 import { type Identity, shownName } from '../service/identity.ts';
 import { PolicyHolder } from '../service/policy-holder.ts';
@@ -41,6 +42,18 @@ const placeOf = (one: Listening): string =>
 const addressOf = ({ remoteAddress, remotePort }: Socket): string =>
   `${remoteAddress}:${remotePort}`;
 
+/** Below it, ports are for who holds CAP_NET_BIND_SERVICE, or as sysctl says. */
+const FREE_PORT_MIN = 1024;
+
+/** Why nobody can listen at a place. */
+function whyNot(one: Listening, error: unknown): string {
+  const why = systemCode(error) ?? (error as Error).message;
+  const isKept = why === 'EACCES' && one.kind !== 'unix' && one.port < FREE_PORT_MIN;
+  return isKept
+    ? 'is a port that needs privileges, and who serves has none: choose one from 1024, or lower net.ipv4.ip_unprivileged_port_start'
+    : `cannot be listened at (${why})`;
+}
+
 /** Serves a store. */
 class Serving implements SideTask<ServerStatus> {
   readonly #data: ServerThreadData;
@@ -70,8 +83,7 @@ class Serving implements SideTask<ServerStatus> {
       } catch (error) {
         self.#close();
         if (error instanceof TapioError) throw error;
-        const why = systemCode(error) ?? (error as Error).message;
-        throw new TapioError('usage', `--listen ${placeOf(one)} cannot be listened at (${why})`);
+        throw new TapioError('usage', `--listen ${placeOf(one)} ${whyNot(one, error)}`);
       }
     }
     return self;
@@ -207,4 +219,7 @@ class Serving implements SideTask<ServerStatus> {
   }
 }
 
-await runSideThread((data: ServerThreadData) => Serving.open(data));
+await runSideThread((data: ServerThreadData) => {
+  giveUpCapabilities('serve');
+  return Serving.open(data);
+});

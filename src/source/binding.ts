@@ -11,9 +11,11 @@ import { TapioError } from '../errors.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../event/batch.ts';
 import type { SocketSnapshot } from '../event/sockets.ts';
 import type { LiveNative } from './live.ts';
+import type { PrivilegeNative } from './privileges.ts';
 import type { RawEventNative } from './raw-events.ts';
 import type { RedactNative } from './redact.ts';
 import type { NativePredicate, ScanNative } from './scan.ts';
+import type { SecretNative, SecretPattern } from './secrets.ts';
 
 /** What the kernel side rejects before it fills a record. */
 export interface Exclusions {
@@ -61,6 +63,8 @@ export interface SourceConfig {
   readonly exclude: Exclusions;
   /** Takes effect with the next cut that rotates, or a rewind. Absent or null: all rows are wanted. */
   readonly filter?: SourceFilter | null;
+  /** What no row holds of the arguments of an exec; takes effect as a filter does, which sees what is left. */
+  readonly mask?: readonly SecretPattern[];
 }
 
 /** Where a recording stood at a commit: what a source needs to go on from there. Arrays as in CutItem. */
@@ -217,7 +221,7 @@ export interface NativePacer {
   close(): void;
 }
 
-export interface Native {
+export interface Native extends SecretNative {
   readonly fingerprint: string;
   readonly opsMax: number;
   /** Region table per type id (index 0 unused). */
@@ -239,7 +243,7 @@ export interface Native {
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
 }
 
-type Addon = Native & ScanNative & LiveNative & RawEventNative & RedactNative;
+type Addon = Native & ScanNative & LiveNative & RawEventNative & RedactNative & PrivilegeNative;
 
 let loaded: Addon | null = null;
 
@@ -263,13 +267,17 @@ export const scanNative = (): ScanNative => addon();
 /** The addon for what policies hide in texts. */
 export const redactNative = (): RedactNative => addon();
 
+/** The addon for who gives up privileges. */
+export const privilegeNative = (): PrivilegeNative => addon();
+
 /** The addon for followers. */
 export const liveNative = (): LiveNative => addon();
 
 /** The addon for those who send rows as messages. */
 export const rawEventNative = (): RawEventNative => addon();
 
-function addonPath(): string {
+/** Where the addon lies. */
+export function addonPath(): string {
   // The bundle lies in dist/chunks/, this file in src/source/: both are two folders deep.
   return fileURLToPath(new URL('../../build/Release/tapio_native.node', import.meta.url));
 }

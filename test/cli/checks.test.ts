@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { allChecks, capabilitiesOf, kernelIsNewEnough, storeChecks } from '../../cli/checks.ts';
+import { allChecks, areEnough, kernelIsNewEnough, storeChecks } from '../../cli/checks.ts';
+import { capabilityNames } from '../../src/privileges.ts';
 import { lockStore } from '../../src/segment/store.ts';
 import { temporaryDirectory } from '../support/recording.ts';
 
@@ -13,13 +14,12 @@ test('kernels', () => {
 });
 
 test('capabilities: root’s, or BPF with PERFMON', () => {
-  expect(capabilitiesOf('000001ffffffffff').enough).toBe(true);
-  expect(capabilitiesOf((3n << 38n).toString(16))).toEqual({
-    held: ['CAP_BPF', 'CAP_PERFMON'],
-    enough: true,
-  });
-  expect(capabilitiesOf((1n << 39n).toString(16)).enough).toBe(false);
-  expect(capabilitiesOf('0')).toEqual({ held: [], enough: false });
+  expect(areEnough(capabilityNames('000001ffffffffff'))).toBe(true);
+  const both = capabilityNames((3n << 38n).toString(16));
+  expect(both).toEqual(['perfmon', 'bpf']);
+  expect(areEnough(both)).toBe(true);
+  expect(areEnough(capabilityNames((1n << 39n).toString(16)))).toBe(false);
+  expect(areEnough(capabilityNames('0'))).toBe(false);
 });
 
 test('a store: none yet, fit, too open, in use, no directory', () => {

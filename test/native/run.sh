@@ -9,11 +9,11 @@ out=build/test-native
 mkdir -p "$out"
 clang=$(command -v clang++-16 || command -v clang++)
 flags="-std=c++20 -g -pthread -Wall -Wextra -Wno-missing-field-initializers -Inative -Ischemas/generated -Itest/native"
-core="native/columns.cc native/text.cc native/names.cc native/syscalls.cc native/raw_source.cc native/transcode.cc native/predicate.cc native/record_values.cc native/pushed_filter.cc native/drain.cc native/live_ring.cc native/raw_event.cc"
+core="native/columns.cc native/text.cc native/names.cc native/syscalls.cc native/raw_source.cc native/transcode.cc native/predicate.cc native/record_values.cc native/pushed_filter.cc native/drain.cc native/live_ring.cc native/raw_event.cc native/redact.cc native/secrets.cc"
 # What only the live ring's reader needs.
 reading="native/live_reader.cc native/mask.cc native/stored_batch.cc native/checksum.cc"
 
-tests="ring merge decode drain resume transcode record_values raw_event"
+tests="ring merge decode drain resume transcode record_values raw_event secrets"
 
 # Each source is compiled once per kind.
 build() {
@@ -55,6 +55,7 @@ build_live asan -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 "$out/transcode-plain" "$seed" $((20000 * scale))
 "$out/record_values-plain" "$seed" $((2000 * scale))
 "$out/raw_event-plain" "$seed" $((200000 * scale))
+"$out/secrets-plain" "$seed" $((5000 * scale))
 "$out/live-plain" $((500000 * scale))
 "$out/ring-tsan" $((200000 * scale))
 "$out/merge-tsan" "$seed" $((20 * scale))
@@ -69,4 +70,5 @@ build_live asan -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 "$out/transcode-asan" "$seed" $((10000 * scale))
 "$out/record_values-asan" "$seed" $((1000 * scale))
 "$out/raw_event-asan" "$seed" $((100000 * scale))
+"$out/secrets-asan" "$seed" $((2000 * scale))
 echo "all held (seed $seed)"

@@ -5,9 +5,11 @@ import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import type { BatchItem, ProcessSnapshot } from '../../src/event/batch.ts';
+import { Mask } from '../../src/recorder/mask.ts';
 import { argsOf, Cgroups, containerOf } from '../../src/recorder/proc.ts';
 import { ProcessTable } from '../../src/recorder/processes.ts';
 import { processStartTicks } from '../../src/segment/store.ts';
+import { native } from '../../src/source/binding.ts';
 import { FakeNative, type FakeRow, FakeSource } from '../support/fake-source.ts';
 
 const regions = new FakeNative().columns(1);
@@ -45,6 +47,23 @@ test('a child runs its parent’s program until it executes another', () => {
   expect(table.takeChanges()).toMatchObject([
     { pid: FAR + 1, comm: 'ls', exe: '/bin/ls', cwd: null, args: null },
   ]);
+});
+
+test('another mask holds for the processes that are known', () => {
+  const mask = new Mask(native(), []);
+  const [table, source] = [new ProcessTable(mask), new FakeSource(() => {})];
+  apply(table, source, [
+    { op: 'exec', ...parent, result: 0, filename: '/bin/x', args: ['x', '--pin', '1234'] },
+  ]);
+  expect(table.takeChanges()).toMatchObject([{ args: ['x', '--pin', '1234'] }]);
+  expect(mask.want([{ name: 'pins', pattern: '--pin\\s+(.*)' }])).toBe(true);
+  expect(mask.begin()).toBe(true);
+  table.hideAgain();
+  table.rotate();
+  expect(table.takeChanges()).toMatchObject([{ args: ['x', '--pin', '***'] }]);
+  expect(mask.commit({})).toEqual({ pins: 1 });
+  expect(mask.begin()).toBe(false);
+  expect([mask.commit({ pins: 2 }), mask.total()]).toEqual([{ pins: 2 }, { pins: 3 }]);
 });
 
 test('who has ended stays for late rows, is not carried over, and is not another of that pid', () => {
@@ -256,7 +275,8 @@ test('arguments that are no UTF-8 can be had back, and long ones are cut', async
   });
   try {
     await new Promise((resolve) => program.once('spawn', resolve));
-    const args = argsOf(program.pid ?? 0) ?? [];
+    const { args, cut } = argsOf(program.pid ?? 0) ?? { args: [], cut: false };
+    expect(cut).toBe(true);
     expect(args.slice(1, 5)).toEqual(['-c', 'read line', 'back\\\\slash', '']);
     expect(args.join(' ').length).toBeLessThanOrEqual(4100);
   } finally {

@@ -155,6 +155,49 @@ test('another filter begins another segment, which says so', async () => {
   expect(filters).toEqual([undefined, 'pid == 1', 'pid == 2', undefined]);
 });
 
+test('another mask begins another segment; what was masked is counted in each, and in all', async () => {
+  const config = native.options;
+  const mask = [{ name: 'pins', pattern: '--pin=(.*)' }];
+  opens(1);
+  recorder.configure({ ...config, mask });
+  recorder.configure({ ...config, mask });
+  expect(source.asked.length).toBe(1);
+  source.cutNow('rotated');
+  opens(1);
+  source.masked = { pins: 2 };
+  source.cutNow();
+  await settle();
+  expect(recorder.totals().masked).toEqual({ pins: 2 });
+  recorder.rotate();
+  opens(1);
+  source.masked = { pins: 3 };
+  source.cutNow('rotated');
+  opens(1);
+  source.masked = { pins: 1 };
+  source.cutNow();
+  await settle();
+  expect(recorder.totals().masked).toEqual({ pins: 4 });
+  recorder.configure({ ...config, mask: [] });
+  source.cutNow('rotated');
+  source.masked = {};
+  opens(1);
+  await settle();
+  await end();
+  const segments = names().map((name) => new Segment(join(segmentsOf(store), name)));
+  expect(segments.map(({ header }) => header.mask)).toEqual([
+    undefined,
+    ['pins'],
+    ['pins'],
+    undefined,
+  ]);
+  expect(segments.map(({ commits }) => commits?.last?.masked)).toEqual([
+    undefined,
+    { pins: 3 },
+    { pins: 1 },
+    undefined,
+  ]);
+});
+
 test('what is left out in the kernel and as it is read is told as one', async () => {
   source.filtered[OPEN] = 3n;
   source.own[OPEN] = 4n;

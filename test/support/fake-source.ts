@@ -6,17 +6,19 @@ import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../../src/event/
 import type { Clocks } from '../../src/event/clock.ts';
 import type { SocketSnapshot } from '../../src/event/sockets.ts';
 import { REFUSAL_CAUSES } from '../../src/recorder/point.ts';
-import type {
-  Native,
-  NativePacer,
-  NativeSource,
-  PinnedSet,
-  ResumePoint,
-  SourceConfig,
-  SourceOptions,
-  SourceStats,
-  StartResult,
+import {
+  type Native,
+  type NativePacer,
+  type NativeSource,
+  native,
+  type PinnedSet,
+  type ResumePoint,
+  type SourceConfig,
+  type SourceOptions,
+  type SourceStats,
+  type StartResult,
 } from '../../src/source/binding.ts';
+import type { MaskedCounts } from '../../src/source/secrets.ts';
 
 export const CPUS = 2;
 const ALIGN = 64;
@@ -99,6 +101,8 @@ export class FakeSource implements NativeSource {
   lossLast = 0n;
   tsOffset = 0n;
   filter: string | null = null;
+  mask: readonly string[] = [];
+  masked: MaskedCounts = {};
   late = 0n;
   /** Positions beyond those above whose records were handed over, per CPU. */
   ahead: readonly (readonly bigint[])[] = Array.from({ length: CPUS }, () => []);
@@ -110,10 +114,15 @@ export class FakeSource implements NativeSource {
   readonly #wake: () => void;
   #dictionaries = new Map<string, Map<string, number>>();
   #wantedFilter: string | null;
+  #wantedMask: readonly string[];
 
-  constructor(wake: () => void, filter: string | null = null) {
+  constructor(
+    wake: () => void,
+    { filter = null, mask = [] }: Pick<SourceConfig, 'filter' | 'mask'> = {},
+  ) {
     this.#wake = wake;
-    this.filter = this.#wantedFilter = filter;
+    this.filter = this.#wantedFilter = filter?.text ?? null;
+    this.mask = this.#wantedMask = mask.map(({ name }) => name);
   }
 
   start(): StartResult {
@@ -136,6 +145,7 @@ export class FakeSource implements NativeSource {
   configure(config: SourceConfig): void {
     this.configured.push(config);
     this.#wantedFilter = config.filter?.text ?? null;
+    this.#wantedMask = (config.mask ?? []).map(({ name }) => name);
   }
   stats(): SourceStats {
     return {
@@ -157,6 +167,7 @@ export class FakeSource implements NativeSource {
     this.nextSeq = options.nextSeq;
     this.tsOffset = options.tsOffset;
     this.filter = this.#wantedFilter;
+    this.mask = this.#wantedMask;
     this.paused = true;
   }
   // Nobody follows a fake.
@@ -236,6 +247,7 @@ export class FakeSource implements NativeSource {
     if (kind === 'rotated') {
       this.#dictionaries = new Map();
       this.filter = this.#wantedFilter;
+      this.mask = this.#wantedMask;
     }
     this.#push({
       kind: 'cut',
@@ -245,6 +257,8 @@ export class FakeSource implements NativeSource {
       rotated: kind === 'rotated',
       tsOffset,
       filter: this.filter,
+      mask: this.mask,
+      masked: this.masked,
       final: kind === 'final',
       positions: this.positions.slice(),
       ahead: this.ahead,
@@ -358,7 +372,7 @@ export class FakeNative implements Native {
   }
   createSource(options: SourceOptions, wake: () => void): NativeSource {
     this.options = options;
-    this.source = new FakeSource(wake, options.filter?.text ?? null);
+    this.source = new FakeSource(wake, options);
     this.source.started = this.started;
     this.source.sockets = this.sockets;
     return this.source;
@@ -375,6 +389,8 @@ export class FakeNative implements Native {
   peerCredentials(): { pid: number; uid: number; gid: number } {
     return { pid: 0, uid: 0, gid: 0 };
   }
+  /** The addon's own. */
+  readonly SecretMask = native().SecretMask;
   readonly Pacer = class implements NativePacer {
     set(): void {}
     cancel(): void {}
