@@ -40,23 +40,35 @@ export interface SideThreadOptions {
   readonly say: (text: string) => void;
 }
 
+/** How a thread is that took the place of another: what that one had counted counts on. */
+export type After<Status> = (before: Status, own: Status) => Status;
+
 /** A thread, as the main thread has it. */
 export class SideThread<Status> {
   readonly #options: SideThreadOptions;
   readonly #over = new AbortController();
   #worker: Worker | null = null;
+  readonly #after: After<Status>;
   #status: Status | null = null;
+  /** How the threads before this one were in the end. */
+  #before: Status | null = null;
   #isGoing = false;
   #failures = 0;
   #ended: Promise<void> = Promise.resolve();
 
-  constructor(options: SideThreadOptions) {
+  constructor(options: SideThreadOptions, after: After<Status>) {
     this.#options = options;
+    this.#after = after;
   }
 
   /** How it is, as far as it has said. */
   get status(): Status | null {
     return this.#status;
+  }
+
+  /** Times that it failed, and was to be started again. */
+  get failures(): number {
+    return this.#failures;
   }
 
   /** Resolves when the thread is ready. Throws what it refuses. */
@@ -67,7 +79,7 @@ export class SideThread<Status> {
     this.#worker = worker;
     worker.on('message', (message: FromThread<Status>) => {
       if (message.kind === 'note') this.#say(message.text);
-      if (message.kind === 'status' || message.kind === 'ready') this.#status = message.status;
+      if (message.kind === 'status' || message.kind === 'ready') this.#hear(message.status);
       if (message.kind === 'ready') ready.resolve();
       if (message.kind === 'refused') {
         const why = `${this.#options.name}: ${message.message}`;
@@ -102,6 +114,10 @@ export class SideThread<Status> {
     if (isLate) await this.#worker?.terminate();
   }
 
+  #hear(own: Status): void {
+    this.#status = this.#before === null ? own : this.#after(this.#before, own);
+  }
+
   #post(message: ToThread): void {
     this.#worker?.postMessage(message);
   }
@@ -116,6 +132,7 @@ export class SideThread<Status> {
     this.#say(`its thread failed (${message}): it is started again in ${ms / 1000} s`);
     await sleep(ms, undefined, { signal: this.#over.signal }).catch(() => {});
     if (this.#over.signal.aborted) return;
+    this.#before = this.#status;
     try {
       await this.start();
       this.go();

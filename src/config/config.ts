@@ -7,6 +7,8 @@ import { type ServingConfig, servingOf } from './serving.ts';
 import { choice, type Given, type SettingName } from './settings.ts';
 import { type SinkSettings, sinksOf } from './sinks.ts';
 import {
+  type Address,
+  addressOf,
   booleanOf,
   integerOf,
   listOf,
@@ -44,6 +46,8 @@ export interface RecordConfig {
   readonly orphanTimeoutMs: number;
   readonly sinks: readonly SinkSettings[];
   readonly serving: ServingConfig;
+  /** Where Prometheus is told how the recorder is; null: nowhere. */
+  readonly metrics: Address | null;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 
@@ -160,6 +164,15 @@ function exclusions(value: unknown): RecordConfig['exclude'] {
   return out;
 }
 
+function metricsOf(value: unknown): Address | null {
+  if (value === undefined) return null;
+  const address = addressOf(String(value));
+  if (address === null) {
+    throw usage(`--metrics ${value}: write HOST:PORT or [IPV6]:PORT, such as 127.0.0.1:9464`);
+  }
+  return address;
+}
+
 /** Checks settings and makes them typed. `layers` come in order of precedence, the strongest first. */
 export function resolveConfig(layers: readonly Given[], cpus: number): RecordConfig {
   const given: Partial<Record<SettingName, unknown>> = {};
@@ -201,6 +214,7 @@ export function resolveConfig(layers: readonly Given[], cpus: number): RecordCon
     ),
     sinks: sinksOf(given),
     serving: servingOf(given),
+    metrics: metricsOf(given.metrics),
     logLevel: choice('log-level', given['log-level'], 'info'),
   };
 }

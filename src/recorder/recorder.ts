@@ -247,6 +247,7 @@ export class Recorder {
       segments: this.#segments + (this.#writer === null ? 0 : 1),
       bytes: this.#sealedBytes + open,
       storeBytes: (this.#options.retention?.bytes ?? this.#sealedBytes) + open,
+      disk: this.#options.retention?.disk ?? null,
       retired: this.#retired,
       firstTs: this.#firstTs?.toString() ?? null,
       lastTs: this.#lastTs?.toString() ?? null,
