@@ -8,15 +8,19 @@ import { type RecordConfig, syscallNumbers } from './config/config.ts';
 import type { MaskPattern } from './config/mask.ts';
 import { type Answer, type ControlRequest, ControlServer, type Peer } from './control.ts';
 import { type ErrorCode, TapioError } from './errors.ts';
+import type { Measured } from './metrics/measured.ts';
 import { heldBy, type ProcessPrivileges } from './privileges.ts';
 import { type Follower, Followers } from './recorder/followers.ts';
 import { type Forecast, forecast } from './recorder/forecast.ts';
 import type { FromWorker, ToWorker, WorkerOptions } from './recorder/protocol.ts';
+import { RecentPeak } from './recorder/recent-peak.ts';
+import type { RetentionLimits } from './recorder/retention.ts';
 import { ROTATION, type RotationLimits } from './recorder/rotation.ts';
+import { RunningTotals } from './recorder/running-totals.ts';
 import type { Totals } from './recorder/totals.ts';
 import { lossLines } from './replay/loss-lines.ts';
 import { ensureStore, lockStore } from './segment/store.ts';
-import type { ServerStatus } from './server/worker.ts';
+import type { ServerStatus } from './server/protocol.ts';
 import type { SideThread } from './side-thread.ts';
 import type { Outboxes } from './sink/outboxes.ts';
 import type { SinkStatus } from './sink/protocol.ts';
@@ -118,11 +122,10 @@ export class Daemon {
   readonly #beats = new Int32Array(new SharedArrayBuffer(4));
   readonly #followers: Followers;
   #source: SourceConfig;
-  /** What the recording thread last said, and when it last gave a sign of life. */
-  #known: Totals | null = null;
+  readonly #totals = new RunningTotals();
+  readonly #backlog = new RecentPeak();
+  /** When the recording thread last gave a sign of life. */
   #beatAt = performance.now();
-  /** Largest backlog since the last status. */
-  #backlog = 0;
   /** Where the event loop stood when events began to flow: starting up is no steering. */
   #loop = performance.eventLoopUtilization();
   #control: ControlServer | null = null;
@@ -175,17 +178,18 @@ export class Daemon {
     this.#worker = this.#startWorker();
   }
 
+  get #limits(): RetentionLimits {
+    const { maxBytes, maxAgeMs, minFree } = this.#config;
+    return { bytesMax: maxBytes, ageMaxMs: maxAgeMs, freeMin: minFree };
+  }
+
   #startWorker(): Worker {
     const config = this.#config;
     const options: WorkerOptions = {
       store: this.store,
       pins: this.#aids.pins ?? PINS,
       rotation: rotationOf(config),
-      retention: {
-        bytesMax: config.maxBytes,
-        ageMaxMs: config.maxAgeMs,
-        freeMin: config.minFree,
-      },
+      retention: this.#limits,
       beats: this.#beats,
       source: {
         kind: config.source,
@@ -262,6 +266,7 @@ export class Daemon {
     if (this.#ended) return;
     // The ring that they read went with the thread: they come again.
     this.#followers.hangUp();
+    this.#totals.restart();
     this.#worker = this.#startWorker();
     if (this.#stopping) this.#post({ kind: 'stop' });
   }
@@ -397,21 +402,44 @@ export class Daemon {
   > {
     const fresh = await this.#totalsSoon();
     const stalledMs = performance.now() - this.#beatAt;
-    const totals = fresh ?? this.#known ?? (await this.totals());
-    const backlog = this.#backlog;
-    this.#backlog = 0;
+    const totals = fresh ?? this.#totals.last ?? (await this.totals());
     return {
       ...this.#summary(totals),
       pid: process.pid,
       source: this.#config.source,
       filter: this.#source.filter?.text ?? null,
       rates: totals.rates,
-      backlog,
+      backlog: this.#backlog.at(performance.now()),
       unattached: totals.unattached,
       outage: totals.outage,
       retention: this.#forecast(totals),
       stalled_s: fresh === null ? stalledMs / 1000 : null,
       privileges: heldBy(process.pid),
+    };
+  }
+
+  /** What is known, at once and without asking anybody; null until events flow. */
+  measured(): Measured | null {
+    const totals = this.#totals.last;
+    if (totals === null) return null;
+    const { outboxes, serving } = this.#aids;
+    const sinks = Object.entries(outboxes?.failures ?? {});
+    return {
+      totals,
+      ops: this.#source.ops,
+      fullestRing: this.#backlog.at(performance.now()),
+      limits: this.#limits,
+      silentMs: this.#ended ? 0 : performance.now() - this.#beatAt,
+      restarts: this.#restarts,
+      isEnding: this.#stopping,
+      sinks: outboxes?.statuses ?? [],
+      server: serving?.status ?? null,
+      mainBusyMs: performance.eventLoopUtilization().active,
+      beganAt: performance.timeOrigin,
+      failures: {
+        ...(serving !== undefined && { server: serving.failures }),
+        ...Object.fromEntries(sinks.map(([name, times]) => [`sink ${name}`, times])),
+      },
     };
   }
 
@@ -488,9 +516,8 @@ export class Daemon {
         this.#onNote(message.text);
         return;
       case 'totals':
-        this.#known = message.totals;
-        this.#backlog = Math.max(this.#backlog, message.totals.backlog);
-        this.#waiting.get(message.id)?.resolve(message.totals);
+        this.#backlog.note(performance.now(), message.totals.backlog);
+        this.#waiting.get(message.id)?.resolve(this.#totals.hear(message.totals));
         this.#waiting.delete(message.id);
         return;
       case 'flushed':
@@ -515,7 +542,7 @@ export class Daemon {
         this.#followers.hearLoud(message.pid, message.share);
         return;
       case 'finished':
-        this.#finish(message.totals);
+        this.#finish(this.#totals.hear(message.totals));
         return;
       case 'failed':
         this.#failed(failureOf(message));

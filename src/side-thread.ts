@@ -19,6 +19,8 @@ type ToThread =
   | { readonly kind: 'go' }
   /** What it was told by its files may have changed. */
   | { readonly kind: 'reload' }
+  /** What it is to know. */
+  | { readonly kind: 'news'; readonly news: unknown }
   /** The recording has ended: what is left is done for a while, and the thread ends. */
   | { readonly kind: 'finish'; readonly ms: number };
 
@@ -40,23 +42,35 @@ export interface SideThreadOptions {
   readonly say: (text: string) => void;
 }
 
+/** How a thread is that took the place of another: what that one had counted counts on. */
+export type After<Status> = (before: Status, own: Status) => Status;
+
 /** A thread, as the main thread has it. */
 export class SideThread<Status> {
   readonly #options: SideThreadOptions;
   readonly #over = new AbortController();
   #worker: Worker | null = null;
+  readonly #after: After<Status>;
   #status: Status | null = null;
+  /** How the threads before this one were in the end. */
+  #before: Status | null = null;
   #isGoing = false;
   #failures = 0;
   #ended: Promise<void> = Promise.resolve();
 
-  constructor(options: SideThreadOptions) {
+  constructor(options: SideThreadOptions, after: After<Status>) {
     this.#options = options;
+    this.#after = after;
   }
 
   /** How it is, as far as it has said. */
   get status(): Status | null {
     return this.#status;
+  }
+
+  /** Times that it failed, and was to be started again. */
+  get failures(): number {
+    return this.#failures;
   }
 
   /** Resolves when the thread is ready. Throws what it refuses. */
@@ -67,7 +81,7 @@ export class SideThread<Status> {
     this.#worker = worker;
     worker.on('message', (message: FromThread<Status>) => {
       if (message.kind === 'note') this.#say(message.text);
-      if (message.kind === 'status' || message.kind === 'ready') this.#status = message.status;
+      if (message.kind === 'status' || message.kind === 'ready') this.#hear(message.status);
       if (message.kind === 'ready') ready.resolve();
       if (message.kind === 'refused') {
         const why = `${this.#options.name}: ${message.message}`;
@@ -91,6 +105,11 @@ export class SideThread<Status> {
     this.#post({ kind: 'reload' });
   }
 
+  /** Lets it know something, which it hears as it can. */
+  tell(news: unknown): void {
+    this.#post({ kind: 'news', news });
+  }
+
   /** Gives it so long to do what is left, and ends it. */
   async finish(ms: number): Promise<void> {
     this.#over.abort();
@@ -100,6 +119,10 @@ export class SideThread<Status> {
     const isLate = await Promise.race([this.#ended.then(() => false), tooLate]);
     late.abort();
     if (isLate) await this.#worker?.terminate();
+  }
+
+  #hear(own: Status): void {
+    this.#status = this.#before === null ? own : this.#after(this.#before, own);
   }
 
   #post(message: ToThread): void {
@@ -116,6 +139,7 @@ export class SideThread<Status> {
     this.#say(`its thread failed (${message}): it is started again in ${ms / 1000} s`);
     await sleep(ms, undefined, { signal: this.#over.signal }).catch(() => {});
     if (this.#over.signal.aborted) return;
+    this.#before = this.#status;
     try {
       await this.start();
       this.go();
@@ -130,6 +154,8 @@ export interface SideTask<Status> {
   /** Does it; resolves when it has ended. */
   run(): Promise<void>;
   reload?(): void;
+  /** Hears what SideThread.tell() was given. */
+  hear?(news: unknown): void;
   /** What is left is done, for so long at most, ms. */
   finish(ms: number): void;
   status(): Status;
@@ -152,6 +178,10 @@ export async function runSideThread<Data, Status>(
     parentPort?.on('message', (message: ToThread) => {
       if (message.kind === 'reload') {
         task.reload?.();
+        return;
+      }
+      if (message.kind === 'news') {
+        task.hear?.(message.news);
         return;
       }
       if (message.kind === 'finish') task.finish(message.ms);

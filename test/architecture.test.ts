@@ -21,6 +21,7 @@ const RANKS: readonly (readonly string[])[] = [
   ['src/session', 'src/sink', 'src/client'],
   ['src/service'],
   ['src/server'],
+  ['src/metrics'],
   ['src/daemon.ts'],
   ['cli'],
 ];
@@ -33,6 +34,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'better-sqlite3': ['src/catalog'],
   '@grpc': ['src/sink', 'src/server', 'src/client'],
   'grpc-health-check': ['src/server'],
+  'prom-client': ['src/metrics'],
   '@marcbachmann/cel-js': ['src/query'],
   '@nats-io': ['src/sink'],
   jose: ['src/service/jwt.ts', 'src/service/jwt-keys.ts'],

@@ -8,6 +8,7 @@ import type { Options } from 'yargs';
 import { type RecordConfig, resolveConfig } from '../../src/config/config.ts';
 import { settingsFromFile } from '../../src/config/file.ts';
 import type { ServingConfig } from '../../src/config/serving.ts';
+import { isLoopback } from '../../src/config/serving.ts';
 import {
   CONFIG_VARIABLE,
   type Given,
@@ -19,10 +20,11 @@ import {
 import { Daemon, type DaemonAids } from '../../src/daemon.ts';
 import { TapioError } from '../../src/errors.ts';
 import { Log } from '../../src/log.ts';
+import type { Telling } from '../../src/metrics/telling.ts';
 import { recordingFilter } from '../../src/query/recording-filter.ts';
 import { defaultStore } from '../../src/segment/store.ts';
+import type { ServerStatus } from '../../src/server/protocol.ts';
 import { servingThread } from '../../src/server/serving.ts';
-import type { ServerStatus } from '../../src/server/worker.ts';
 import type { SideThread } from '../../src/side-thread.ts';
 import { Outboxes } from '../../src/sink/outboxes.ts';
 import type { SourceFilter } from '../../src/source/binding.ts';
@@ -184,6 +186,33 @@ async function serve(serving: SideThread<ServerStatus>, daemon: Daemon): Promise
   }
 }
 
+/** Answers Prometheus, where that is asked for; where it cannot be, nothing is recorded either. */
+async function tellMetrics(
+  { metrics }: RecordConfig,
+  daemon: Daemon,
+  log: Log,
+): Promise<Telling | null> {
+  if (metrics === null) return null;
+  const { Telling } = await import('../../src/metrics/telling.ts');
+  try {
+    const telling = await Telling.begin({
+      address: metrics,
+      measured: () => daemon.measured(),
+      say: (text) => log.warn(text),
+    });
+    log.info(`metrics at ${telling.url}`);
+    if (!isLoopback(metrics.host))
+      log.warn(
+        `--metrics ${metrics.host} answers whoever can reach it: it asks nobody who they are`,
+      );
+    return telling;
+  } catch (error) {
+    daemon.stop();
+    await daemon.finished;
+    throw error;
+  }
+}
+
 async function run(flags: Flags): Promise<number> {
   const byFlags = givenByFlags(flags);
   const configFile = (flags.config ?? env[CONFIG_VARIABLE]) as string | undefined;
@@ -209,8 +238,10 @@ async function run(flags: Flags): Promise<number> {
   const reload = (): RecordConfig | null => (isReadAgain ? resolve() : null);
   const release = onSignals(daemon, { outboxes, serving }, log, reload);
   let timer: NodeJS.Timeout | undefined;
+  let metrics: Telling | null = null;
   try {
     await daemon.started;
+    metrics = await tellMetrics(config, daemon, log);
     await serve(serving, daemon);
     await daemon.listen();
     log.info(`recording into ${store}${line === null ? '' : ' (Ctrl-C ends it)'}`);
@@ -228,6 +259,7 @@ async function run(flags: Flags): Promise<number> {
   } finally {
     line?.clear();
     clearTimeout(timer);
+    await metrics?.end();
     release();
   }
 }
@@ -244,6 +276,7 @@ export const start: Command = {
     ['tapio-record --filter \'comm == "nginx" || network.dport == 443\'', 'only what matches'],
     ['tapio-record --sink nats://localhost:4222', 'and send UnifiedEvents onward to NATS'],
     ['tapio-record --user nobody --store /var/tmp/tapio', 'as nobody, once it is under way'],
+    ['tapio-record --metrics 127.0.0.1:9464', 'and tell Prometheus how it is'],
     ['tapio-record --source synthetic --rate 100000', 'without privileges, generated events'],
   ],
   run,

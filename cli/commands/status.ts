@@ -9,6 +9,7 @@ import type { Forecast } from '../../src/recorder/forecast.ts';
 import type { Outage } from '../../src/recorder/outage.ts';
 import type { BatchInfo, Segment } from '../../src/segment/reader.ts';
 import { openStore } from '../../src/segment/store.ts';
+import type { ServerStatus } from '../../src/server/protocol.ts';
 import type { SinkStatus } from '../../src/sink/protocol.ts';
 import type { MaskedCounts } from '../../src/source/secrets.ts';
 import { bytesText, countText, escapeControls, spanText, sumCounts } from '../format.ts';
@@ -91,6 +92,21 @@ function privilegeLines(held: ProcessPrivileges | null): string[] {
   return [`runs as uid ${held.uid}: ${[privilegesText(held), ...threads].join('; ')}`];
 }
 
+function serverLines(server: ServerStatus | null): string[] {
+  if (server === null || server.listening.length === 0) return [];
+  const { listening, connections, streams_open: streams, rows, sent_bytes, missed } = server;
+  const refused = sumCounts(server.refused);
+  const counts = [
+    `${countText(connections)} connection${connections === 1 ? '' : 's'}`,
+    `${countText(streams)} stream${streams === 1 ? '' : 's'}`,
+    `${countText(rows)} events given out (${bytesText(sent_bytes)})`,
+    refused > 0 && `${countText(refused)} calls refused`,
+    missed > 0 && `${countText(missed)} EVENTS MISSED by clients`,
+    server.audit_failures > 0 && 'THE AUDIT COULD NOT BE WRITTEN, and nothing was served',
+  ].filter((part) => part !== false);
+  return [`serving at ${listening.map(escapeControls).join(', ')}: ${counts.join('; ')}`];
+}
+
 async function run(flags: Flags): Promise<number> {
   const store = storeOf(flags);
   const status = await askRecorder(store, 'status');
@@ -133,6 +149,7 @@ async function run(flags: Flags): Promise<number> {
       ...stallLines(status.stalled_s as number | null),
       ...sinkLines(status.sinks as readonly SinkStatus[]),
       ...privilegeLines(status.privileges as ProcessPrivileges | null),
+      ...serverLines(status.server as ServerStatus | null),
       `cost: CPU ${((cpu / seconds) * 100).toFixed(1)} % of a core, main thread ${(Number(status.main_thread_busy) * 100).toFixed(1)} % busy, memory ${bytesText(Number(status.rss_bytes))}`,
       '',
     ].join('\n'),

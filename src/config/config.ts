@@ -8,6 +8,8 @@ import { type ServingConfig, servingOf } from './serving.ts';
 import { choice, type Given, type SettingName } from './settings.ts';
 import { type SinkSettings, sinksOf } from './sinks.ts';
 import {
+  type Address,
+  addressOf,
   booleanOf,
   integerOf,
   listOf,
@@ -49,6 +51,8 @@ export interface RecordConfig {
   readonly serving: ServingConfig;
   /** Who the recorder is to run as, NAME or NAME:GROUP; null: who starts it. */
   readonly user: string | null;
+  /** Where Prometheus is told how the recorder is; null: nowhere. */
+  readonly metrics: Address | null;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 }
 
@@ -165,6 +169,15 @@ function exclusions(value: unknown): RecordConfig['exclude'] {
   return out;
 }
 
+function metricsOf(value: unknown): Address | null {
+  if (value === undefined) return null;
+  const address = addressOf(String(value));
+  if (address === null) {
+    throw usage(`--metrics ${value}: write HOST:PORT or [IPV6]:PORT, such as 127.0.0.1:9464`);
+  }
+  return address;
+}
+
 /** Checks settings and makes them typed. `layers` come in order of precedence, the strongest first. */
 export function resolveConfig(layers: readonly Given[], cpus: number): RecordConfig {
   const given: Partial<Record<SettingName, unknown>> = {};
@@ -208,6 +221,7 @@ export function resolveConfig(layers: readonly Given[], cpus: number): RecordCon
     sinks: sinksOf(given),
     serving: servingOf(given),
     user: given.user === undefined ? null : String(given.user),
+    metrics: metricsOf(given.metrics),
     logLevel: choice('log-level', given['log-level'], 'info'),
   };
 }

@@ -3,7 +3,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { type JwtSettings, jwtOf } from './identities.ts';
 import type { Given } from './settings.ts';
-import { booleanOf, listOf, usage } from './values.ts';
+import { addressOf, booleanOf, listOf, usage } from './values.ts';
 
 /** Where is served: at a Unix socket, over TLS, or without it to this host alone. */
 export type Listening =
@@ -43,13 +43,12 @@ function listeningOf(text: string, isInsecure: boolean): Listening[] {
   if (text === 'none') return [];
   const path = /^unix:(.+)$/.exec(text)?.[1];
   if (path !== undefined) return [{ kind: 'unix', path }];
-  const [, host, digits] = /^(?:tcp:)?(\[[0-9a-fA-F:.]+\]|[^:[\]/]+):(\d{1,5})$/.exec(text) ?? [];
-  const port = Number(digits);
-  if (host === undefined || port > 65_535) {
+  const address = addressOf(text.replace(/^tcp:/, ''));
+  if (address === null) {
     throw usage(`--listen ${text}: write unix:PATH, HOST:PORT, [IPV6]:PORT or none`);
   }
-  const name = host.replace(/^\[|\]$/g, '');
-  return [{ kind: isInsecure && isLoopback(name) ? 'loopback' : 'tls', host: name, port }];
+  const isOpen = isInsecure && isLoopback(address.host);
+  return [{ kind: isOpen ? 'loopback' : 'tls', ...address }];
 }
 
 type Over = (kind: Listening['kind']) => boolean;

@@ -162,6 +162,11 @@ export const SETTINGS = {
     placeholder: 'FILE',
     doc: 'key of the audit of what was read, best where nobody else can write: STORE/audit.key',
   },
+  metrics: {
+    type: 'string',
+    placeholder: 'HOST:PORT',
+    doc: 'tell Prometheus how the recorder is (/metrics, /healthz, /readyz; src/metrics/METRICS.md): nowhere',
+  },
   'log-level': {
     type: 'string',
     choices: ['error', 'warn', 'info', 'debug'],

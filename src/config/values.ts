@@ -47,6 +47,20 @@ export function parseSize(text: string): number {
   return Number(match[1]) * 1024 ** power;
 }
 
+/** Where something listens. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** HOST:PORT or [IPV6]:PORT; null where it is neither. */
+export function addressOf(text: string): Address | null {
+  const [, host, digits] = /^(\[[0-9a-fA-F:.]+\]|[^:[\]/]+):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (host === undefined || port > 65_535) return null;
+  return { host: host.replace(/^\[|\]$/g, ''), port };
+}
+
 export function numberOf(name: string, value: unknown, fallback: number): number {
   if (value === undefined) return fallback;
   const number = Number(value);

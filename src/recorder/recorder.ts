@@ -4,7 +4,7 @@
 
 import { join } from 'node:path';
 import { EVENT_TYPES, type EventType } from '../../schemas/arrow.ts';
-import { FORMAT_VERSION, OP_NAMES } from '../../schemas/events.ts';
+import { FORMAT_VERSION } from '../../schemas/events.ts';
 import type { CatalogCache } from '../catalog/cache.ts';
 import { TapioError } from '../errors.ts';
 import type { BatchItem, CutItem } from '../event/batch.ts';
@@ -22,6 +22,7 @@ import { type Beginning, lossesOfDeath } from './beginning.ts';
 import { LossAccount } from './losses.ts';
 import { Mask } from './mask.ts';
 import { segmentName } from './names.ts';
+import { byOpName } from './op-names.ts';
 import { hasRoom, type Outage, outageOf, outageText, probeStore, storeGone } from './outage.ts';
 import { clockTexts, pointOfCut, resumePoint } from './point.ts';
 import { Rates } from './rates.ts';
@@ -237,10 +238,6 @@ export class Recorder {
   totals(): Totals {
     const stats = this.#source.stats();
     const cut = this.#lastCut;
-    const unattached = Object.entries(stats.unattached).map(([id, why]) => {
-      const name = OP_NAMES.get(Number(id));
-      return [name === undefined ? id : `${name.type}.${name.op}`, why];
-    });
     const open = this.#writer?.bytes ?? 0;
     return {
       events: this.#tally.counts(),
@@ -252,12 +249,13 @@ export class Recorder {
       segments: this.#segments + (this.#writer === null ? 0 : 1),
       bytes: this.#sealedBytes + open,
       storeBytes: (this.#options.retention?.bytes ?? this.#sealedBytes) + open,
+      disk: this.#options.retention?.disk ?? null,
       retired: this.#retired,
       firstTs: this.#firstTs?.toString() ?? null,
       lastTs: this.#lastTs?.toString() ?? null,
       drainCpuNs: Number(stats.drainCpuNs),
       backlog: stats.backlog,
-      unattached: Object.fromEntries(unattached) as Record<string, string>,
+      unattached: byOpName(stats.unattached),
       outage: this.#outage,
     };
   }

@@ -68,6 +68,7 @@ export class Retention {
   /** Renamed, and not removed yet. */
   readonly #leaving: HeldSegment[] = [];
   #bytes: number;
+  #disk: Disk | null = null;
 
   constructor(
     files: StoreFiles,
@@ -87,6 +88,11 @@ export class Retention {
     return this.#bytes;
   }
 
+  /** What the disk said last. */
+  get disk(): Disk | null {
+    return this.#disk;
+  }
+
   add(segment: HeldSegment): void {
     this.#held.push(segment);
     this.#bytes += segment.bytes;
@@ -100,6 +106,7 @@ export class Retention {
     this.#finish(catalog);
     const { blocks, bavail, bsize } = statfsSync(this.#segments);
     const disk = { total: blocks * bsize, free: bavail * bsize };
+    this.#disk = disk;
     // Where nothing is committed after it, the newest says where the recording stands: it stays.
     const end = this.#held.length - (open > 0 ? 0 : 1);
     const held = this.#held.slice(this.#first, Math.min(end, this.#first + RETIRED_AT_ONCE));

@@ -2,6 +2,7 @@
 
 import type { MaskedCounts } from '../source/secrets.ts';
 import type { Outage } from './outage.ts';
+import type { Disk } from './retention.ts';
 
 /** Events by type and op, losses by stage, cause and type. */
 export interface Totals {
@@ -21,6 +22,8 @@ export interface Totals {
   readonly bytes: number;
   /** Of the whole store. */
   readonly storeBytes: number;
+  /** Of the store, as it was last looked at. */
+  readonly disk: Disk | null;
   /** Segments that had to go to keep the store within its limits. */
   readonly retired: number;
   /** Of the first and last row, ns since 1970 as text; null without rows. */

@@ -450,6 +450,7 @@ function behind(run: EventRun, after: bigint): EventRun | null {
   const seqs = seqsOf(run.block);
   let { from } = run;
   while (from < run.to && (seqs[from] as bigint) <= after) from++;
+  if (from === run.from) return run;
   return from === run.to ? null : { ...run, from };
 }
 

@@ -121,6 +121,7 @@ export class Segment {
   readonly #batches = new Map<EventType, readonly BatchInfo[]>();
   readonly #problems = new Map<string, Problem>();
   #index: Map<EventType, BatchInfo[]> | null | undefined;
+  #tsOffset: bigint | undefined;
 
   /**
    * Opens a segment directory. Throws TapioError where there is none or it is of a newer format; ENOENT
@@ -171,7 +172,8 @@ export class Segment {
 
   /** ns to add to a ktime to get a ts. */
   get tsOffset(): bigint {
-    return BigInt(this.header.ts_offset);
+    this.#tsOffset ??= BigInt(this.header.ts_offset);
+    return this.#tsOffset;
   }
 
   /** Between which times its rows lie, ns, both inclusive; null where its commit lines cannot tell. */

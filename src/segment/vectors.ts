@@ -85,10 +85,11 @@ export class DictionaryVector implements Vector {
 
   /** Throws RangeError where a row names a string that is not there. */
   check(): void {
-    const { indices, dictionary } = this;
+    const { indices } = this;
+    const strings = this.dictionary.length;
     for (let row = 0; row < this.length; row++) {
       const index = Number(indices[row]);
-      if ((index < 0 || index >= dictionary.length) && isPresent(this.validity, row)) {
+      if ((index < 0 || index >= strings) && isPresent(this.validity, row)) {
         throw new RangeError('a row names a string that is lost');
       }
     }

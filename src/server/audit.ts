@@ -7,6 +7,8 @@ import type { Refusals } from '../service/refusals.ts';
 export interface ServerAudit {
   readonly begin: AuditLog['begin'];
   readonly denied: Refusals['denied'];
+  /** Number of its last line, and times that it could not be written. */
+  readonly counts: () => { readonly lines: number; readonly failures: number };
   close(): Promise<void>;
 }
 
@@ -39,6 +41,7 @@ export async function openAudit(
   return {
     begin: (entry) => audit.begin(entry),
     denied: (entry) => refusals.denied(entry),
+    counts: () => ({ lines: audit.lines, failures: audit.failures }),
     close: async () => {
       await refusals.flush();
       await audit.close();

@@ -16,6 +16,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { TapioError } from '../errors.ts';
 import type { Caller } from '../service/admission.ts';
+import type { ServiceCounters } from '../service/counters.ts';
 import type {
   QueryMessage,
   ReplayMessage,
@@ -44,6 +45,7 @@ const KEEPALIVE_TIMEOUT_MS = 10_000;
 
 export interface GrpcOptions {
   readonly service: EventService;
+  readonly counters: ServiceCounters;
   /** What tapio-record status says. */
   readonly status: () => Promise<Readonly<Record<string, unknown>>>;
   readonly callers: Callers;
@@ -242,6 +244,7 @@ export class GrpcServer {
   }
 
   #failure(error: unknown): { code: number; details: string } {
+    this.#options.counters.refuse(error);
     if (!(error instanceof TapioError))
       this.#options.say(`a call failed: ${(error as Error).stack}`);
     return statusOf(error);

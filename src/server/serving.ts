@@ -1,7 +1,8 @@
 // The thread that serves, as the main thread has it.
 
 import { SideThread } from '../side-thread.ts';
-import type { ServerStatus, ServerThreadData } from './worker.ts';
+import { afterServer, type ServerStatus } from './protocol.ts';
+import type { ServerThreadData } from './worker.ts';
 
 export interface ServingOptions extends ServerThreadData {
   readonly say: (text: string) => void;
@@ -9,11 +10,12 @@ export interface ServingOptions extends ServerThreadData {
 
 /** Makes the thread, which listens once it is started. */
 export function servingThread({ say, ...data }: ServingOptions): SideThread<ServerStatus> {
-  return new SideThread({
+  const options = {
     source: 'server/worker',
     bundled: 'server-worker',
     data: data satisfies ServerThreadData,
     name: 'server',
     say,
-  });
+  };
+  return new SideThread(options, afterServer);
 }

@@ -8,6 +8,7 @@ import { askRecorder } from '../control.ts';
 import { systemCode, TapioError } from '../errors.ts';
 import { giveUpCapabilities } from '../privileges.ts';
 import { openDoor } from '../replay/door.ts';
+import { ServiceCounters } from '../service/counters.ts';
 import { type Identity, shownName } from '../service/identity.ts';
 import { PolicyHolder } from '../service/policy-holder.ts';
 import { Usage } from '../service/rate.ts';
@@ -18,6 +19,7 @@ import type { GrpcServer } from './grpc.ts';
 import { type Identities, type IdentitySettings, openIdentities } from './identities.ts';
 import { listenOnLoopback } from './loopback.ts';
 import { listenAtPath } from './peers.ts';
+import type { ServerStatus } from './protocol.ts';
 import { listenOverTls, renew } from './tls.ts';
 
 export interface ServerThreadData extends IdentitySettings {
@@ -28,12 +30,6 @@ export interface ServerThreadData extends IdentitySettings {
   readonly tls: TlsFiles | null;
   /** File of the key that the audit is kept with. */
   readonly auditKey: string;
-}
-
-/** How the server is. */
-export interface ServerStatus {
-  readonly listening: readonly string[];
-  readonly connections: number;
 }
 
 const placeOf = (one: Listening): string =>
@@ -63,7 +59,12 @@ class Serving implements SideTask<ServerStatus> {
   readonly #ended = Promise.withResolvers<void>();
   #grpc: Promise<GrpcServer> | null = null;
   #audit: Promise<ServerAudit> | null = null;
-  #connections = 0;
+  #auditCounts: ServerAudit['counts'] = () => ({ lines: 0, failures: 0 });
+  readonly #counters = new ServiceCounters();
+  readonly #sockets = new Set<Socket>();
+  #accepted = 0;
+  /** Of connections that are closed. */
+  #sentBytes = 0;
 
   private constructor(data: ServerThreadData, policy: PolicyHolder, identities: Identities) {
     this.#data = data;
@@ -146,9 +147,22 @@ class Serving implements SideTask<ServerStatus> {
   }
 
   status(): ServerStatus {
+    const audit = this.#auditCounts();
     return {
       listening: this.#data.listen.map(placeOf),
-      connections: this.#connections,
+      connections: this.#sockets.size,
+      accepted: this.#accepted,
+      sent_bytes: [...this.#sockets].reduce(
+        (sum, { bytesWritten }) => sum + bytesWritten,
+        this.#sentBytes,
+      ),
+      streams_open: this.#counters.open,
+      streams: this.#counters.streams,
+      rows: this.#counters.rows,
+      missed: this.#counters.missed,
+      refused: this.#counters.refused,
+      audit_lines: audit.lines,
+      audit_failures: audit.failures,
     };
   }
 
@@ -157,8 +171,12 @@ class Serving implements SideTask<ServerStatus> {
   }
 
   #accept(socket: Socket, connection: Connection): void {
-    this.#connections++;
-    socket.once('close', () => this.#connections--);
+    this.#accepted++;
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#sentBytes += socket.bytesWritten;
+    });
     this.#grpc ??= this.#load();
     this.#grpc.then(
       (grpc) => grpc.accept(socket, connection),
@@ -184,10 +202,16 @@ class Serving implements SideTask<ServerStatus> {
 
   #opened(): Promise<ServerAudit> {
     const { store, auditKey } = this.#data;
-    this.#audit ??= openAudit(store, auditKey, sayFromThread).catch((error) => {
-      this.#audit = null;
-      throw error;
-    });
+    this.#audit ??= openAudit(store, auditKey, sayFromThread).then(
+      (audit) => {
+        this.#auditCounts = audit.counts;
+        return audit;
+      },
+      (error) => {
+        this.#audit = null;
+        throw error;
+      },
+    );
     return this.#audit;
   }
 
@@ -204,6 +228,7 @@ class Serving implements SideTask<ServerStatus> {
       policy: () => this.#policy.policy,
       usage: new Usage(() => performance.now()),
       audit,
+      counters: this.#counters,
       connect: () => openDoor(store, sayFromThread),
       flush: () => askRecorder(store, 'flush'),
       now: () => BigInt(Date.now()) * 1_000_000n,
@@ -212,6 +237,7 @@ class Serving implements SideTask<ServerStatus> {
     const takesCertificates = tls !== null && tls.clientCa !== null;
     return new GrpcServer({
       service,
+      counters: this.#counters,
       status: () => askRecorder(store, 'status'),
       callers: new Callers({ ...this.#identities, takesCertificates, denied: audit.denied }),
       say: sayFromThread,

@@ -86,6 +86,7 @@ export class AuditLog {
   #lastHead = 0;
   #published: Promise<void> = Promise.resolve();
   #isOpen = true;
+  #failures = 0;
 
   /**
    * Opens a log, or begins one. It goes on after the last whole line; reads of a process that died get a `lost_end`, what
@@ -128,6 +129,16 @@ export class AuditLog {
     // A file that the process before made may have no durable name.
     files.syncDirectory(directory);
     this.#armHead();
+  }
+
+  /** Number of its last line. */
+  get lines(): number {
+    return this.#writer.head.n;
+  }
+
+  /** Times that it could not be written. */
+  get failures(): number {
+    return this.#failures;
   }
 
   /** Notes that a read begins; rejects with TapioError('io') where that cannot be made durable: then nothing may be served. */
@@ -236,6 +247,7 @@ export class AuditLog {
       });
     } catch (error) {
       this.#written = 0;
+      this.#failures++;
       const failure = writeError(this.#directory, error);
       for (const { reject } of waiting) reject(failure);
     }
@@ -290,6 +302,7 @@ export class AuditLog {
       } catch {
         // Who begins a read next hears of it; the head is tried again.
         this.#written = 0;
+        this.#failures++;
       }
       this.#armHead();
     }, this.#options.headMs ?? HEAD_MS);

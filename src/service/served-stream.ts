@@ -3,6 +3,7 @@
 import { TapioError } from '../errors.ts';
 import { type EventBlock, type EventRun, inParts, rowsIn } from '../event/stream.ts';
 import type { LossRow } from '../segment/reader.ts';
+import type { ServiceCounters } from './counters.ts';
 import type { Redactor } from './redact.ts';
 import { type Lost, lostOf, lostRows, type RowStream } from './row-stream.ts';
 import { sampled } from './sample.ts';
@@ -38,6 +39,7 @@ export interface StreamTerms {
   readonly holds: () => boolean;
   /** Ends it; its reason is a TapioError where its caller is nobody any more. */
   readonly signal: AbortSignal;
+  readonly counters: Pick<ServiceCounters, 'rows' | 'missed'>;
   readonly finish: (rows: number, bytes: number, result: string) => void;
 }
 
@@ -85,7 +87,7 @@ export class ServedStream {
 
   /** The parts of the answer; ends where the window or the stream does. */
   async *parts(): AsyncGenerator<Part> {
-    const { told, signal } = this.#terms;
+    const { told, counters, signal } = this.#terms;
     let result = 'ended by the client';
     try {
       for await (const part of this.#stream.parts()) {
@@ -96,6 +98,7 @@ export class ServedStream {
           this.#behind = this.#stream.resumePoint;
         } else {
           // The rows that it came before are still to be given.
+          if (part.kind === 'missed') counters.missed += Number(part.missed.rows);
           const all =
             part.kind === 'missed' ? [lostRows(part.missed)] : lostOf(told.losses(part.losses));
           for (const lost of all) yield { kind: 'lost', lost: told.lost(lost) };
@@ -145,6 +148,7 @@ export class ServedStream {
         throw readAgain();
       }
       this.#rows += rows;
+      this.#terms.counters.rows += rows;
       this.#isMidway = i < parts.length - 1;
       yield { kind: 'rows', runs: redacted(part, redactor) };
     }

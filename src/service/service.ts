@@ -27,6 +27,7 @@ import {
   nsOf,
 } from './admission.ts';
 import type { AuditedRead } from './audit.ts';
+import type { ServiceCounters } from './counters.ts';
 import { EventStream } from './event-stream.ts';
 import type { Grant } from './grant.ts';
 import { HeldStream, ReplayStream } from './held-stream.ts';
@@ -44,6 +45,7 @@ export interface ServiceOptions extends AdmissionOptions {
   readonly store: string;
   /** What each identity is using. */
   readonly usage: Usage;
+  readonly counters: ServiceCounters;
   /** Registers with the recorder. Throws TapioError('not_running') where there is none. */
   readonly connect: () => Promise<LiveDoor>;
   /** Has every row made durable that there is. */
@@ -155,6 +157,7 @@ export class EventService {
       const page = await readPage(this.#options.store, { selection, columns, from, size, newest });
       const runs = redacted(sampled(page.runs, every), bound.redactor);
       count(rowsIn(runs));
+      this.#options.counters.rows += rowsIn(runs);
       const token = page.next === null ? '' : tokenOf(page.next);
       return encode({ runs, token, incomplete: toldTo(grant).reasons(page.incomplete) });
     });
@@ -252,7 +255,7 @@ export class EventService {
     open: () => Promise<RowStream>,
   ): Promise<ServedStream> {
     const sample = sampleOf(message.selection?.sample);
-    const { audit, usage: used, sleep } = this.#options;
+    const { audit, counters, usage: used, sleep } = this.#options;
     const lease = used.open(caller.identity, grant.limits);
     try {
       const read = await audit.begin(entryOf(caller, method, message));
@@ -264,12 +267,17 @@ export class EventService {
         wait: (ms) => sleep(ms, signal),
         holds: () => this.#options.policy() === policy,
         signal,
+        counters,
         finish: (rows, bytes, result) => {
           lease.close();
+          counters.open--;
           read.end({ rows, bytes, result });
         },
       };
-      return new ServedStream(await open(), terms);
+      const stream = new ServedStream(await open(), terms);
+      counters.open++;
+      counters.streams++;
+      return stream;
     } catch (error) {
       lease.close();
       throw error;

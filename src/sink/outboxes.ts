@@ -2,7 +2,7 @@
 
 import type { SinkSettings } from '../config/sinks.ts';
 import { SideThread } from '../side-thread.ts';
-import type { SinkStatus, SinkThreadData } from './protocol.ts';
+import { afterSink, type SinkStatus, type SinkThreadData } from './protocol.ts';
 
 interface Outgoing {
   readonly settings: SinkSettings;
@@ -13,6 +13,8 @@ export class Outboxes {
   readonly #store: string;
   readonly #say: (text: string) => void;
   #all: readonly Outgoing[] = [];
+  /** How sinks were in the end whose settings were changed, by name. */
+  readonly #before = new Map<string, SinkStatus>();
   #isGoing = false;
 
   private constructor(store: string, say: (text: string) => void) {
@@ -42,7 +44,16 @@ export class Outboxes {
 
   /** How each is, as far as it has said. */
   get statuses(): SinkStatus[] {
-    return this.#all.flatMap(({ thread: { status } }) => (status === null ? [] : [status]));
+    return this.#all.flatMap(({ thread: { status } }) =>
+      status === null ? [] : [this.#counted(status)],
+    );
+  }
+
+  /** Times that the thread of each sink failed, by its name. */
+  get failures(): Readonly<Record<string, number>> {
+    return Object.fromEntries(
+      this.#all.map(({ settings, thread }) => [settings.name, thread.failures]),
+    );
   }
 
   /**
@@ -65,6 +76,10 @@ export class Outboxes {
     const gone = this.#all.filter((one) => !stay.includes(one));
     // Two threads must not write one checkpoint.
     await Promise.all(gone.map(({ thread }) => thread.finish(0)));
+    for (const { thread } of gone) {
+      if (thread.status !== null)
+        this.#before.set(thread.status.name, this.#counted(thread.status));
+    }
     this.#all = [...stay, ...added];
     if (this.#isGoing) for (const { thread } of added) thread.go();
   }
@@ -74,15 +89,22 @@ export class Outboxes {
     await Promise.all(this.#all.map(({ thread }) => thread.finish(ms)));
   }
 
+  /** With what was counted under its name before. */
+  #counted(status: SinkStatus): SinkStatus {
+    const before = this.#before.get(status.name);
+    return before === undefined ? status : afterSink(before, status);
+  }
+
   #make(settings: SinkSettings): Outgoing {
     const data: SinkThreadData = { store: this.#store, settings };
-    const thread = new SideThread<SinkStatus>({
+    const options = {
       source: 'sink/worker',
       bundled: 'sink-worker',
       data,
       name: `sink ${settings.name}`,
       say: this.#say,
-    });
+    };
+    const thread = new SideThread<SinkStatus>(options, afterSink);
     return { settings, thread };
   }
 }

@@ -32,3 +32,14 @@ export interface SinkStatus {
   /** Events that were taken each second, over the last seconds. */
   readonly rate: number;
 }
+
+/** How a sink is whose thread took the place of another: what that one had counted counts on. What is lost is in its checkpoint. */
+export function afterSink(before: SinkStatus, own: SinkStatus): SinkStatus {
+  return {
+    ...own,
+    taken: before.taken + own.taken,
+    refused: before.refused + own.refused,
+    returned: before.returned + own.returned,
+    unmapped: before.unmapped + own.unmapped,
+  };
+}

@@ -19,6 +19,7 @@ const SUITES: Readonly<Record<string, () => Promise<{ bench: () => Promise<void>
   'raw-events': () => import('./raw-events.bench.ts'),
   onward: () => import('./onward.bench.ts'),
   audit: () => import('./audit.bench.ts'),
+  serve: () => import('./serve.bench.ts'),
 };
 
 async function main(): Promise<void> {

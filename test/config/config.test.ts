@@ -149,3 +149,13 @@ test('a sink sends rows as they are only where it is told so', () => {
   }
   expect(() => sink({ row: true })).toThrow('did you mean raw');
 });
+
+test('where Prometheus is told: nowhere, or at an address', () => {
+  expect(resolveConfig([{}], 2).metrics).toBe(null);
+  const given = (metrics: string): unknown => resolveConfig([{ metrics }], 2).metrics;
+  expect(given('127.0.0.1:9464')).toEqual({ host: '127.0.0.1', port: 9464 });
+  expect(given('[::1]:0')).toEqual({ host: '::1', port: 0 });
+  for (const wrong of ['9464', '127.0.0.1', '127.0.0.1:', '127.0.0.1:65536', 'unix:/a', '::1:5']) {
+    expect(() => given(wrong), wrong).toThrow(`--metrics ${wrong}: write HOST:PORT`);
+  }
+});

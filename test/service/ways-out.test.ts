@@ -14,6 +14,7 @@ import { parseFilter } from '../../src/query/filter/filter.ts';
 import { matches } from '../../src/query/predicate.ts';
 import { messageAt, RawEventEncoder } from '../../src/raw/encoder.ts';
 import { statsMessage } from '../../src/server/answers.ts';
+import { ServiceCounters } from '../../src/service/counters.ts';
 import { Policy, UNLIMITED } from '../../src/service/policy.ts';
 import { Usage } from '../../src/service/rate.ts';
 import { redactableFields } from '../../src/service/redact.ts';
@@ -80,6 +81,7 @@ function opsOf(names: readonly string[]): ReadonlyMap<EventType, ReadonlySet<str
 
 function serviceOf(policy: Policy): EventService {
   return new EventService({
+    counters: new ServiceCounters(),
     store,
     policy: () => policy,
     usage: new Usage(() => 0),
