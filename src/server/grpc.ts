@@ -26,6 +26,7 @@ import type { ServedStream } from '../service/served-stream.ts';
 import type { EventService } from '../service/service.ts';
 import { ringMetrics, segmentList, statsMessage, statusMessage } from './answers.ts';
 import type { Callers, Connection } from './caller.ts';
+import { Capacity } from './capacity.ts';
 import { answerBeforeNext, limitSessions, REQUEST_BYTES_MAX } from './limits.ts';
 import { definitions } from './messages.ts';
 import { nameConnection } from './peers.ts';
@@ -89,7 +90,7 @@ export class GrpcServer {
       'grpc.keepalive_time_ms': KEEPALIVE_MS,
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.keepalive_permit_without_calls': 1,
-      interceptors: [sayInvalid, answerBeforeNext],
+      interceptors: [sayInvalid, answerBeforeNext, new Capacity().interceptor],
     });
     if (!limitSessions(this.#server)) options.say('connections have no limits but those of Node');
     const encodeStats = Recorder.Stats?.responseSerialize as Encode;

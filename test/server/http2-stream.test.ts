@@ -6,7 +6,7 @@ import { connect as connectTo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Part } from '../../src/service/service.ts';
+import type { Part } from '../../src/service/served-stream.ts';
 import { clientsAt, type Streamed, streamed } from '../support/grpc-client.ts';
 import { runOf, ServedRows } from '../support/served-rows.ts';
 

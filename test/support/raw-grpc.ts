@@ -2,6 +2,7 @@
 
 import { type ClientHttp2Session, constants, connect as http2Connect } from 'node:http2';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How a call ended. */
 export interface RawAnswer {
@@ -143,11 +144,18 @@ export function headerBlock(path: string, more: Readonly<Record<string, string>>
 
 /** A connection of bytes; what comes back is thrown away unless it is paused. */
 export async function bytesTo(path: string): Promise<Socket> {
-  const socket = connect(path);
-  socket.on('error', () => {});
-  socket.resume();
-  await new Promise<void>((resolve) => socket.once('connect', resolve));
-  return socket;
+  for (;;) {
+    const socket = connect(path);
+    const isThere = await new Promise<boolean>((resolve) => {
+      socket.once('connect', () => resolve(true));
+      socket.once('error', () => resolve(false));
+    });
+    socket.on('error', () => {});
+    socket.resume();
+    if (isThere) return socket;
+    // So many were not taken yet that the kernel lets nobody else wait.
+    await sleep(10);
+  }
 }
 
 /** Writes and waits until it is taken, or the other end has hung up; whether it was taken. */

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import type { EventRun } from '../../src/event/stream.ts';
 import { NumberVector } from '../../src/segment/vectors.ts';
 import { GrpcServer } from '../../src/server/grpc.ts';
-import type { EventService, Part } from '../../src/service/service.ts';
+import type { Part } from '../../src/service/served-stream.ts';
+import type { EventService } from '../../src/service/service.ts';
 import { temporaryDirectory } from './recording.ts';
 
 const ORIGIN = { recording: '01KB', host: 'host', boot_id: 'boot' };
@@ -34,13 +35,17 @@ export class ServedRows {
   readonly #grpc: GrpcServer;
   readonly #listening: Server;
 
-  private constructor(parts: () => AsyncIterable<Part>) {
+  private constructor(
+    parts: () => AsyncIterable<Part>,
+    status: () => Promise<Readonly<Record<string, unknown>>>,
+  ) {
     const end = { token: '01KB:1', incomplete: [] };
     const stream = { parts, end: () => end, token: end.token };
-    const service = { stream: () => Promise.resolve(stream), admitWhole: () => Promise.resolve() };
+    const holding = () => Promise.resolve({ time: null, newest: null });
+    const service = { stream: () => Promise.resolve(stream), holding };
     this.#grpc = new GrpcServer({
       service: service as unknown as EventService,
-      status: () => Promise.resolve({}),
+      status,
       say: (text) => this.said.push(text),
     });
     this.path = join(this.#directory.path, 'sock');
@@ -50,9 +55,12 @@ export class ServedRows {
     });
   }
 
-  /** Serves these parts to each stream; whoever calls it closes it. */
-  static async open(parts: () => AsyncIterable<Part>): Promise<ServedRows> {
-    const self = new ServedRows(parts);
+  /** Serves these parts to each stream, and this status; whoever calls it closes it. */
+  static async open(
+    parts: () => AsyncIterable<Part>,
+    status: () => Promise<Readonly<Record<string, unknown>>> = () => Promise.resolve({}),
+  ): Promise<ServedRows> {
+    const self = new ServedRows(parts, status);
     await new Promise<void>((resolve) => self.#listening.listen(self.path, resolve));
     return self;
   }
