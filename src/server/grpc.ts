@@ -30,7 +30,7 @@ import { Capacity } from './capacity.ts';
 import { answerBeforeNext, limitSessions, REQUEST_BYTES_MAX } from './limits.ts';
 import { definitions } from './messages.ts';
 import { nameConnection } from './peers.ts';
-import { sayInvalid } from './refusals.ts';
+import { sayPlainly } from './refusals.ts';
 import { type Encode, RowWriter } from './row-writer.ts';
 import { statusOf } from './status.ts';
 import { write } from './writing.ts';
@@ -90,7 +90,7 @@ export class GrpcServer {
       'grpc.keepalive_time_ms': KEEPALIVE_MS,
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.keepalive_permit_without_calls': 1,
-      interceptors: [sayInvalid, answerBeforeNext, new Capacity().interceptor],
+      interceptors: [sayPlainly, answerBeforeNext, new Capacity().interceptor],
     });
     if (!limitSessions(this.#server)) options.say('connections have no limits but those of Node');
     const encodeStats = Recorder.Stats?.responseSerialize as Encode;

@@ -1,7 +1,7 @@
 // What one connection may take of the server: how much it sends at once, and how fast it makes us work for nothing.
 
 import type { ServerOptions } from 'node:http2';
-import type { Server, ServerInterceptor } from '@grpc/grpc-js';
+import type { Server, ServerInterceptingCall, ServerInterceptor } from '@grpc/grpc-js';
 
 /** Requests are small, whatever they ask for. */
 export const REQUEST_BYTES_MAX = 64 * 1024;
@@ -52,5 +52,5 @@ export const answerBeforeNext: ServerInterceptor = (_method, call) => {
     if (unsent > 0) wanted = true;
     else read();
   };
-  return call as ReturnType<ServerInterceptor>;
+  return call as ServerInterceptingCall;
 };

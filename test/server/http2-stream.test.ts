@@ -40,8 +40,8 @@ async function* parts(): AsyncGenerator<Part> {
   for (let i = 0; i < PIDS.length; i += AT_ONCE) {
     yield { kind: 'rows', runs: [runOf(PIDS.slice(i, i + AT_ONCE))] };
     if (i === 10 * AT_ONCE) {
-      const missed = { recording: '01KB', first: 7n, last: 9n, rows: 3n, why: 'reader' };
-      yield { kind: 'missed', missed } as unknown as Part;
+      const of = { firstSeq: 7n, lastSeq: 9n, firstTs: 1n, lastTs: 2n };
+      yield { kind: 'lost', lost: { ...of, cause: 'reader', count: 3n } };
     }
   }
 }

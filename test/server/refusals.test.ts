@@ -99,6 +99,20 @@ test.each<[string, RawCall, number, RegExp]>([
   expect(served.said).toEqual([]);
 });
 
+test('what a client has said is not said back at length', async () => {
+  const service = '🦫'.repeat(6000);
+  const name = Buffer.from(service);
+  const length = Buffer.of(
+    (name.length & 127) | 128,
+    ((name.length >> 7) & 127) | 128,
+    name.length >> 14,
+  );
+  const body = framed(Buffer.concat([Buffer.of(0x0a), length, name]));
+  const { status: code, message } = await answer({ path: HEALTH, body });
+  expect(code).toBe(status.NOT_FOUND);
+  expect(message.length).toBeLessThan(1000);
+});
+
 test.each(['text/html', 'application/json', ''])('content-type %j is 415', async (type) => {
   const { http } = await answer({ path: STREAM, headers: { 'content-type': type } });
   expect(http).toBe(415);
