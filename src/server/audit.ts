@@ -7,6 +7,7 @@ import type { Refusals } from '../service/refusals.ts';
 export interface ServerAudit {
   readonly begin: AuditLog['begin'];
   readonly denied: Refusals['denied'];
+  readonly failure: AuditLog['failure'];
   close(): Promise<void>;
 }
 
@@ -39,6 +40,9 @@ export async function openAudit(
   return {
     begin: (entry) => audit.begin(entry),
     denied: (entry) => refusals.denied(entry),
+    get failure() {
+      return audit.failure;
+    },
     close: async () => {
       await refusals.flush();
       await audit.close();

@@ -263,7 +263,7 @@ export class EventService {
         told: toldTo(grant),
         take: (rows, bytes) => lease.take(rows, bytes),
         wait: (ms) => sleep(ms, signal),
-        holds: () => this.#options.policy() === policy,
+        why: () => (this.#options.policy() === policy ? audit.failure : readAgain()),
         signal,
         finish: (rows, bytes, result) => {
           lease.close();

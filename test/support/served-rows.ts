@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { EventRun } from '../../src/event/stream.ts';
 import { NumberVector } from '../../src/segment/vectors.ts';
+import { Callers } from '../../src/server/caller.ts';
 import { GrpcServer } from '../../src/server/grpc.ts';
 import type { Part } from '../../src/service/served-stream.ts';
 import type { EventService } from '../../src/service/service.ts';
@@ -45,6 +46,12 @@ export class ServedRows {
     const service = { stream: () => Promise.resolve(stream), holding };
     this.#grpc = new GrpcServer({
       service: service as unknown as EventService,
+      callers: new Callers({
+        tokens: null,
+        jwt: null,
+        takesCertificates: false,
+        denied: () => Promise.resolve(),
+      }),
       status,
       say: (text) => this.said.push(text),
     });
