@@ -212,7 +212,9 @@ test(`${CASES} messages (seed ${SEED})`, { timeout: 1_200_000 }, async () => {
   await Promise.all(Array.from({ length: AT_ONCE }, client));
   expect(wrong.slice(0, 5)).toEqual([]);
   // All kinds of answers were had.
-  expect([...outcomes.keys()].sort()).toEqual(expect.arrayContaining(['0', '3', '5', '8', 'taken']));
+  expect([...outcomes.keys()].sort()).toEqual(
+    expect.arrayContaining(['0', '3', '5', '8', 'taken']),
+  );
   const last = await ask(recorder, 'GetStatus', {});
   expect(Number(last.memory_bytes)).toBeLessThan(Number(first.memory_bytes) + MORE_BYTES_MAX);
   expect((await ask(events, 'QueryRawEvents', { page_size: 10 })).events).toHaveLength(10);
