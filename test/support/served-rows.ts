@@ -41,7 +41,7 @@ export class ServedRows {
     status: () => Promise<Readonly<Record<string, unknown>>>,
   ) {
     const end = { token: '01KB:1', incomplete: [] };
-    const stream = { parts, end: () => end, token: end.token };
+    const stream = { parts, sent: () => {}, end: () => end, token: end.token };
     const holding = () => Promise.resolve({ time: null, newest: null });
     const service = { stream: () => Promise.resolve(stream), holding };
     this.#grpc = new GrpcServer({
