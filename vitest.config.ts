@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 // Kernel, crash and end-to-end tests watch the whole host: they run one after another, on their own.
-const ALONE = ['test/kernel/**/*.test.ts', 'test/crash/**/*.test.ts', 'test/e2e/**/*.test.ts'];
+const ALONE = ['kernel', 'crash', 'e2e', 'examples'].map((name) => `test/${name}/**/*.test.ts`);
 
 export default defineConfig({
   test: {

@@ -9,26 +9,6 @@
 namespace tapio {
 namespace {
 
-struct Mask {
-  std::unique_ptr<re2::RE2> regex;
-  std::string with;
-};
-
-// All masks look at the text as it was, so that none can undo what another finds; parts that
-// overlap are one.
-std::string redacted(const std::vector<Mask>& masks, const std::string& text) {
-  std::vector<Span> spans;
-  for (unsigned i = 0; i < masks.size(); i++) find_spans(*masks[i].regex, i, text, &spans);
-  join_spans(&spans);
-  std::string out;
-  size_t at = 0;
-  for (const Span& span : spans) {
-    out.append(text, at, span.from - at).append(masks[span.pattern].with);
-    at = span.to;
-  }
-  return out.append(text, at, std::string::npos);
-}
-
 class TextRedactor : public Napi::ObjectWrap<TextRedactor> {
  public:
   static Napi::Function define(Napi::Env env) {

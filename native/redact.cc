@@ -42,4 +42,17 @@ void join_spans(std::vector<Span>* spans) {
   spans->resize(kept);
 }
 
+std::string redacted(const std::vector<Mask>& masks, const std::string& text) {
+  std::vector<Span> spans;
+  for (unsigned i = 0; i < masks.size(); i++) find_spans(*masks[i].regex, i, text, &spans);
+  join_spans(&spans);
+  std::string out;
+  size_t at = 0;
+  for (const Span& span : spans) {
+    out.append(text, at, span.from - at).append(masks[span.pattern].with);
+    at = span.to;
+  }
+  return out.append(text, at, std::string::npos);
+}
+
 }  // namespace tapio

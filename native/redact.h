@@ -3,6 +3,8 @@
 
 #include <re2/re2.h>
 
+#include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,5 +22,14 @@ void find_spans(const re2::RE2& regex, unsigned pattern, std::string_view text,
 
 // Puts them in order; those that overlap become one, of the pattern that began first.
 void join_spans(std::vector<Span>* spans);
+
+struct Mask {
+  std::unique_ptr<re2::RE2> regex;
+  std::string with;
+};
+
+// All masks look at the text as it was, so that none can undo what another finds; parts that
+// overlap are one.
+std::string redacted(const std::vector<Mask>& masks, const std::string& text);
 
 }  // namespace tapio

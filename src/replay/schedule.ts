@@ -111,13 +111,15 @@ export class Schedule {
 
 const usage = (message: string): TapioError => new TapioError('usage', message);
 
+/** Beyond these a speed or a rate is a slip of the finger: a year in a blink, or a second in a year. */
+export const isPace = (value: number): boolean => value >= 1e-6 && value <= 1e9;
+
 /** `10x`, `0.5x`, `200%`, `2` or `max`. */
 export function parseSpeed(text: string): Pace {
   if (text === 'max') return 'max';
   const match = /^(\d+(?:\.\d+)?|\.\d+)\s*(x|×|%)?$/i.exec(text.trim());
   const speed = Number(match?.[1]) / (match?.[2] === '%' ? 100 : 1);
-  // Beyond these a speed is a slip of the finger: a year in a blink, or a second in a year.
-  if (!(speed >= 1e-6 && speed <= 1e9)) {
+  if (!isPace(speed)) {
     throw usage(`--speed ${text} is no speed: write 10x, 0.5x, 200% or max`);
   }
   return { speed };
@@ -126,7 +128,7 @@ export function parseSpeed(text: string): Pace {
 /** `5000/s` or `5000`: rows per second. */
 export function parseRate(text: string): Pace {
   const rate = Number(/^(\d+(?:\.\d+)?|\.\d+)\s*(?:\/\s*s)?$/i.exec(text.trim())?.[1]);
-  if (!(rate >= 1e-6 && rate <= 1e9)) {
+  if (!isPace(rate)) {
     throw usage(`--rate ${text} is no rate: write 5000/s, or --speed max`);
   }
   return { rate };

@@ -61,7 +61,7 @@ function segmentMessage({ bootId, time, lost, filter, rows, ...segment }: HeldSe
     ...segment,
     boot_id: bootId,
     ...(time !== null && { first_ts: String(time.first), last_ts: String(time.last) }),
-    rows: Object.fromEntries(Object.entries(rows).map(([type, count]) => [type, String(count)])),
+    rows: Object.entries(rows).map(([type, count]) => ({ type, rows: String(count) })),
     lost: String(lost),
     filter: filter ?? '',
   };

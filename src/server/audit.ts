@@ -9,6 +9,7 @@ export interface ServerAudit {
   readonly denied: Refusals['denied'];
   /** Number of its last line, and times that it could not be written. */
   readonly counts: () => { readonly lines: number; readonly failures: number };
+  readonly failure: AuditLog['failure'];
   close(): Promise<void>;
 }
 
@@ -42,6 +43,9 @@ export async function openAudit(
     begin: (entry) => audit.begin(entry),
     denied: (entry) => refusals.denied(entry),
     counts: () => ({ lines: audit.lines, failures: audit.failures }),
+    get failure() {
+      return audit.failure;
+    },
     close: async () => {
       await refusals.flush();
       await audit.close();

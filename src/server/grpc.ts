@@ -27,8 +27,11 @@ import type { ServedStream } from '../service/served-stream.ts';
 import type { EventService } from '../service/service.ts';
 import { ringMetrics, segmentList, statsMessage, statusMessage } from './answers.ts';
 import type { Callers, Connection } from './caller.ts';
+import { Capacity } from './capacity.ts';
+import { answerBeforeNext, limitSessions, REQUEST_BYTES_MAX } from './limits.ts';
 import { definitions } from './messages.ts';
 import { nameConnection } from './peers.ts';
+import { sayPlainly } from './refusals.ts';
 import { type Encode, RowWriter } from './row-writer.ts';
 import { statusOf } from './status.ts';
 import { write } from './writing.ts';
@@ -36,10 +39,6 @@ import { write } from './writing.ts';
 // It would tell of headers that it cannot read, which may be secrets, as often as anybody sends them.
 setLogVerbosity(logVerbosity.NONE);
 
-/** Requests are small, whatever they ask for. */
-const REQUEST_BYTES_MAX = 64 * 1024;
-const HEADER_BYTES_MAX = 16 * 1024;
-const STREAMS_MAX = 100;
 const KEEPALIVE_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
@@ -90,12 +89,12 @@ export class GrpcServer {
     );
     this.#server = new Server({
       'grpc.max_receive_message_length': REQUEST_BYTES_MAX,
-      'grpc.max_metadata_size': HEADER_BYTES_MAX,
-      'grpc.max_concurrent_streams': STREAMS_MAX,
       'grpc.keepalive_time_ms': KEEPALIVE_MS,
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.keepalive_permit_without_calls': 1,
+      interceptors: [sayPlainly, answerBeforeNext, new Capacity().interceptor],
     });
+    if (!limitSessions(this.#server)) options.say('connections have no limits but those of Node');
     const encodeStats = Recorder.Stats?.responseSerialize as Encode;
     const { service, status } = options;
     const streams =

@@ -23,7 +23,7 @@ export interface Caller {
 export interface AdmissionOptions {
   /** As it stands now. */
   readonly policy: () => Policy;
-  readonly audit: Pick<AuditLog, 'begin' | 'denied'>;
+  readonly audit: Pick<AuditLog, 'begin' | 'denied' | 'failure'>;
   /** ns since 1970. */
   readonly now: () => bigint;
 }

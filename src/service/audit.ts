@@ -85,6 +85,7 @@ export class AuditLog {
   /** Number of the last head line. */
   #lastHead = 0;
   #published: Promise<void> = Promise.resolve();
+  #failure: TapioError | null = null;
   #isOpen = true;
   #failures = 0;
 
@@ -139,6 +140,11 @@ export class AuditLog {
   /** Times that it could not be written. */
   get failures(): number {
     return this.#failures;
+  }
+
+  /** Why it could not be written the last time; null: it could. Reads that are under way end with it. */
+  get failure(): TapioError | null {
+    return this.#failure;
   }
 
   /** Notes that a read begins; rejects with TapioError('io') where that cannot be made durable: then nothing may be served. */
@@ -245,10 +251,9 @@ export class AuditLog {
         if (fields.kind === 'begin') this.#reads.add(first + i);
         resolve(first + i);
       });
+      this.#failure = null;
     } catch (error) {
-      this.#written = 0;
-      this.#failures++;
-      const failure = writeError(this.#directory, error);
+      const failure = this.#failed(error);
       for (const { reject } of waiting) reject(failure);
     }
     this.#armHead();
@@ -290,6 +295,13 @@ export class AuditLog {
     this.#published = this.#published.then(() => publish(head)).catch(() => {});
   }
 
+  #failed(error: unknown): TapioError {
+    this.#written = 0;
+    this.#failures++;
+    this.#failure = writeError(this.#directory, error);
+    return this.#failure;
+  }
+
   #armHead(): void {
     const changed = this.#ends.length > 0 || this.#writer.head.n !== this.#lastHead;
     if (!this.#isOpen || !changed || this.#headTimer !== null) return;
@@ -299,10 +311,10 @@ export class AuditLog {
         this.#append([]);
         this.#sync();
         this.#head();
-      } catch {
-        // Who begins a read next hears of it; the head is tried again.
-        this.#written = 0;
-        this.#failures++;
+        this.#failure = null;
+      } catch (error) {
+        // Who reads hears of it; the head is tried again.
+        this.#failed(error);
       }
       this.#armHead();
     }, this.#options.headMs ?? HEAD_MS);

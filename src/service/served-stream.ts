@@ -35,8 +35,8 @@ export interface StreamTerms {
   /** Takes what is sent from what may be, and gives how many ms to wait before more is. */
   readonly take: (rows: number, bytes: number) => number;
   readonly wait: (ms: number) => Promise<unknown>;
-  /** False once another policy holds than the one that the stream was bound by. */
-  readonly holds: () => boolean;
+  /** Why it may not go on: another policy holds than the one that it was bound by, or the audit cannot be written. */
+  readonly why: () => TapioError | null;
   /** Ends it; its reason is a TapioError where its caller is nobody any more. */
   readonly signal: AbortSignal;
   readonly counters: Pick<ServiceCounters, 'rows' | 'missed'>;
@@ -144,9 +144,8 @@ export class ServedStream {
       if (ms > 0) await this.#terms.wait(ms);
       this.#waitMs = 0;
       if (signal.aborted) return;
-      if (!this.#terms.holds()) {
-        throw readAgain();
-      }
+      const why = this.#terms.why();
+      if (why !== null) throw why;
       this.#rows += rows;
       this.#terms.counters.rows += rows;
       this.#isMidway = i < parts.length - 1;

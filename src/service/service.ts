@@ -17,6 +17,7 @@ import {
 } from '../query/summary.ts';
 import type { LiveDoor } from '../replay/door.ts';
 import type { PlayOptions } from '../replay/player.ts';
+import { isPace } from '../replay/schedule.ts';
 import { openStore } from '../segment/store.ts';
 import {
   Admission,
@@ -265,7 +266,7 @@ export class EventService {
         told: toldTo(grant),
         take: (rows, bytes) => lease.take(rows, bytes),
         wait: (ms) => sleep(ms, signal),
-        holds: () => this.#options.policy() === policy,
+        why: () => (this.#options.policy() === policy ? audit.failure : readAgain()),
         signal,
         counters,
         finish: (rows, bytes, result) => {
@@ -354,8 +355,8 @@ function playOf(message: ReplayMessage): Omit<PlayOptions, 'clock' | 'stepping'>
   const maxGap = BigInt(message.max_gap_ns ?? 0);
   const isGiven = [speed !== 0, rate !== 0, unpaced].filter(Boolean).length;
   if (isGiven > 1) throw usage('speed, rate and unpaced contradict each other: give one of them');
-  if (![speed, rate].every((one) => Number.isFinite(one) && one >= 0)) {
-    throw usage('speed and rate are numbers above 0');
+  if (![speed, rate].every((one) => one === 0 || isPace(one))) {
+    throw usage('speed and rate are numbers from 0.000001 to 1000000000');
   }
   if (loops > LOOPS_MAX) throw usage(`${loops} loops: at most ${LOOPS_MAX}`);
   return {

@@ -57,7 +57,7 @@ test('segments: listed as the command lists them, and fetched byte for byte, the
   const plain = segments.map((one: Row) => ({
     name: one.name,
     state: one.sealed ? 'sealed' : 'open',
-    rows: Object.fromEntries(Object.entries(one.rows).map(([type, n]) => [type, Number(n)])),
+    rows: Object.fromEntries(one.rows.map(({ type, rows }: Row) => [type, Number(rows)])),
     bytes: Number(one.bytes),
     losses: Number(one.lost),
   }));

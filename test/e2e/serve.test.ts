@@ -16,6 +16,7 @@ import {
   streamed,
 } from '../support/grpc-client.ts';
 import { queryRows, Recording, type Row, temporaryDirectory } from '../support/recording.ts';
+import { expectSame } from '../support/same-rows.ts';
 
 let directory: ReturnType<typeof temporaryDirectory>;
 let store = '';
@@ -38,35 +39,6 @@ afterEach(async () => {
 async function start(...flags: string[]): Promise<Recording> {
   recording = await Recording.start(store, ['--source', 'synthetic', ...flags]);
   return recording;
-}
-
-const nsOf = (iso: string): string =>
-  `${BigInt(Date.parse(`${iso.slice(0, 19)}Z`)) * 1_000_000n + BigInt(iso.slice(20, 29))}`;
-
-/** A message in the form of a row of query, field by field. */
-function expectSame(message: Row, row: Row): void {
-  expect([message.seq, message.ts, message.ktime]).toEqual([
-    String(row.seq),
-    nsOf(row.ts),
-    row.ktime,
-  ]);
-  for (const name of ['op', 'cpu', 'pid', 'tid', 'ppid', 'uid', 'gid', 'comm', 'weight', 'flags']) {
-    expect(message[name], name).toEqual(row[name]);
-  }
-  expect(message.event).toBe(row.type);
-  const own = message[row.type] as Row;
-  for (const [name, value] of Object.entries(row[row.type] as Row)) {
-    const sent = own[name];
-    if (value === null)
-      expect(sent === null || sent === undefined || sent.length === 0, name).toBe(true);
-    else if (Array.isArray(value))
-      expect(sent.map(String)).toEqual(
-        value.map((one) => (String(one).startsWith('0x') ? BigInt(one).toString() : one)),
-      );
-    else if (typeof value === 'string' && value.startsWith('0x'))
-      expect(BigInt(sent)).toBe(BigInt(value));
-    else expect(String(sent), name).toBe(String(value));
-  }
 }
 
 test('a page after the other, a stream and its batches give what query gives', async () => {

@@ -10,11 +10,11 @@ function run(...args: string[]): string {
   return out.stdout;
 }
 
-test('decoder, ring reader and scanner hold on the corpus, and planted bugs are found', {
+test('decoder, ring reader, scanner, encoder and redaction hold on the corpus, and planted bugs are found', {
   timeout: 600_000,
 }, () => {
   const said = run();
-  for (const target of ['record', 'ring', 'batch']) {
+  for (const target of ['record', 'ring', 'batch', 'raw_event', 'redact']) {
     expect(said).toContain(`${target}: held, and the planted bug was found`);
   }
 });

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Coverage-guided fuzzing of the native decoder (record), ring reader (ring) and scanner (batch), with libFuzzer.
+# Coverage-guided fuzzing of the native decoder (record), ring reader (ring), scanner (batch), encoder (raw_event) and
+# redaction (redact), with libFuzzer.
 #   run.sh            builds, replays corpus and crashes, and sees that a planted bug is found
 #   run.sh SECONDS    fuzzes each target that long, beginning with the corpus
 #   run.sh merge      takes what fuzzing found into the corpus, minimised
@@ -14,7 +15,7 @@ mkdir -p "$out"
 clang=$(command -v clang++-16 || command -v clang++)
 flags="-std=c++20 -g -O1 -pthread -Wall -Wextra -Wno-missing-field-initializers -Inative -Ischemas/generated -Itest/fuzz"
 sanitize="-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
-targets="record ring batch"
+targets="record ring batch raw_event redact"
 libraries="-lzstd -lre2"
 # The default quarantine is larger than all that a case allocates.
 export ASAN_OPTIONS="quarantine_size_mb=16:${ASAN_OPTIONS:-}"
@@ -22,10 +23,13 @@ export ASAN_OPTIONS="quarantine_size_mb=16:${ASAN_OPTIONS:-}"
 # The ring reader and the merge are headers; what decodes and what scans is these.
 decoder="columns text names syscalls raw_source transcode predicate record_values drain"
 scanner="scan stored_batch mask groups checksum"
+served="raw_event redact"
 core_of() {
   case $1 in
     record) echo $decoder ;;
     batch) echo $decoder $scanner ;;
+    raw_event) echo raw_event text ;;
+    redact) echo redact ;;
   esac
 }
 
@@ -66,7 +70,7 @@ build_all() {
       -newer "$out/.built" -print -quit)" ]; then return; fi
   touch "$out/.begun"
   jobs=
-  for unit in $decoder $scanner; do
+  for unit in $decoder $scanner $served; do
     # shellcheck disable=SC2086
     "$clang" $flags $sanitize -c "native/$unit.cc" -o "$out/$unit.o" &
     jobs="$jobs $!"

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "check.h"
+#include "raw_message.h"
 
 using namespace tapio;
 
@@ -100,47 +101,11 @@ RawColumn column(Random& random, Parts& parts, unsigned rows) {
   return out;
 }
 
-// Length of a message's varint, which must end within it.
-const uint8_t* varint(const uint8_t* at, const uint8_t* end, uint64_t* value) {
-  *value = 0;
-  for (unsigned shift = 0;; shift += 7) {
-    CHECK(at < end && shift < 70);
-    *value |= static_cast<uint64_t>(*at & 0x7f) << (shift & 63);
-    if (*at++ < 0x80) return at;
-  }
-}
-
-// Fields up to the end, of which the last is the event.
-void check_message(const uint8_t* at, const uint8_t* end) {
-  uint64_t tag = 0;
-  while (at < end) {
-    uint64_t value;
-    at = varint(at, end, &tag);
-    switch (tag & 7) {
-      case 0:
-        at = varint(at, end, &value);
-        break;
-      case 1:
-        CHECK(end - at >= 8);
-        at += 8;
-        break;
-      case 2:
-        at = varint(at, end, &value);
-        CHECK(value <= static_cast<uint64_t>(end - at));
-        at += value;
-        break;
-      default:
-        CHECK(false);
-    }
-  }
-  CHECK(tag == (101u << 3 | 2));
-}
-
 bool once(Random& random) {
   Parts parts;
   const unsigned rows = 1 + below(random, 20);
   RawBlock block;
-  block.event_field = 101;
+  block.event_field = kEventField;
   block.ts_offset = static_cast<int64_t>(random());
   for (unsigned i = below(random, 4); i > 0; i--)
     block.columns.push_back(column(random, parts, rows));
@@ -153,18 +118,7 @@ bool once(Random& random) {
     if (events.append(block, row, next) != nullptr) return false;
     row = next;
   }
-  CHECK(events.ends().size() == to - from);
-  uint32_t begun = 0;
-  for (const uint32_t end : events.ends()) {
-    const uint8_t* const head = events.data() + begun;
-    CHECK(end >= begun + 5 && head[0] == 0);
-    const uint32_t size =
-        static_cast<uint32_t>(head[1]) << 24 | head[2] << 16 | head[3] << 8 | head[4];
-    CHECK(begun + 5 + size == end);
-    check_message(head + 5, head + 5 + size);
-    begun = end;
-  }
-  CHECK(begun == events.size());
+  check_messages(events, to - from);
   return true;
 }
 

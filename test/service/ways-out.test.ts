@@ -88,6 +88,7 @@ function serviceOf(policy: Policy): EventService {
     audit: {
       begin: async () => ({ id: 0, end: () => {} }),
       denied: async () => {},
+      failure: null,
     },
     connect: () => Promise.reject(new TapioError('not_running', 'there is none')),
     flush: async () => {},

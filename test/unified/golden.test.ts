@@ -1,7 +1,7 @@
 // The rows of fixtures/unified give these events, byte for byte, and nothing of them is lost on others who read them.
 
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { env } from 'node:process';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, test } from 'vitest';
@@ -20,12 +20,12 @@ import {
   type UnifiedObject,
 } from '../../schemas/unified.ts';
 import { parseUnified } from '../../src/unified/event.ts';
+import { findGo, GO_MIN } from '../support/go.ts';
 import { ROOT } from '../support/recording.ts';
 import { looseColumns, parseExactly } from '../support/unified-rows.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-const GO_MIN = 22;
 const events = (): string[] => [...fixtureEvents(), ...fixtureEvents(REBASE)];
 const parsed = (): Json[] => events().map((line) => parseExactly(line) as Json);
 
@@ -106,16 +106,6 @@ test('events are valid by the schema, and others are not', () => {
     expect(validate(other), JSON.stringify(one)).toBe(false);
   }
 });
-
-/** A Go that is new enough; null where there is none. */
-function findGo(): string | null {
-  for (const go of ['go', '/usr/local/go/bin/go']) {
-    if (go.startsWith('/') && !existsSync(go)) continue;
-    const said = spawnSync(go, ['version'], { encoding: 'utf8' }).stdout ?? '';
-    if (Number(/go1\.(\d+)/.exec(said)?.[1] ?? 0) >= GO_MIN) return go;
-  }
-  return null;
-}
 
 const go = findGo();
 
