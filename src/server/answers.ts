@@ -56,12 +56,16 @@ export function segmentList({
   return { segments: segments.map(segmentMessage), problems };
 }
 
-function segmentMessage({ bootId, time, lost, filter, rows, ...segment }: HeldSegment): object {
+function segmentMessage(held: HeldSegment): object {
+  const { bootId, time, lost, filter, rows, masked, ...segment } = held;
+  const texts = (counts: Readonly<Record<string, number>>): object =>
+    Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, String(count)]));
   return {
     ...segment,
     boot_id: bootId,
     ...(time !== null && { first_ts: String(time.first), last_ts: String(time.last) }),
-    rows: Object.fromEntries(Object.entries(rows).map(([type, count]) => [type, String(count)])),
+    rows: texts(rows),
+    masked: texts(masked),
     lost: String(lost),
     filter: filter ?? '',
   };

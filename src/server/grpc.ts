@@ -15,6 +15,7 @@ import {
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { TapioError } from '../errors.ts';
+import { definitions } from '../rpc/messages.ts';
 import type { Caller } from '../service/admission.ts';
 import type {
   QueryMessage,
@@ -26,7 +27,6 @@ import type { ServedStream } from '../service/served-stream.ts';
 import type { EventService } from '../service/service.ts';
 import { ringMetrics, segmentList, statsMessage, statusMessage } from './answers.ts';
 import type { Callers, Connection } from './caller.ts';
-import { definitions } from './messages.ts';
 import { nameConnection } from './peers.ts';
 import { type Encode, RowWriter } from './row-writer.ts';
 import { statusOf } from './status.ts';
