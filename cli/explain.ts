@@ -1,10 +1,13 @@
 // A plan in words: what is read, what is not and why, and what was really read.
 
 import { stderr } from 'node:process';
+import { TapioError } from '../src/errors.ts';
 import type { Plan } from '../src/query/plan.ts';
 import type { Reading } from '../src/query/reading.ts';
+import { type RowSource, StoredRows } from '../src/query/row-source.ts';
 import { bytesText, countText } from './format.ts';
 import type { Flags } from './program.ts';
+import { serversOf } from './reading.ts';
 
 const REASONS = {
   type: 'no row of their type can match',
@@ -43,9 +46,16 @@ export const EXPLAIN_FLAG = {
   explain: { type: 'boolean', describe: 'what is read and what is not, and why (on stderr)' },
 } as const;
 
+/** Throws TapioError('usage') where --explain asks for what is not told. */
+export function checkExplain(flags: Flags): void {
+  if (flags.explain !== true || serversOf(flags).length === 0) return;
+  throw new TapioError('usage', '--explain tells of stores: a server does not show what it reads');
+}
+
 /** Tells the plan where --explain asks for it; what it gives tells what was read, afterwards. */
-export function explained(flags: Flags, query: Reading): () => void {
-  if (flags.explain !== true) return () => {};
+export function explained(flags: Flags, source: RowSource): () => void {
+  if (flags.explain !== true || !(source instanceof StoredRows)) return () => {};
+  const query = source.reading;
   for (const line of explainPlan(query.plan)) stderr.write(`${line}\n`);
   return () => stderr.write(`${explainRead(query)}\n`);
 }

@@ -1,13 +1,15 @@
 // What tail and query --follow do: stored rows, then those that come, until Ctrl-C.
 
+import type { Connection } from '../src/client/connection.ts';
 import { askRecorder } from '../src/control.ts';
 import { TapioError } from '../src/errors.ts';
+import type { EventRun } from '../src/event/stream.ts';
 import { openDoor } from '../src/replay/door.ts';
-import { Follow } from '../src/replay/follow.ts';
+import { Follow, type FollowOptions } from '../src/replay/follow.ts';
 import { addLines, lineForm } from './event-lines.ts';
 import { Output } from './output.ts';
 import type { Flags } from './program.ts';
-import { say, storeOf } from './reading.ts';
+import { checkOne, say, serversOf, storeOf, withServers } from './reading.ts';
 import { count, selectionOf } from './selection.ts';
 
 const LAST_DEFAULT = 10;
@@ -52,33 +54,64 @@ function lastOf(flags: Flags): number | null {
   return last === null && flags.since === undefined && flags.all !== true ? LAST_DEFAULT : last;
 }
 
+/** What is followed, by its name. */
+interface Followed {
+  readonly name: string;
+  readonly events: () => AsyncIterable<readonly EventRun[]>;
+}
+
+type Options = Pick<FollowOptions, 'selection' | 'limit' | 'columns' | 'say' | 'signal'>;
+
+function stored(store: string, options: Options): Followed {
+  const rows = new Follow({
+    ...options,
+    store,
+    connect: () => openDoor(store, say),
+    flush: () => askRecorder(store, 'flush'),
+  });
+  return { name: store, events: () => rows.events() };
+}
+
+async function remote(connection: Connection, { limit, ...options }: Options): Promise<Followed> {
+  const { RemoteTail } = await import('../src/client/remote-tail.ts');
+  const rows = new RemoteTail({ ...options, connection, last: limit.last });
+  return { name: connection.name, events: () => rows.events() };
+}
+
+/** Opens what is followed: a store, or a server. */
+async function following<T>(
+  flags: Flags,
+  options: Options,
+  use: (followed: Followed) => Promise<T>,
+): Promise<T> {
+  checkOne(flags);
+  if (serversOf(flags).length === 0) return await use(stored(storeOf(flags), options));
+  return await withServers(flags, async (connections) => {
+    const [connection] = connections as [Connection];
+    return await use(await remote(connection, options));
+  });
+}
+
 /** Writes rows as they come until Ctrl-C or until nobody reads them; gives the exit code. */
 export async function follow(flags: Flags, fields: readonly string[] | null): Promise<number> {
   checkFlags(flags);
   const selection = await selectionOf(flags);
-  const store = storeOf(flags);
   const form = lineForm(String(flags.output), fields);
   const end = new AbortController();
   const stop = (): void => end.abort();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
   const out = new Output();
-  const rows = new Follow({
-    store,
-    selection,
-    limit: { first: null, last: lastOf(flags) },
-    columns: form.columns,
-    connect: () => openDoor(store, say),
-    flush: () => askRecorder(store, 'flush'),
-    say,
-    signal: end.signal,
-  });
+  const limit = { first: null, last: lastOf(flags) };
+  const options = { selection, limit, columns: form.columns, say, signal: end.signal };
   try {
-    say(`following ${store} (Ctrl-C ends it)`);
-    for await (const runs of rows.events()) {
-      if (form.line !== null) addLines(runs, form.line, out);
-      await out.drain(end.signal);
-      if (out.closed || end.signal.aborted) break;
-    }
+    await following(flags, options, async ({ name, events }) => {
+      say(`following ${name} (Ctrl-C ends it)`);
+      for await (const runs of events()) {
+        if (form.line !== null) addLines(runs, form.line, out);
+        await out.drain(end.signal);
+        if (out.closed || end.signal.aborted) break;
+      }
+    });
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
   }

@@ -1,11 +1,8 @@
-// What the commands that read rows share: the flags that choose them, and why none were there.
+// What the commands that read rows share: the flags that choose them.
 
 import type { Options } from 'yargs';
 import { TapioError } from '../src/errors.ts';
-import { formatTs } from '../src/event/clock.ts';
-import type { Plan } from '../src/query/plan.ts';
 import { type Selection, select } from '../src/query/select.ts';
-import type { Segment } from '../src/segment/reader.ts';
 import type { Flags } from './program.ts';
 import { STORE_FLAG, WINDOW_FLAGS, windowOf } from './reading.ts';
 
@@ -59,22 +56,4 @@ export async function selectionOf(flags: Flags): Promise<Selection> {
     filter,
     not: flags.not === true,
   });
-}
-
-/** Why a plan matched nothing: what is held instead. */
-export function whyEmpty(segments: readonly Segment[], { selection, batches }: Plan): string {
-  const held = segments.flatMap((s) => s.types().flatMap((type) => s.batches(type)));
-  const [one] = held;
-  if (one === undefined) return 'nothing is recorded yet';
-  const first = held.reduce((a, b) => (b.firstTs < a ? b.firstTs : a), one.firstTs);
-  const last = held.reduce((a, b) => (b.lastTs > a ? b.lastTs : a), one.lastTs);
-  const window = `held is ${formatTs(first)} to ${formatTs(last)}`;
-  const { since, until, types } = selection;
-  if (since !== null && since > last)
-    return `nothing matched: the window begins after what is held; ${window}`;
-  if (until !== null && until <= first)
-    return `nothing matched: the window ends before what is held; ${window}`;
-  if (types.length === 0) return 'nothing can match: no row of any type makes the expression true';
-  if (batches.length === 0) return `nothing matched: the index rules all of it out; ${window}`;
-  return `nothing matched; ${window}`;
 }

@@ -270,7 +270,8 @@ uint8_t* RawEvents::u64s(const RawColumn& column, uint32_t row, uint8_t* at) {
   const auto to = load<int32_t>(column.data.data, row + 1);
   if (from < 0 || to < from || static_cast<uint32_t>(to) > column.inner_count)
     return fail(kOutside);
-  if (from == to) return at;
+  // A packed list of no elements is read as an empty one, and tells that it was there.
+  if (from == to && !column.own) return at;
   size_t size = 0;
   for (int32_t i = from; i < to; i++)
     size += varint_size(load<uint64_t>(column.inner.data, static_cast<uint32_t>(i)));
@@ -434,7 +435,7 @@ inline uint8_t* RawEvents::record_field(const RecordField& one, const RecordValu
         if ((at = text(column, bytes, at)) == nullptr) return nullptr;
       return at;
     case RawKind::kU64s: {
-      if (!values.integers(one.source, &numbers_) || numbers_.empty()) return at;
+      if (!values.integers(one.source, &numbers_) || (numbers_.empty() && !column.own)) return at;
       size_t size = 0;
       for (const uint64_t number : numbers_) size += varint_size(number);
       if ((at = room(at, kTagBytes + kVarintBytes + size)) == nullptr) return nullptr;

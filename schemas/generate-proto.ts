@@ -1,7 +1,7 @@
 // The protobuf messages of the events: field numbers are the table's ids.
 
 import { COMMON, EVENTS, type FieldSpec, type FieldType } from './events.ts';
-import { eventField, KTIME_FIELD } from './raw-event.ts';
+import { eventField, KTIME_FIELD, LOSS_FIELD } from './raw-event.ts';
 
 const TYPES: Readonly<Record<FieldType, string>> = {
   u16: 'uint32',
@@ -60,7 +60,7 @@ export function eventsProto(): string {
     ...Object.entries(EVENTS).map(
       ([type, spec]) => `    ${pascal(type)} ${type} = ${eventField(spec.id)};`,
     ),
-    '    Loss loss = 100; // nothing else is set then',
+    `    Loss loss = ${LOSS_FIELD}; // nothing else is set then`,
     '  }',
     '}',
     '',

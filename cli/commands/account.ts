@@ -5,10 +5,10 @@ import { LOSS_CAUSES } from '../../schemas/losses.ts';
 import { formatTs } from '../../src/event/clock.ts';
 import { type Account, accounts, type OpAccount } from '../../src/query/account.ts';
 import type { Segment } from '../../src/segment/reader.ts';
-import { openStores } from '../../src/segment/store.ts';
+import type { OpenedStore } from '../../src/segment/store.ts';
 import { countText } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
-import { STORE_FLAG, say, storesOf, windowOf } from '../reading.ts';
+import { reading, STORE_FLAG, windowOf } from '../reading.ts';
 
 const COLUMNS = ['issued', 'stored', 'lost', 'sampled', 'filtered', 'waiting', 'late'] as const;
 const WIDTH = 13;
@@ -72,11 +72,9 @@ function inWindow(segment: Segment, since: bigint | null, until: bigint | null):
 }
 
 async function run(flags: Flags): Promise<number> {
-  const { since, until } = windowOf(flags);
-  const stores = storesOf(flags);
-  const { segments, problems } = openStores(stores);
-  try {
-    say(`reading ${stores.join(', ')}`);
+  const window = windowOf(flags);
+  const { since, until } = window;
+  const tell = ({ segments, problems }: OpenedStore): number => {
     const all = accounts(segments.filter((segment) => inWindow(segment, since, until)));
     for (const { segment, text: what } of problems) {
       stderr.write(`tapio-replay: incomplete: ${segment}: ${what}\n`);
@@ -89,9 +87,8 @@ async function run(flags: Flags): Promise<number> {
       stdout.write(all.map(text).join('\n'));
     }
     return problems.length === 0 && all.every(({ holds }) => holds) ? 0 : 1;
-  } finally {
-    for (const segment of segments) segment.close();
-  }
+  };
+  return await reading(flags, tell, window);
 }
 
 export const account: Command = {

@@ -4,17 +4,18 @@ import { TapioError } from '../../src/errors.ts';
 import { exportLines, jsonPieces } from '../../src/export/lines.ts';
 import { exportStore } from '../../src/export/store.ts';
 import { checkTarget, type Exported } from '../../src/export/target.ts';
-import { missingFrom } from '../../src/query/completeness.ts';
 import { withDescendants } from '../../src/query/descendants.ts';
-import { Reading } from '../../src/query/reading.ts';
+import type { Reading } from '../../src/query/reading.ts';
+import { StoredRows, whyEmpty } from '../../src/query/row-source.ts';
 import { diskFiles } from '../../src/segment/files.ts';
+import type { OpenedStore } from '../../src/segment/store.ts';
 import { bytesText, countText } from '../format.ts';
 import { abortOnSignals } from '../interrupt.ts';
 import { Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
 import { Progress } from '../progress.ts';
 import { reading, say, storesOf } from '../reading.ts';
-import { SELECTION_FLAGS, selectionOf, whyEmpty } from '../selection.ts';
+import { SELECTION_FLAGS, selectionOf } from '../selection.ts';
 
 /** What an interrupted program ends with: 128 + SIGINT. */
 const INTERRUPTED = 130;
@@ -89,24 +90,27 @@ async function run(flags: Flags): Promise<number> {
   const selection = await selectionOf(flags);
   const path = targetOf(flags);
   if (path !== STDOUT) checkTarget(path, storesOf(flags));
-  return reading(flags, async (opened) => {
+  // Who descends from whom is told by segments of any time.
+  const window = flags.children === true ? undefined : selection;
+  const excerpt = async (opened: OpenedStore): Promise<number> => {
     const { segments } = opened;
     const chosen = flags.children === true ? withDescendants(segments, selection) : selection;
-    const query = Reading.of(opened, chosen);
+    const source = new StoredRows(opened, chosen);
+    const { reading: query } = source;
     const made = await exported(query, path, flags);
     if (made === null) {
       say(path === STDOUT ? 'interrupted' : 'interrupted: nothing was written');
       return INTERRUPTED;
     }
-    const notes = [...segments.flatMap((segment) => segment.notes), ...made.notes];
-    for (const text of [...notes, ...missingFrom(opened, chosen)]) say(text);
-    if (Object.keys(made.rows).length === 0) say(whyEmpty(segments, query.plan));
+    for (const text of [...made.notes, ...(await source.notes())]) say(text);
+    if (Object.keys(made.rows).length === 0) say(await whyEmpty(source));
     say(summary(path, made));
     if (path !== STDOUT && flags.format === 'arrow') {
       say(`read it with --store ${path}: query, ps, trace, play, verify, account take it`);
     }
     return 0;
-  });
+  };
+  return await reading(flags, excerpt, window);
 }
 
 export const exportCommand: Command = {

@@ -3,8 +3,7 @@
 import { stderr, stdout } from 'node:process';
 import type { EventType } from '../../schemas/arrow.ts';
 import { TapioError } from '../../src/errors.ts';
-import { missingFrom } from '../../src/query/completeness.ts';
-import { plan } from '../../src/query/plan.ts';
+import { whyEmpty } from '../../src/query/row-source.ts';
 import { pacedClock } from '../../src/replay/clock.ts';
 import { Player, type PlayStats } from '../../src/replay/player.ts';
 import {
@@ -14,15 +13,15 @@ import {
   parseRate,
   parseSpeed,
 } from '../../src/replay/schedule.ts';
-import { StoredEvents } from '../../src/replay/stored.ts';
+import { SourceEvents } from '../../src/replay/stored.ts';
 import { addLines, type LineForm, lineForm } from '../event-lines.ts';
 import { countText, durationText, spanText } from '../format.ts';
 import { Output } from '../output.ts';
 import { PlayControls } from '../play-controls.ts';
 import type { PlayTo } from '../play-to.ts';
 import type { Command, Flags } from '../program.ts';
-import { reading, say } from '../reading.ts';
-import { SELECTION_FLAGS, selectionOf, whyEmpty } from '../selection.ts';
+import { readingRows, say } from '../reading.ts';
+import { SELECTION_FLAGS, selectionOf } from '../selection.ts';
 
 const NS_PER_S = 1e9;
 
@@ -134,12 +133,11 @@ async function run(flags: Flags): Promise<number> {
   const options = playOptions(flags);
   const receiver = await receiverOf(flags);
   const form = lineForm(receiver === null ? String(flags.output ?? 'compact') : 'none');
-  return reading(flags, async (opened) => {
-    const { segments } = opened;
+  return readingRows(flags, selection, async (source) => {
     const clock = pacedClock();
     const columns = (type: EventType): readonly string[] =>
       receiver?.onward.columns(type) ?? form.columns(type);
-    const player = new Player(new StoredEvents(segments, selection, columns), {
+    const player = new Player(new SourceEvents(source, columns), {
       ...options,
       // Events tell their original time as well, so that they are shifted as they are made.
       rebase: options.rebase && receiver === null,
@@ -157,10 +155,8 @@ async function run(flags: Flags): Promise<number> {
     const stats = player.stats();
     for (const text of receiver?.summary() ?? []) say(text);
     if (options.rebase && receiver === null && stats.rows > 0) say(shiftText(player.shift));
-    const notes = segments.flatMap((segment) => segment.notes);
-    for (const text of [...notes, ...missingFrom(opened, selection)]) say(text);
-    if (stats.rows === 0 && !controls.interrupted)
-      say(whyEmpty(segments, plan(segments, selection)));
+    for (const text of await source.notes()) say(text);
+    if (stats.rows === 0 && !controls.interrupted) say(await whyEmpty(source));
     const text =
       flags.stats === 'json' ? summaryJson(stats) : `tapio-replay: ${summaryText(stats)}`;
     // The standard output may be the receiver.

@@ -4,19 +4,19 @@ import { stderr, stdout } from 'node:process';
 import type { EventType } from '../../schemas/arrow.ts';
 import { TapioError } from '../../src/errors.ts';
 import { checkFields } from '../../src/event/json.ts';
-import { missingFrom } from '../../src/query/completeness.ts';
+import type { EventRun } from '../../src/event/stream.ts';
 import { withDescendants } from '../../src/query/descendants.ts';
-import type { Run } from '../../src/query/order.ts';
-import { type Limit, Reading } from '../../src/query/reading.ts';
+import type { Limit } from '../../src/query/reading.ts';
+import { type RowSource, StoredRows, whyEmpty } from '../../src/query/row-source.ts';
 import { lineForm } from '../event-lines.ts';
-import { EXPLAIN_FLAG, explained } from '../explain.ts';
+import { checkExplain, EXPLAIN_FLAG, explained } from '../explain.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { allColumns, Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
 import { Progress } from '../progress.ts';
-import { reading, say } from '../reading.ts';
+import { reading, readingRows, say } from '../reading.ts';
 import { cellText, tableLines, zoneText } from '../rows.ts';
-import { count, SELECTION_FLAGS, selectionOf, whyEmpty, words } from '../selection.ts';
+import { count, SELECTION_FLAGS, selectionOf, words } from '../selection.ts';
 
 const LAST_DEFAULT = 20;
 const TABLE_FIELDS = ['seq', 'ts', 'type', 'op', 'cpu', 'pid', 'tid', 'uid', 'comm'];
@@ -55,7 +55,7 @@ export function fieldsOf(flags: Flags): string[] | null {
 /** How rows are written. */
 interface Form {
   readonly columns: (type: EventType) => readonly string[];
-  row(run: Run, row: number): void;
+  row(run: EventRun, row: number): void;
   end(): void;
 }
 
@@ -105,15 +105,15 @@ function formOf(flags: Flags, out: Output): Form {
 type Writer = (progress: Progress, isEnded: () => boolean) => Promise<number>;
 
 const rowWriter =
-  (query: Reading, limit: Limit, form: Form, out: Output): Writer =>
+  (source: RowSource, limit: Limit, form: Form, out: Output): Writer =>
   async (progress, isEnded) => {
     let written = 0;
-    for await (const run of query.rows(limit, form.columns)) {
+    for await (const run of source.rows(limit, form.columns)) {
       for (let row = run.from; row < run.to && !out.closed; row++) {
         form.row(run, row);
         written++;
       }
-      progress.at(query.scanner.done);
+      progress.at(source.progress.done);
       if (isEnded()) break;
     }
     progress.clear();
@@ -123,13 +123,13 @@ const rowWriter =
   };
 
 const arrowWriter =
-  (query: Reading, limit: Limit, flags: Flags, out: Output): Writer =>
+  (source: RowSource, limit: Limit, flags: Flags, out: Output): Writer =>
   async (progress, isEnded) => {
     const { ArrowRows } = await import('../../src/export/arrow-rows.ts');
-    const answer = new ArrowRows(query, { fields: fieldsOf(flags), wide: flags.wide === true });
+    const answer = new ArrowRows(source, { fields: fieldsOf(flags), wide: flags.wide === true });
     for await (const piece of answer.pieces(limit, isEnded)) {
       await out.bytes(piece);
-      progress.at(query.scanner.done);
+      progress.at(source.progress.done);
     }
     const { streams } = answer;
     if (streams.length > 1) {
@@ -140,9 +140,9 @@ const arrowWriter =
     return Object.values(answer.rows).reduce((sum, rows) => sum + rows, 0);
   };
 
-async function writeRows(query: Reading, write: Writer, out: Output): Promise<number> {
+async function writeRows(source: RowSource, write: Writer, out: Output): Promise<number> {
   const interrupt = onInterrupt();
-  const progress = new Progress(() => query.plan.batches.length);
+  const progress = new Progress(() => source.progress.total);
   out.replaces(progress);
   try {
     const written = await write(progress, () => out.closed || interrupt.asked);
@@ -155,12 +155,12 @@ async function writeRows(query: Reading, write: Writer, out: Output): Promise<nu
   }
 }
 
-async function writeCount(query: Reading, out: Output): Promise<number> {
+async function writeCount(source: RowSource, out: Output): Promise<number> {
   const interrupt = onInterrupt();
-  const progress = new Progress(() => query.plan.counted.batches.length);
+  const progress = new Progress(() => source.progress.total);
   try {
-    const total = await query.count((done) => {
-      progress.at(done);
+    const total = await source.count(() => {
+      progress.at(source.progress.done);
       return !interrupt.asked;
     });
     progress.clear();
@@ -181,27 +181,29 @@ async function run(flags: Flags): Promise<number> {
     const { follow } = await import('../follow.ts');
     return await follow(flags, fieldsOf(flags));
   }
+  checkExplain(flags);
   const selection = await selectionOf(flags);
   const limit = limitOf(flags);
   const out = new Output();
   const form = formOf(flags, out);
-  return reading(flags, async (opened) => {
-    const { segments } = opened;
-    const chosen = flags.children === true ? withDescendants(segments, selection) : selection;
-    const query = Reading.of(opened, chosen);
-    const tellRead = explained(flags, query);
+  const answer = async (source: RowSource): Promise<number> => {
+    const tellRead = explained(flags, source);
     const writer =
       flags.output === 'arrow'
-        ? arrowWriter(query, limit, flags, out)
-        : rowWriter(query, limit, form, out);
+        ? arrowWriter(source, limit, flags, out)
+        : rowWriter(source, limit, form, out);
     const written =
-      flags.count === true ? await writeCount(query, out) : await writeRows(query, writer, out);
+      flags.count === true ? await writeCount(source, out) : await writeRows(source, writer, out);
     tellRead();
-    const notes = segments.flatMap((segment) => segment.notes);
-    for (const text of [...notes, ...missingFrom(opened, chosen)]) say(text);
-    if (written === 0) say(whyEmpty(segments, query.plan));
+    for (const text of await source.notes()) say(text);
+    if (written === 0) say(await whyEmpty(source));
     return written === 0 && flags.exitCode === true ? 1 : 0;
-  });
+  };
+  if (flags.children !== true) return await readingRows(flags, selection, answer);
+  // Who descends from whom is in tables beside the rows.
+  return await reading(flags, (opened) =>
+    answer(new StoredRows(opened, withDescendants(opened.segments, selection))),
+  );
 }
 
 export const FIELDS_FLAG = {

@@ -2,26 +2,19 @@
 
 import { stdout } from 'node:process';
 import { formatTs } from '../../src/event/clock.ts';
-import { missingFrom } from '../../src/query/completeness.ts';
-import { Reading } from '../../src/query/reading.ts';
+import { type RowSource, whyEmpty } from '../../src/query/row-source.ts';
 import { type KeyValue, percentile, type StatsGroup } from '../../src/query/stats.ts';
-import {
-  questionOf,
-  type Summary,
-  type SummaryQuestion,
-  spanOf,
-  summaryOf,
-} from '../../src/query/summary.ts';
+import { questionOf, type Summary, type SummaryQuestion } from '../../src/query/summary.ts';
 import { bar, sparkline } from '../bars.ts';
-import { EXPLAIN_FLAG, explained } from '../explain.ts';
+import { checkExplain, EXPLAIN_FLAG, explained } from '../explain.ts';
 import { countText, durationText, escapeControls } from '../format.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { Output } from '../output.ts';
 import type { Command, Flags } from '../program.ts';
 import { Progress } from '../progress.ts';
-import { reading, say } from '../reading.ts';
+import { readingRows, say } from '../reading.ts';
 import { tableLines } from '../rows.ts';
-import { count, SELECTION_FLAGS, selectionOf, whyEmpty, words } from '../selection.ts';
+import { count, SELECTION_FLAGS, selectionOf, words } from '../selection.ts';
 
 const TOP_DEFAULT = 20;
 const BAR_WIDTH = 16;
@@ -35,16 +28,15 @@ const NS_PER_S = 1e9;
 
 const keyText = (key: KeyValue): string => (key === null ? '-' : escapeControls(String(key)));
 
-async function answerOf(query: Reading, question: SummaryQuestion): Promise<Summary> {
-  const { scanner, plan } = query;
+async function answerOf(source: RowSource, question: SummaryQuestion): Promise<Summary> {
   const interrupt = onInterrupt();
-  const progress = new Progress(() => plan.batches.length * 2);
-  const onBatch = (): boolean => {
-    progress.at(scanner.done);
+  const progress = new Progress(() => source.progress.total);
+  const goOn = (): boolean => {
+    progress.at(source.progress.done);
     return !interrupt.asked;
   };
   try {
-    const answer = await summaryOf(query, question, spanOf(query), onBatch);
+    const answer = await source.summary(question, undefined, goOn);
     progress.clear();
     if (interrupt.asked) say('interrupted: these are sums of what was read so far');
     return answer;
@@ -128,26 +120,22 @@ function tableOf(answer: Summary, question: SummaryQuestion, inNs: boolean): str
 }
 
 async function run(flags: Flags): Promise<number> {
+  checkExplain(flags);
   const selection = await selectionOf(flags);
   const top = count('top', flags.top) ?? TOP_DEFAULT;
   const question = questionOf(words(flags.by), words(flags.sum), words(flags.of), top);
-  return reading(flags, async (opened) => {
-    const query = Reading.of(opened, selection);
-    const tellRead = explained(flags, query);
-    const answer = await answerOf(query, question);
+  return readingRows(flags, selection, async (source) => {
+    const tellRead = explained(flags, source);
+    const answer = await answerOf(source, question);
     tellRead();
     const out = new Output();
-    const [measured] = words(flags.of);
-    const inNs = measured === undefined || measured.endsWith('_ns');
+    const { measured } = question;
+    const inNs = measured === null || measured.endsWith('_ns');
     if (flags.output === 'json') out.line(jsonOf(answer, question));
     else for (const line of tableOf(answer, question, inNs)) out.line(line);
     out.flush();
-    for (const text of [
-      ...opened.segments.flatMap(({ notes }) => notes),
-      ...missingFrom(opened, selection),
-    ])
-      say(text);
-    if (answer.rows === 0n) say(whyEmpty(opened.segments, query.plan));
+    for (const text of await source.notes()) say(text);
+    if (answer.rows === 0n) say(await whyEmpty(source));
     return 0;
   });
 }

@@ -2,7 +2,7 @@
 
 import { follow } from '../follow.ts';
 import type { Command } from '../program.ts';
-import { ONE_STORE_FLAG, WINDOW_FLAGS } from '../reading.ts';
+import { ONE_STORE_FLAG, SERVER_FLAGS, WINDOW_FLAGS } from '../reading.ts';
 import { SELECTION_FLAGS } from '../selection.ts';
 import { FIELDS_FLAG, fieldsOf } from './query.ts';
 
@@ -11,6 +11,7 @@ export const tail: Command = {
   flags: {
     ...SELECTION_FLAGS,
     ...ONE_STORE_FLAG,
+    ...SERVER_FLAGS,
     // Refused with a reason, but not offered.
     until: { ...WINDOW_FLAGS.until, hidden: true },
     around: { ...WINDOW_FLAGS.around, hidden: true },

@@ -8,7 +8,7 @@ import { openStore, segmentDirectories, segmentsOf } from '../../src/segment/sto
 import { damageSentence, type Verified, verifySegment } from '../../src/segment/verify.ts';
 import { bytesText, countText } from '../format.ts';
 import type { Command, Flags } from '../program.ts';
-import { ONE_STORE_FLAG, storeOf } from '../reading.ts';
+import { checkOne, ONE_STORE_FLAG, SERVER_FLAGS, say, withStores } from '../reading.ts';
 
 /** Time between lines of progress on a terminal, ms. */
 const PROGRESS_MS = 200;
@@ -62,7 +62,14 @@ function storeProblems(store: string): string[] {
 }
 
 async function run(flags: Flags): Promise<number> {
-  const store = storeOf(flags);
+  checkOne(flags);
+  return await withStores(flags, ([store = ''], notes) => {
+    for (const note of notes) say(note);
+    return verifyStore(store, flags);
+  });
+}
+
+function verifyStore(store: string, flags: Flags): number {
   if (!existsSync(store)) {
     throw new TapioError('store_missing', `there is no store at ${store}: name one with --store`);
   }
@@ -115,6 +122,7 @@ export const verify: Command = {
   usage: 'verify [flags]',
   flags: {
     ...ONE_STORE_FLAG,
+    ...SERVER_FLAGS,
     output: { alias: 'o', choices: ['text', 'json'], default: 'text', describe: 'form' },
   },
   examples: [['tapio-replay verify --store ./recording', 'exit 1 where anything is damaged']],

@@ -12,9 +12,8 @@ import {
 } from '../../schemas/arrow.ts';
 import { COMMON } from '../../schemas/events.ts';
 import { COMMON_ORDER } from '../event/json.ts';
-import type { Run } from '../query/order.ts';
-import type { Limit, Reading } from '../query/reading.ts';
-import type { Block } from '../query/scanner.ts';
+import type { Limit } from '../query/reading.ts';
+import type { RowSource, VectorBlock, VectorRun } from '../query/row-source.ts';
 import type { ColumnBuffers } from '../segment/arrow-file.ts';
 import { streamBatch, streamEnd, streamSchema } from '../segment/arrow-stream.ts';
 import { Strings } from '../segment/strings.ts';
@@ -67,7 +66,7 @@ function layoutOf(types: readonly EventType[], { fields, wide }: AnswerForm): An
 const NO_BITMAP = new Uint8Array(0);
 
 /** A column of a block, those that are made of it as well. */
-function columnOfBlock({ type, tsOffset, columns, rows }: Block, name: string): Vector {
+function columnOfBlock({ type, tsOffset, columns, rows }: VectorBlock, name: string): Vector {
   if (name === 'ktime') {
     const ts = columns.get('ts');
     return { length: rows, get: (row) => ((ts?.get(row) ?? 0n) as bigint) - tsOffset };
@@ -96,7 +95,7 @@ class Growing {
     return this.#gathers.reduce((sum, { gather }) => sum + gather.heap, 0);
   }
 
-  take({ block, from, to }: Run, at: number, vector: (name: string) => Vector): void {
+  take({ block, from, to }: VectorRun, at: number, vector: (name: string) => Vector): void {
     if ('children' in this.#column) {
       if (block.type !== this.#column.name) return;
       for (let row = 0; row < to - from; row++) this.#presence.add(at + row);
@@ -120,7 +119,7 @@ class Stream {
   readonly #layout: readonly AnswerColumn[];
   readonly #name: string;
   /** Vectors of a block, made once: its rows come in many runs. */
-  readonly #vectors = new WeakMap<Block, Map<string, Vector>>();
+  readonly #vectors = new WeakMap<VectorBlock, Map<string, Vector>>();
   #columns: Growing[];
   #rows = 0;
 
@@ -135,7 +134,7 @@ class Stream {
   }
 
   /** Adds rows; gives the batches that they fill. */
-  *add({ block, from, to }: Run): Generator<Uint8Array[]> {
+  *add({ block, from, to }: VectorRun): Generator<Uint8Array[]> {
     for (let row = from; row < to; ) {
       const end = Math.min(to, row + ROWS_STEP, row + ROWS_MAX - this.#rows);
       const vector = (name: string): Vector => this.#vector(block, name);
@@ -161,7 +160,7 @@ class Stream {
     return batch;
   }
 
-  #vector(block: Block, name: string): Vector {
+  #vector(block: VectorBlock, name: string): Vector {
     const made = this.#vectors.get(block) ?? new Map<string, Vector>();
     this.#vectors.set(block, made);
     const vector = made.get(name) ?? columnOfBlock(block, name);
@@ -170,26 +169,30 @@ class Stream {
   }
 }
 
+/** What is asked for rows. */
+export type ArrowSource = Pick<RowSource, 'types' | 'rows'> & {
+  ofType(type: EventType): ArrowSource;
+};
+
 /** The rows of a query as one Arrow stream, or one of each type that has rows, one after another. */
 export class ArrowRows {
-  readonly #query: Reading;
+  readonly #query: ArrowSource;
   readonly #form: AnswerForm;
   /** Rows that were given, by type. */
   readonly rows: Record<string, number> = {};
   /** What each stream that was begun holds. */
   readonly streams: string[] = [];
 
-  constructor(query: Reading, form: AnswerForm) {
+  constructor(query: ArrowSource, form: AnswerForm) {
     this.#query = query;
     this.#form = form;
   }
 
   /** The bytes, in pieces. Where `isEnded` becomes true, the stream ends well with what was given so far. */
   async *pieces(limit: Limit, isEnded: () => boolean): AsyncGenerator<Uint8Array> {
-    const { types } = this.#query.plan.selection;
+    const { types } = this.#query;
     if (this.#form.wide) yield* this.#stream(this.#query, types, limit, isEnded);
-    const planned = new Set(this.#query.plan.batches.map(({ info }) => info.type));
-    const single = this.#form.wide ? [] : types.filter((type) => planned.has(type));
+    const single = this.#form.wide ? [] : types;
     for (const type of single) {
       if (isEnded()) break;
       // Which rows are the first or last so many, the other types decide as well.
@@ -205,7 +208,7 @@ export class ArrowRows {
   }
 
   async *#stream(
-    query: Reading,
+    query: ArrowSource,
     types: readonly EventType[],
     limit: Limit,
     isEnded: () => boolean,

@@ -55,11 +55,17 @@ export function covering(recording: readonly Stretch[], at: bigint): Stretch[] {
   return recording.slice(0, last + 1);
 }
 
-/** Between which times the rows of some types lie, ns, both inclusive; null where there are none. */
+/** Between which times rows lie, ns since 1970, both inclusive. */
+export interface HeldSpan {
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+/** Between which times the rows of some types lie; null where there are none. */
 export function heldSpan(
   segments: readonly Segment[],
   types: readonly EventType[],
-): { readonly first: bigint; readonly last: bigint } | null {
+): HeldSpan | null {
   const infosOf = (segment: Segment): BatchInfo[] =>
     segment
       .types()

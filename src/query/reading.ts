@@ -31,6 +31,11 @@ export class Reading {
     return new Reading(opened, plan(opened.segments, selection));
   }
 
+  /** Types that can match. */
+  get types(): readonly EventType[] {
+    return this.plan.selection.types;
+  }
+
   /** Of this the rows of one type; what it reads is counted here as well. */
   ofType(type: EventType): Reading {
     const own = planOf(this.plan, ({ info }) => info.type === type);

@@ -126,12 +126,17 @@ function addGroups(
   }
 }
 
+/** What tells a group from all others. */
+export function groupName(keys: readonly KeyValue[]): string {
+  return keys.map((key) => `${typeof key}${String(key)}`).join('\0');
+}
+
 function groupAt(
   found: Map<string, StatsGroup>,
   keys: readonly KeyValue[],
   sums: number,
 ): StatsGroup {
-  const name = keys.map((key) => `${typeof key}${String(key)}`).join('\0');
+  const name = groupName(keys);
   let group = found.get(name);
   if (group === undefined) {
     group = {

@@ -21,6 +21,8 @@ export const TIME_BUCKETS = 60;
 export interface SummaryQuestion extends StatsQuestion {
   /** Groups that are told; Infinity: all. */
   readonly top: number;
+  /** Field whose distribution is told of all types; null: of each how long things took. */
+  readonly measured: string | null;
 }
 
 /** From and to, without it, ns since 1970. */
@@ -76,12 +78,13 @@ export function questionOf(
   const groups = checked(by, 'group');
   const types = new Set(groups.flatMap((field) => typeOfField(field) ?? []));
   if (types.size > 1) throw usage(`no row has all of ${by.join(', ')}: they are of several types`);
-  const [measured, ...more] = checked(of, 'sum');
+  const [measured = null, ...more] = checked(of, 'sum');
   if (more.length > 0) throw usage('--of is one field: choose one');
   return {
     by: groups.length === 0 ? ['type', 'op'] : groups,
     sums: checked(sums, 'sum'),
-    distribution: (type) => (measured === undefined ? durationOf(type) : measured),
+    distribution: (type) => measured ?? durationOf(type),
+    measured,
     top,
   };
 }

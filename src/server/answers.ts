@@ -56,12 +56,17 @@ export function segmentList({
   return { segments: segments.map(segmentMessage), problems };
 }
 
-function segmentMessage({ bootId, time, lost, filter, rows, ...segment }: HeldSegment): object {
+function segmentMessage(held: HeldSegment): object {
+  const { bootId, time, lost, filter, rows, masked, ...segment } = held;
   return {
     ...segment,
     boot_id: bootId,
     ...(time !== null && { first_ts: String(time.first), last_ts: String(time.last) }),
     rows: Object.entries(rows).map(([type, count]) => ({ type, rows: String(count) })),
+    masked: Object.entries(masked).map(([pattern, values]) => ({
+      pattern,
+      values: String(values),
+    })),
     lost: String(lost),
     filter: filter ?? '',
   };

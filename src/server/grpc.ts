@@ -15,6 +15,7 @@ import {
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { TapioError } from '../errors.ts';
+import { definitions } from '../rpc/messages.ts';
 import type { Caller } from '../service/admission.ts';
 import type { ServiceCounters } from '../service/counters.ts';
 import type {
@@ -29,7 +30,6 @@ import { ringMetrics, segmentList, statsMessage, statusMessage } from './answers
 import type { Callers, Connection } from './caller.ts';
 import { Capacity } from './capacity.ts';
 import { answerBeforeNext, limitSessions, REQUEST_BYTES_MAX } from './limits.ts';
-import { definitions } from './messages.ts';
 import { nameConnection } from './peers.ts';
 import { sayPlainly } from './refusals.ts';
 import { type Encode, RowWriter } from './row-writer.ts';

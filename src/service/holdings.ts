@@ -26,6 +26,9 @@ export interface HeldSegment {
   readonly lost: bigint;
   /** Only rows that match it were recorded; null: all. */
   readonly filter: string | null;
+  /** What was masked in command lines: the patterns, and how many secrets each found. */
+  readonly mask: readonly string[];
+  readonly masked: Readonly<Record<string, number>>;
 }
 
 export interface Holding {
@@ -45,6 +48,8 @@ function describe(segment: Segment): HeldSegment {
     bytes: segment.bytes(),
     lost: segment.losses().reduce((sum, { count }) => sum + (count ?? 0n), 0n),
     filter: header.filter ?? null,
+    mask: header.mask ?? [],
+    masked: segment.commits?.last?.masked ?? {},
   };
 }
 

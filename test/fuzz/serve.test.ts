@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { definitions } from '../../src/server/messages.ts';
+import { definitions } from '../../src/rpc/messages.ts';
 import { random } from '../support/batches.ts';
 import { ask, clientsAt } from '../support/grpc-client.ts';
 import { framed, type RawAnswer, rawCall, sessionAt } from '../support/raw-grpc.ts';

@@ -6,6 +6,7 @@ import type { EventRun } from '../../src/event/stream.ts';
 import { NumberVector } from '../../src/segment/vectors.ts';
 import { Callers } from '../../src/server/caller.ts';
 import { GrpcServer } from '../../src/server/grpc.ts';
+import { ServiceCounters } from '../../src/service/counters.ts';
 import type { Part } from '../../src/service/served-stream.ts';
 import type { EventService } from '../../src/service/service.ts';
 import { temporaryDirectory } from './recording.ts';
@@ -53,6 +54,7 @@ export class ServedRows {
         denied: () => Promise.resolve(),
       }),
       status,
+      counters: new ServiceCounters(),
       say: (text) => this.said.push(text),
     });
     this.path = join(this.#directory.path, 'sock');

@@ -11,8 +11,9 @@ export class Tail {
   #lines = 0;
   #stderr = '';
 
-  constructor(store: string, flags: readonly string[]) {
-    const words = ['cli/tapio-replay.ts', 'tail', '--store', store, '-o', 'json', ...flags];
+  /** `from`: what is followed, where that is no store. */
+  constructor(store: string, flags: readonly string[], from = ['--store', store]) {
+    const words = ['cli/tapio-replay.ts', 'tail', ...from, '-o', 'json', ...flags];
     this.child = spawn(execPath, words, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stdout?.on('data', (part: Buffer) => {
       const text = part.toString('latin1');
