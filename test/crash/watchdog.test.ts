@@ -80,6 +80,13 @@ async function end(daemon: Daemon, driven: Workload): Promise<Found> {
   return found;
 }
 
+/** Whether the recording thread has stored what there is. */
+const isFlushed = (daemon: Daemon): Promise<boolean> =>
+  daemon.flush().then(
+    () => true,
+    () => false,
+  );
+
 const losses = (): string[] =>
   accountsOf(store).flatMap(({ causes }) => causes.map(({ cause, known }) => `${cause} ${known}`));
 
@@ -141,7 +148,8 @@ describe.skipIf(why !== null)(`a stuck recording thread ${why ?? ''}`, () => {
     const { daemon, driven } = await record(join(directory.path, 'pins'));
     writeFileSync(`${store}.loop`, '');
     await until('it is noticed', () => noticed() === 1);
-    await sleep(2500);
+    // The thread that takes its place answers.
+    while (!(await isFlushed(daemon))) await sleep(50);
     const before = driven.done();
     await sleep(700);
     const found = await end(daemon, driven);
