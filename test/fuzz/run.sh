@@ -21,14 +21,14 @@ libraries="-lzstd -lre2"
 export ASAN_OPTIONS="quarantine_size_mb=16:${ASAN_OPTIONS:-}"
 
 # The ring reader and the merge are headers; what decodes and what scans is these.
-decoder="columns text names syscalls raw_source transcode predicate record_values drain"
+decoder="columns text names syscalls raw_source transcode predicate record_values redact secrets drain"
 scanner="scan stored_batch mask groups checksum"
-served="raw_event redact"
+served="raw_event"
 core_of() {
   case $1 in
     record) echo $decoder ;;
     batch) echo $decoder $scanner ;;
-    raw_event) echo raw_event text ;;
+    raw_event) echo raw_event $decoder ;;
     redact) echo redact ;;
   esac
 }
