@@ -4,18 +4,16 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
-  closeSync,
   existsSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { fill } from '../support/full-disk.ts';
 import { Recording, temporaryDirectory, whyNoKernel } from '../support/recording.ts';
 import { accountsOf, cleanUp, cli, damageOf, pinsOf, sleep, statusOf, until } from './cli.ts';
 import { Shim } from './shim.ts';
@@ -84,19 +82,6 @@ function workload(rate = RATE): Workload {
   const made = new Workload(directory.path, rate);
   undo.push(() => made.stop());
   return made;
-}
-
-/** Fills a file system to its last byte. */
-function fill(path: string): void {
-  const fd = openSync(path, 'w');
-  for (let bytes = 1 << 20; bytes > 0; ) {
-    try {
-      writeSync(fd, Buffer.alloc(bytes));
-    } catch {
-      bytes >>= 1;
-    }
-  }
-  closeSync(fd);
 }
 
 /** Memory of a process that is its own, bytes: the rings are not. */

@@ -2,13 +2,14 @@
 // before.
 
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { askRecorder } from '../../src/control.ts';
 import { cli } from '../crash/cli.ts';
+import { fill } from '../support/full-disk.ts';
 import { ask, clientsAt, streamed } from '../support/grpc-client.ts';
 import { Recording, type Row, temporaryDirectory, whyNoKernel } from '../support/recording.ts';
 
@@ -27,19 +28,6 @@ afterEach(async () => {
   for (const one of undo.reverse()) await one();
   directory.remove();
 });
-
-/** Takes all the room that there is. */
-function fill(path: string): void {
-  const fd = openSync(path, 'w');
-  for (let bytes = 1 << 16; bytes > 0; ) {
-    try {
-      writeSync(fd, Buffer.alloc(bytes));
-    } catch {
-      bytes >>= 1;
-    }
-  }
-  closeSync(fd);
-}
 
 test.skipIf(why !== null)('a full audit disk stops serving, and nothing else', async () => {
   const store = join(directory.path, 'store');
