@@ -50,6 +50,7 @@ struct tapio_config {
   __u64 deadline;    /* ktime by which the recorder says that it is there, again and again */
   __u64 muted_since; /* ktime at which a program found the deadline past and set ops to 0 */
   __u8 calls[TAPIO_SYSCALLS_MAX];
+  __u8 calls_32[TAPIO_SYSCALLS_MAX]; /* by the numbers of the 32-bit entries */
 };
 
 #define TAPIO_SESSION_VERSION 1
@@ -64,7 +65,8 @@ struct tapio_session {
   __u64 secret;
   __u64 made_at;      /* ktime */
   __u64 program_hash; /* FNV-1a of the object that was loaded */
-  /* Sizes of what the rings consist of: all must be as the reader knows them. */
+  /* Sizes of what the rings consist of: all must be as the reader knows them, but for the config,
+   * which grows. */
   __u32 block_bytes;
   __u32 header_bytes;
   __u32 control_bytes;

@@ -76,10 +76,17 @@ const volatile bool has_typed_loads;
 
 volatile struct tapio_config config SEC(".data.config");
 
-/* An open reservation. */
-struct slot {
-  struct tapio_ring_control *control;
-  __u64 position;
+/*
+ * A syscall at its exit, as its handler gets it. Handlers are global functions, each of which the
+ * verifier looks at once, whoever calls them; they may take no register set, hence the copy.
+ */
+struct call {
+  __u64 args[6];
+  __s64 ret;
+  __u64 started; /* ktime; 0 where it was not noted */
+  __u32 number;  /* of the call in its own table */
+  __u16 kind;    /* enum tapio_call */
+  __u16 is_32;   /* it came through a 32-bit entry: structures in user memory are that ABI's */
 };
 
 /* Who an event belongs to, where that is not the current task. */
@@ -87,6 +94,14 @@ struct owner {
   __u32 pid, tid, ppid, uid, gid, reserved;
   __u64 cgroup_id, pstart;
   __u64 comm[2];
+};
+
+/* An open reservation. Its maker says whose the record is: `owner` is null where it is the current
+ * task's. */
+struct slot {
+  struct tapio_ring_control *control;
+  __u64 position;
+  const struct owner *owner;
 };
 
 static __always_inline struct tapio_ring_control *this_control(void) {

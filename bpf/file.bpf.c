@@ -56,7 +56,7 @@ struct open_call {
 
 static __noinline int emit_open(struct task_struct *task, struct open_call *call) {
   const __u32 room = sizeof(struct tapio_file_open) + PATH_ROOM;
-  struct slot slot;
+  struct slot slot = {};
   struct tapio_file_open *record = (void *)reserve(&slot, TAPIO_FILE_OPEN, room);
   if (!record) return 0;
   fill_task(&record->header, task);
@@ -91,34 +91,35 @@ static __noinline int emit_open(struct task_struct *task, struct open_call *call
   return 0;
 }
 
-static __noinline int handle_open(struct task_struct *task, struct pt_regs *regs, long ret,
-                                  __u32 kind, __u64 started) {
-  if (!op_is_on(TAPIO_FILE_OPEN)) return 0;
-  struct open_call call = {.ret = ret, .started = started, .dirfd = AT_FDCWD};
+__noinline int handle_open(const struct call *call) {
+  if (!call || !op_is_on(TAPIO_FILE_OPEN)) return 0;
+  struct task_struct *task = bpf_get_current_task_btf();
+  __u32 kind = call->kind;
+  struct open_call open = {.ret = call->ret, .started = call->started, .dirfd = AT_FDCWD};
   if (kind == TAPIO_CALL_OPENAT || kind == TAPIO_CALL_OPENAT2) {
-    call.dirfd = (int)call_arg0(regs);
-    call.name = (const void *)call_arg1(regs);
-    if (rejects_name(task, TAPIO_FILE_OPEN, call.name, true)) return 0;
+    open.dirfd = (int)call->args[0];
+    open.name = (const void *)call->args[1];
+    if (rejects_name(task, TAPIO_FILE_OPEN, open.name, true)) return 0;
     if (kind == TAPIO_CALL_OPENAT2) {
       struct {
         __u64 flags, mode;
       } how = {};
-      bpf_probe_read_user(&how, sizeof(how), (const void *)call_arg2(regs));
-      call.flags = how.flags;
-      call.mode = how.mode;
+      bpf_probe_read_user(&how, sizeof(how), (const void *)call->args[2]);
+      open.flags = how.flags;
+      open.mode = how.mode;
     } else {
-      call.flags = call_arg2(regs);
-      call.mode = call_arg3(regs);
+      open.flags = call->args[2];
+      open.mode = call->args[3];
     }
   } else {
-    call.name = (const void *)call_arg0(regs);
-    if (rejects_name(task, TAPIO_FILE_OPEN, call.name, true)) return 0;
-    call.flags = kind == TAPIO_CALL_CREAT ? O_CREAT_WRONLY_TRUNC : call_arg1(regs);
-    call.mode = kind == TAPIO_CALL_CREAT ? call_arg1(regs) : call_arg2(regs);
+    open.name = (const void *)call->args[0];
+    if (rejects_name(task, TAPIO_FILE_OPEN, open.name, true)) return 0;
+    open.flags = kind == TAPIO_CALL_CREAT ? O_CREAT_WRONLY_TRUNC : call->args[1];
+    open.mode = kind == TAPIO_CALL_CREAT ? call->args[1] : call->args[2];
   }
   /* The mode argument is garbage unless the call may create (O_CREAT, __O_TMPFILE). */
-  if (kind != TAPIO_CALL_CREAT && !(call.flags & (00000100 | 020000000))) call.mode = 0;
-  return emit_open(task, &call);
+  if (kind != TAPIO_CALL_CREAT && !(open.flags & (00000100 | 020000000))) open.mode = 0;
+  return emit_open(task, &open);
 }
 
 /* "pipe:[123]" as the kernel itself names what has no directory entry. */
@@ -189,7 +190,7 @@ struct io_call {
   static __noinline int emit_io_##room(struct task_struct *task, struct io_call *call, \
                                        struct fd_path *entry) {                        \
     const __u32 bytes = sizeof(struct tapio_file_read) + 2 * STRING_HEAD + (room);     \
-    struct slot slot;                                                                  \
+    struct slot slot = {};                                                             \
     struct tapio_file_read *record =                                                   \
         (void *)reserve(&slot, call->op & (TAPIO_OPS_MAX - 1), bytes);                 \
     if (!record) return 0;                                                             \
@@ -221,7 +222,7 @@ EMIT_IO(320)
 /* A call on a descriptor that is not open: there is no path, inode or device to tell. */
 static __noinline int emit_io_without_file(struct task_struct *task, struct io_call *call) {
   const __u32 bytes = sizeof(struct tapio_file_read) + 2 * STRING_HEAD;
-  struct slot slot;
+  struct slot slot = {};
   struct tapio_file_read *record = (void *)reserve(&slot, call->op & (TAPIO_OPS_MAX - 1), bytes);
   if (!record) return 0;
   fill_task(&record->header, task);
@@ -240,23 +241,25 @@ static __noinline int emit_io_without_file(struct task_struct *task, struct io_c
   return 0;
 }
 
-static __noinline int handle_io(struct task_struct *task, struct pt_regs *regs, long ret,
-                                __u32 kind, __u64 started) {
+__noinline int handle_io(const struct call *call) {
+  if (!call) return 0;
+  __u32 kind = call->kind;
   bool writes = kind == TAPIO_CALL_WRITE || kind == TAPIO_CALL_PWRITE;
   __u32 op = writes ? TAPIO_FILE_WRITE : TAPIO_FILE_READ;
   if (!op_is_on(op)) return 0;
-  __u32 fd = call_arg0(regs);
-  struct io_call call = {.ret = ret, .started = started, .op = op, .fd = fd};
-  if (!started) call.nulls |= TAPIO_NULL_FILE_READ_LATENCY_NS;
-  if (ret < 0) call.nulls |= TAPIO_NULL_FILE_READ_BYTES;
-  call.nulls |= TAPIO_NULL_FILE_READ_OFFSET;
+  struct task_struct *task = bpf_get_current_task_btf();
+  __u32 fd = call->args[0];
+  struct io_call io = {.ret = call->ret, .started = call->started, .op = op, .fd = fd};
+  if (!io.started) io.nulls |= TAPIO_NULL_FILE_READ_LATENCY_NS;
+  if (call->ret < 0) io.nulls |= TAPIO_NULL_FILE_READ_BYTES;
+  io.nulls |= TAPIO_NULL_FILE_READ_OFFSET;
   if (kind == TAPIO_CALL_PREAD || kind == TAPIO_CALL_PWRITE) {
-    call.offset = call_arg3(regs);
+    io.offset = call->args[3];
     /* preadv2 and pwritev2 take -1 for the file's own position. */
-    if ((long)call.offset >= 0) call.nulls &= ~TAPIO_NULL_FILE_READ_OFFSET;
+    if ((long)io.offset >= 0) io.nulls &= ~TAPIO_NULL_FILE_READ_OFFSET;
   }
   struct file *file = file_of(task, fd);
-  if (!file) return rejects_current(task, op) ? 0 : emit_io_without_file(task, &call);
+  if (!file) return rejects_current(task, op) ? 0 : emit_io_without_file(task, &io);
   struct inode *inode = FIELD(struct file, file, f_inode);
   struct fd_paths *paths = bpf_task_storage_get(&fd_cache, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
   if (!paths) {
@@ -271,7 +274,7 @@ static __noinline int handle_io(struct task_struct *task, struct pt_regs *regs, 
     fill_fd_path(task, entry, (__u64)file, (__u64)inode);
   }
   if (rejects_current(task, op)) return 0;
-  if (entry->stored <= 32) return emit_io_32(task, &call, entry);
-  if (entry->stored <= 96) return emit_io_96(task, &call, entry);
-  return emit_io_320(task, &call, entry);
+  if (entry->stored <= 32) return emit_io_32(task, &io, entry);
+  if (entry->stored <= 96) return emit_io_96(task, &io, entry);
+  return emit_io_320(task, &io, entry);
 }

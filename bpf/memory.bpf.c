@@ -9,7 +9,7 @@ static __always_inline int emit_oom(__u32 victim) {
   struct task_struct *task = bpf_get_current_task_btf();
   if (rejects_current(task, TAPIO_MEMORY_OOM)) return 0;
   const __u32 bytes = sizeof(struct tapio_memory_oom);
-  struct slot slot;
+  struct slot slot = {};
   struct tapio_memory_oom *record = (void *)reserve(&slot, TAPIO_MEMORY_OOM, bytes);
   if (!record) return 0;
   fill_task(&record->header, task);

@@ -17,7 +17,7 @@ struct connect_result {
 static __noinline int emit_connect(struct connect_result *result) {
   if (rejects_pair(&result->owner, TAPIO_NETWORK_CONNECT, &result->pair)) return 0;
   const __u32 bytes = sizeof(struct tapio_network_connect);
-  struct slot slot;
+  struct slot slot = {.owner = &result->owner};
   struct tapio_network_connect *record = (void *)reserve(&slot, TAPIO_NETWORK_CONNECT, bytes);
   if (!record) return 0;
   fill_owner(&record->header, &result->owner);
@@ -96,13 +96,14 @@ static __noinline int follow_connect(struct connect_result *result, struct sock 
   return emit_connect(result);
 }
 
-static __noinline int handle_connect(struct task_struct *task, struct pt_regs *regs, long ret,
-                                     __u64 started) {
-  if (!op_is_on(TAPIO_NETWORK_CONNECT) || is_self(task)) return 0;
+__noinline int handle_connect(const struct call *call) {
+  if (!call || !op_is_on(TAPIO_NETWORK_CONNECT)) return 0;
+  struct task_struct *task = bpf_get_current_task_btf();
+  long ret = call->ret;
   if (ret == -EALREADY) return 0; /* asks about a connection that is followed already */
-  struct connect_result result = {.started = started, .error = -ret, .old_state = TCP_CLOSE};
-  struct sock *sk = socket_of(task, call_arg0(regs));
-  const void *address = (const void *)call_arg1(regs);
+  struct connect_result result = {.started = call->started, .error = -ret, .old_state = TCP_CLOSE};
+  struct sock *sk = socket_of(task, call->args[0]);
+  const void *address = (const void *)call->args[1];
   if (sk) {
     endpoints_of(&result.pair, sk);
     result.new_state = FIELD(struct sock, sk, __sk_common.skc_state);
@@ -132,11 +133,13 @@ static __noinline int handle_connect(struct task_struct *task, struct pt_regs *r
   return emit_connect(&result);
 }
 
-static __noinline int handle_accept(struct task_struct *task, struct pt_regs *regs, long ret,
-                                    __u64 started) {
-  if (!op_is_on(TAPIO_NETWORK_ACCEPT)) return 0;
+__noinline int handle_accept(const struct call *call) {
+  if (!call || !op_is_on(TAPIO_NETWORK_ACCEPT)) return 0;
+  struct task_struct *task = bpf_get_current_task_btf();
+  long ret = call->ret;
+  __u64 started = call->started;
   if (ret == -EAGAIN || goes_on(ret)) return 0;
-  struct sock *sk = socket_of(task, ret >= 0 ? ret : call_arg0(regs));
+  struct sock *sk = socket_of(task, ret >= 0 ? ret : call->args[0]);
   if (!sk) return 0;
   struct owned entry = {};
   owner_of_task(&entry.owner, task);
@@ -146,7 +149,7 @@ static __noinline int handle_accept(struct task_struct *task, struct pt_regs *re
   endpoints_of(&pair, sk);
   if (rejects_pair(&entry.owner, TAPIO_NETWORK_ACCEPT, &pair)) return 0;
   const __u32 bytes = sizeof(struct tapio_network_accept);
-  struct slot slot;
+  struct slot slot = {.owner = &entry.owner};
   struct tapio_network_accept *record = (void *)reserve(&slot, TAPIO_NETWORK_ACCEPT, bytes);
   if (!record) return 0;
   fill_owner(&record->header, &entry.owner);
@@ -165,9 +168,11 @@ static __noinline int handle_accept(struct task_struct *task, struct pt_regs *re
   return 0;
 }
 
-static __noinline int handle_listen(struct task_struct *task, struct pt_regs *regs, long ret) {
-  if (!op_is_on(TAPIO_NETWORK_LISTEN)) return 0;
-  struct sock *sk = socket_of(task, call_arg0(regs));
+__noinline int handle_listen(const struct call *call) {
+  if (!call || !op_is_on(TAPIO_NETWORK_LISTEN)) return 0;
+  struct task_struct *task = bpf_get_current_task_btf();
+  long ret = call->ret;
+  struct sock *sk = socket_of(task, call->args[0]);
   if (!sk) return 0;
   __u8 old_state = FIELD(struct sock, sk, __sk_common.skc_state);
   __u64 key = (__u64)sk;
@@ -182,7 +187,7 @@ static __noinline int handle_listen(struct task_struct *task, struct pt_regs *re
   endpoints_of(&pair, sk);
   if (rejects_pair(&owner, TAPIO_NETWORK_LISTEN, &pair)) return 0;
   const __u32 bytes = sizeof(struct tapio_network_listen);
-  struct slot slot;
+  struct slot slot = {.owner = &owner};
   struct tapio_network_listen *record = (void *)reserve(&slot, TAPIO_NETWORK_LISTEN, bytes);
   if (!record) return 0;
   fill_owner(&record->header, &owner);
@@ -205,7 +210,7 @@ static __noinline int emit_close(struct sock *sk, int old_state) {
   endpoints_of(&pair, sk);
   if (rejects_pair(&owner, TAPIO_NETWORK_CLOSE, &pair)) return 0;
   const __u32 bytes = sizeof(struct tapio_network_close);
-  struct slot slot;
+  struct slot slot = {.owner = &owner};
   struct tapio_network_close *record = (void *)reserve(&slot, TAPIO_NETWORK_CLOSE, bytes);
   if (!record) return 0;
   fill_owner(&record->header, &owner);
@@ -288,7 +293,7 @@ int BPF_PROG(retransmit, struct sock *sk, struct sk_buff *skb) {
   endpoints_of(&pair, sk);
   if (rejects_pair(&owner, TAPIO_NETWORK_RETRANSMIT, &pair)) return 0;
   const __u32 bytes = sizeof(struct tapio_network_retransmit);
-  struct slot slot;
+  struct slot slot = {.owner = &owner};
   struct tapio_network_retransmit *record = (void *)reserve(&slot, TAPIO_NETWORK_RETRANSMIT, bytes);
   if (!record) return 0;
   fill_owner(&record->header, &owner);
@@ -317,7 +322,7 @@ static __noinline int emit_reset(struct endpoint_pair *pair, __u64 sk, __u32 sta
   owner_of_socket(&owner, sk);
   if (rejects_pair(&owner, TAPIO_NETWORK_RESET, pair)) return 0;
   const __u32 bytes = sizeof(struct tapio_network_reset);
-  struct slot slot;
+  struct slot slot = {.owner = &owner};
   struct tapio_network_reset *record = (void *)reserve(&slot, TAPIO_NETWORK_RESET, bytes);
   if (!record) return 0;
   fill_owner(&record->header, &owner);
@@ -375,7 +380,7 @@ static __always_inline int emit_drop(struct sk_buff *skb, __u32 reason, __u64 sk
   owner_of_socket(&owner, sk);
   if (rejects_pair(&owner, TAPIO_NETWORK_DROP, &pair)) return 0;
   const __u32 bytes = sizeof(struct tapio_network_drop);
-  struct slot slot;
+  struct slot slot = {.owner = &owner};
   struct tapio_network_drop *record = (void *)reserve(&slot, TAPIO_NETWORK_DROP, bytes);
   if (!record) return 0;
   fill_owner(&record->header, &owner);

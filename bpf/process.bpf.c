@@ -11,7 +11,7 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
   if (!op_is_on(TAPIO_PROCESS_FORK) || child->pid != child->tgid) return 0;
   if (rejects_current(parent, TAPIO_PROCESS_FORK)) return 0;
   const __u32 bytes = sizeof(struct tapio_process_fork);
-  struct slot slot;
+  struct slot slot = {};
   struct tapio_process_fork *record = (void *)reserve(&slot, TAPIO_PROCESS_FORK, bytes);
   if (!record) return 0;
   fill_task(&record->header, parent);
@@ -36,7 +36,7 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm) {
   if (!op_is_on(TAPIO_PROCESS_EXEC)) return 0;
   if (rejects_name(task, TAPIO_PROCESS_EXEC, bprm->filename, false)) return 0;
-  struct slot slot;
+  struct slot slot = {};
   struct tapio_process_exec *record = (void *)reserve(&slot, TAPIO_PROCESS_EXEC, EXEC_ROOM);
   if (!record) return 0;
   fill_task(&record->header, task);
@@ -68,20 +68,20 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old_pid, struct linux
 }
 
 /* At the exit of execve and execveat: an exec that succeeded is sched_process_exec's. */
-static __noinline int handle_failed_exec(struct task_struct *task, struct pt_regs *regs, long ret,
-                                         __u32 kind) {
-  if (ret >= 0 || !op_is_on(TAPIO_PROCESS_EXEC)) return 0;
-  bool at = kind == TAPIO_CALL_EXECVEAT;
-  const void *name = (const void *)(at ? call_arg1(regs) : call_arg0(regs));
+__noinline int handle_failed_exec(const struct call *call) {
+  if (!call || call->ret >= 0 || !op_is_on(TAPIO_PROCESS_EXEC)) return 0;
+  struct task_struct *task = bpf_get_current_task_btf();
+  bool at = call->kind == TAPIO_CALL_EXECVEAT;
+  const void *name = (const void *)(at ? call->args[1] : call->args[0]);
   if (rejects_name(task, TAPIO_PROCESS_EXEC, name, true)) return 0;
-  struct slot slot;
+  struct slot slot = {};
   struct tapio_process_exec *record = (void *)reserve(&slot, TAPIO_PROCESS_EXEC, EXEC_ROOM);
   if (!record) return 0;
   fill_task(&record->header, task);
   record->args_length = 0;
-  record->result = ret;
+  record->result = call->ret;
   __u32 nulls = TAPIO_NULL_PROCESS_EXEC_ARGS | TAPIO_NULL_PROCESS_EXEC_ARGS_LENGTH;
-  int dirfd = at ? (int)call_arg0(regs) : AT_FDCWD;
+  int dirfd = at ? (int)call->args[0] : AT_FDCWD;
   char *out = (char *)record;
   bool fault = false;
   __u64 used = put_user_path(out, sizeof(*record), task, name, dirfd, &fault);
@@ -99,7 +99,7 @@ int BPF_PROG(process_exit, struct task_struct *task) {
   if (signal->live.counter != 0) return 0; /* other threads go on */
   if (!op_is_on(TAPIO_PROCESS_EXIT) || rejects_current(task, TAPIO_PROCESS_EXIT)) return 0;
   const __u32 bytes = sizeof(struct tapio_process_exit);
-  struct slot slot;
+  struct slot slot = {};
   struct tapio_process_exit *record = (void *)reserve(&slot, TAPIO_PROCESS_EXIT, bytes);
   if (!record) return 0;
   fill_task(&record->header, task);
@@ -134,7 +134,7 @@ int BPF_PROG(signal_generate, int number, struct kernel_siginfo *info, struct ta
   owner_of_task(&owner, from_timer ? target : sender);
   if (rejects_owner(&owner, TAPIO_PROCESS_SIGNAL)) return 0;
   const __u32 bytes = sizeof(struct tapio_process_signal);
-  struct slot slot;
+  struct slot slot = {.owner = &owner};
   struct tapio_process_signal *record = (void *)reserve(&slot, TAPIO_PROCESS_SIGNAL, bytes);
   if (!record) return 0;
   fill_owner(&record->header, &owner);

@@ -20,73 +20,100 @@ struct {
   __type(value, struct start);
 } starts SEC(".maps");
 
+/* What to do for a call: its byte of the table of its ABI. 32-bit calls have numbers of their own,
+ * and tags that no 64-bit call has. */
+static __always_inline __u32 call_entry(__u64 number, bool is_32) {
+  if (!config.ops || number >= TAPIO_SYSCALLS_MAX) return 0;
+  return is_32 ? config.calls_32[number] : config.calls[number];
+}
+#define TAG_32 0x80000000u
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(call_enter, struct pt_regs *regs, long number) {
   if (!config.ops || (__u64)number >= TAPIO_SYSCALLS_MAX) return 0;
-  if (!(config.calls[number] & TAPIO_CALL_TIMED)) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
+  bool is_32 = call_is_32(task);
+  if (!(call_entry(number, is_32) & TAPIO_CALL_TIMED)) return 0;
   __u32 tid = task->pid;
   __u32 key = tid & (STARTS - 1);
   struct start *start = bpf_map_lookup_elem(&starts, &key);
   if (!start) return 0;
-  start->tag = (__u64)tid << 32 | (__u32)number;
+  start->tag = (__u64)tid << 32 | (__u32)number | (is_32 ? TAG_32 : 0);
   start->ktime = bpf_ktime_get_ns();
   return 0;
 }
 
 /* ktime at which the call began; 0 where its start was not seen. */
-static __always_inline __u64 call_start(__u32 tid, __u64 number) {
+static __always_inline __u64 call_start(__u32 tid, __u32 tagged_number) {
   __u32 key = tid & (STARTS - 1);
   struct start *start = bpf_map_lookup_elem(&starts, &key);
-  if (!start || start->tag != ((__u64)tid << 32 | (__u32)number)) return 0;
+  if (!start || start->tag != ((__u64)tid << 32 | tagged_number)) return 0;
   start->tag = 0;
   return start->ktime;
 }
 
-static __noinline int emit_call(struct task_struct *task, struct pt_regs *regs, long ret,
-                                __u64 started) {
+static __noinline int emit_call(struct task_struct *task, const struct call *call) {
   if (rejects_current(task, TAPIO_SYSCALL_CALL)) return 0;
   const __u32 bytes = sizeof(struct tapio_syscall_call);
-  struct slot slot;
+  struct slot slot = {};
   struct tapio_syscall_call *record = (void *)reserve(&slot, TAPIO_SYSCALL_CALL, bytes);
   if (!record) return 0;
   fill_task(&record->header, task);
-  record->args[0] = call_arg0(regs);
-  record->args[1] = call_arg1(regs);
-  record->args[2] = call_arg2(regs);
-  record->args[3] = call_arg3(regs);
-  record->args[4] = call_arg4(regs);
-  record->args[5] = call_arg5(regs);
-  record->ret = ret;
-  record->latency_ns = latency_since(&record->header, started);
-  record->nr = call_number(regs);
-  record->nulls = started ? 0 : TAPIO_NULL_SYSCALL_CALL_LATENCY_NS;
+  __builtin_memcpy(record->args, call->args, sizeof(record->args));
+  record->ret = call->ret;
+  record->latency_ns = latency_since(&record->header, call->started);
+  record->nr = call->number;
+  record->nulls = call->started ? 0 : TAPIO_NULL_SYSCALL_CALL_LATENCY_NS;
   commit(&slot, &record->header, bytes);
   return 0;
 }
+
+#define ARGUMENT(i) (is_32 ? (__u32)call_arg##i##_32(regs) : call_arg##i(regs))
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(call_exit, struct pt_regs *regs, long ret) {
   __u64 number = call_number(regs);
   if (!config.ops || number >= TAPIO_SYSCALLS_MAX) return 0;
-  __u32 call = config.calls[number];
-  if (!call) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
-  if (is_self(task) || call_is_compat(task)) return 0;
-  __u64 started = call & TAPIO_CALL_TIMED ? call_start(task->pid, number) : 0;
-  __u32 kind = call & TAPIO_CALL_KIND;
-  if (kind >= TAPIO_CALL_OPEN && kind <= TAPIO_CALL_CREAT)
-    handle_open(task, regs, ret, kind, started);
-  else if (kind >= TAPIO_CALL_READ && kind <= TAPIO_CALL_PWRITE)
-    handle_io(task, regs, ret, kind, started);
-  else if (kind == TAPIO_CALL_CONNECT)
-    handle_connect(task, regs, ret, started);
-  else if (kind == TAPIO_CALL_ACCEPT)
-    handle_accept(task, regs, ret, started);
-  else if (kind == TAPIO_CALL_LISTEN)
-    handle_listen(task, regs, ret);
-  else if (kind == TAPIO_CALL_EXECVE || kind == TAPIO_CALL_EXECVEAT)
-    handle_failed_exec(task, regs, ret, kind);
-  if (call & TAPIO_CALL_ROW) emit_call(task, regs, ret, started);
+  bool is_32 = call_is_32(task);
+  __u32 entry = call_entry(number, is_32);
+  if (!entry || is_self(task)) return 0;
+  struct call call = {
+      .args = {ARGUMENT(0), ARGUMENT(1), ARGUMENT(2), ARGUMENT(3), ARGUMENT(4), ARGUMENT(5)},
+      .ret = ret,
+      .number = number,
+      .kind = entry & TAPIO_CALL_KIND,
+      .is_32 = is_32,
+  };
+  if (entry & TAPIO_CALL_TIMED)
+    call.started = call_start(task->pid, (__u32)number | (is_32 ? TAG_32 : 0));
+  switch (call.kind) {
+    case TAPIO_CALL_OPEN:
+    case TAPIO_CALL_OPENAT:
+    case TAPIO_CALL_OPENAT2:
+    case TAPIO_CALL_CREAT:
+      handle_open(&call);
+      break;
+    case TAPIO_CALL_READ:
+    case TAPIO_CALL_PREAD:
+    case TAPIO_CALL_WRITE:
+    case TAPIO_CALL_PWRITE:
+      handle_io(&call);
+      break;
+    case TAPIO_CALL_CONNECT:
+      handle_connect(&call);
+      break;
+    case TAPIO_CALL_ACCEPT:
+      handle_accept(&call);
+      break;
+    case TAPIO_CALL_LISTEN:
+      handle_listen(&call);
+      break;
+    case TAPIO_CALL_EXECVE:
+    case TAPIO_CALL_EXECVEAT:
+      handle_failed_exec(&call);
+      break;
+  }
+  if (entry & TAPIO_CALL_ROW) emit_call(task, &call);
   return 0;
 }

@@ -11,73 +11,22 @@
 
 #include <algorithm>
 #include <fstream>
-#include <functional>
 #include <mutex>
 #include <set>
-#include <unordered_set>
 #include <utility>
 
 #include "../bpf/config.h"
+#include "alive.h"
+#include "hooks.h"
 #include "kernel_types.h"
 #include "layouts.h"
 #include "merge.h"
 #include "names.h"
 #include "pins.h"
-#include "syscalls.h"
-#include "text.h"
 #include "tapio.skel.h"
 
 namespace tapio {
 namespace {
-
-// A hook that can be attached: its program, the tracepoint that must exist, and the ops that need
-// it.
-struct Hook {
-  bpf_program* program;
-  const char* tracepoint;
-  std::vector<unsigned> ops;
-};
-
-struct CallFamily {
-  const char* name;
-  tapio_call kind;
-  std::vector<unsigned> ops;
-};
-
-// The syscalls of each family, by name; what an architecture lacks is left out.
-const CallFamily call_families[] = {
-    {"open", TAPIO_CALL_OPEN, {TAPIO_FILE_OPEN}},
-    {"openat", TAPIO_CALL_OPENAT, {TAPIO_FILE_OPEN}},
-    {"openat2", TAPIO_CALL_OPENAT2, {TAPIO_FILE_OPEN}},
-    {"creat", TAPIO_CALL_CREAT, {TAPIO_FILE_OPEN}},
-    {"read", TAPIO_CALL_READ, {TAPIO_FILE_READ}},
-    {"readv", TAPIO_CALL_READ, {TAPIO_FILE_READ}},
-    {"pread64", TAPIO_CALL_PREAD, {TAPIO_FILE_READ}},
-    {"preadv", TAPIO_CALL_PREAD, {TAPIO_FILE_READ}},
-    {"preadv2", TAPIO_CALL_PREAD, {TAPIO_FILE_READ}},
-    {"write", TAPIO_CALL_WRITE, {TAPIO_FILE_WRITE}},
-    {"writev", TAPIO_CALL_WRITE, {TAPIO_FILE_WRITE}},
-    {"pwrite64", TAPIO_CALL_PWRITE, {TAPIO_FILE_WRITE}},
-    {"pwritev", TAPIO_CALL_PWRITE, {TAPIO_FILE_WRITE}},
-    {"pwritev2", TAPIO_CALL_PWRITE, {TAPIO_FILE_WRITE}},
-    {"connect", TAPIO_CALL_CONNECT, {TAPIO_NETWORK_CONNECT}},
-    {"accept", TAPIO_CALL_ACCEPT, {TAPIO_NETWORK_ACCEPT}},
-    {"accept4", TAPIO_CALL_ACCEPT, {TAPIO_NETWORK_ACCEPT}},
-    {"listen", TAPIO_CALL_LISTEN, {TAPIO_NETWORK_LISTEN}},
-    {"execve", TAPIO_CALL_EXECVE, {TAPIO_PROCESS_EXEC}},
-    {"execveat", TAPIO_CALL_EXECVEAT, {TAPIO_PROCESS_EXEC}},
-};
-
-// Ops whose rows are of a socket, and so need to know whose sockets are.
-const std::vector<unsigned> socket_ops = {
-    TAPIO_NETWORK_CONNECT,    TAPIO_NETWORK_ACCEPT, TAPIO_NETWORK_CLOSE, TAPIO_NETWORK_LISTEN,
-    TAPIO_NETWORK_RETRANSMIT, TAPIO_NETWORK_RESET,  TAPIO_NETWORK_DROP};
-
-uint64_t bits_of(const std::vector<unsigned>& ops) {
-  uint64_t bits = 0;
-  for (unsigned op : ops) bits |= 1ull << op;
-  return bits;
-}
 
 SourceError failed(const char* code, std::string message) { return {code, std::move(message)}; }
 
@@ -144,15 +93,11 @@ class LiveSource final : public RawSource {
   void take_over(uint64_t ops, StartResult* result);
   bpf_link* attach_hook(bpf_program* program);
   void detach_hook(bpf_link* link);
-  void choose_variants();
-  std::vector<Hook> hooks() const;
   void attach(uint64_t ops, bool latency);
   void write_config(const SourceConfig& config);
   void set_ops(uint64_t ops);
   void write_exclusions(const Exclusions& exclude);
   uint32_t write_filter(const RowFilter* filter);
-  void snapshot(std::vector<ProcessSnapshot>* alive);
-  void own_open_sockets(std::vector<SocketSnapshot>* open);
   SetMemory& current() { return *sets_.back(); }
 
   const LiveOptions options_;
@@ -228,7 +173,7 @@ SourceError LiveSource::load() {
     return failed("internal", "no random number for the rings");
   skeleton_->rodata->ring_secret = secret;
   skeleton_->rodata->has_typed_loads = types_.has_function("bpf_rdonly_cast");
-  choose_variants();
+  choose_variants(*skeleton_, types_);
   if (const int error = tapio_programs__load(skeleton_)) return explain_load(-error, types_);
   return {};
 }
@@ -271,7 +216,7 @@ bool LiveSource::load_onto(const SetMemory& set) {
     close(fd);
     if (error) return false;
   }
-  choose_variants();
+  choose_variants(*skeleton_, types_);
   return tapio_programs__load(skeleton_) == 0;
 }
 
@@ -374,46 +319,6 @@ void LiveSource::detach_hook(bpf_link* link) {
   bpf_link__destroy(link);
 }
 
-// One of several programs for a tracepoint whose arguments changed over time.
-void LiveSource::choose_variants() {
-  auto& programs = skeleton_->progs;
-  const int drop_arguments = types_.tracepoint_arguments("kfree_skb");
-  bpf_program__set_autoload(programs.packet_dropped_rx_sk, drop_arguments >= 4);
-  bpf_program__set_autoload(programs.packet_dropped_reason, drop_arguments == 3);
-  const bool victim_is_task = types_.tracepoint_argument_is_pointer("mark_victim", 0);
-  const bool victim_exists = types_.tracepoint_arguments("mark_victim") > 0;
-  bpf_program__set_autoload(programs.oom_victim_task, victim_exists && victim_is_task);
-  bpf_program__set_autoload(programs.oom_victim_pid, victim_exists && !victim_is_task);
-  // A tracepoint that this kernel lacks costs its ops, not the recording.
-  for (const Hook& hook : hooks())
-    if (types_.tracepoint_arguments(hook.tracepoint) < 0)
-      bpf_program__set_autoload(hook.program, false);
-}
-
-std::vector<Hook> LiveSource::hooks() const {
-  const auto& programs = skeleton_->progs;
-  std::vector<unsigned> call_ops = {TAPIO_SYSCALL_CALL};
-  for (const CallFamily& family : call_families)
-    call_ops.insert(call_ops.end(), family.ops.begin(), family.ops.end());
-  std::vector<Hook> all = {
-      {programs.process_fork, "sched_process_fork", {TAPIO_PROCESS_FORK}},
-      {programs.process_exec, "sched_process_exec", {TAPIO_PROCESS_EXEC}},
-      {programs.process_exit, "sched_process_exit", {TAPIO_PROCESS_EXIT}},
-      {programs.signal_generate, "signal_generate", {TAPIO_PROCESS_SIGNAL}},
-      {programs.socket_state, "inet_sock_set_state", socket_ops},
-      {programs.socket_destroyed, "tcp_destroy_sock", socket_ops},
-      {programs.retransmit, "tcp_retransmit_skb", {TAPIO_NETWORK_RETRANSMIT}},
-      {programs.reset_sent, "tcp_send_reset", {TAPIO_NETWORK_RESET}},
-      {programs.reset_received, "tcp_receive_reset", {TAPIO_NETWORK_RESET}},
-      {programs.packet_dropped_rx_sk, "kfree_skb", {TAPIO_NETWORK_DROP}},
-      {programs.packet_dropped_reason, "kfree_skb", {TAPIO_NETWORK_DROP}},
-      {programs.oom_victim_task, "mark_victim", {TAPIO_MEMORY_OOM}},
-      {programs.oom_victim_pid, "mark_victim", {TAPIO_MEMORY_OOM}},
-      {programs.call_exit, "sys_exit", call_ops},
-  };
-  return all;
-}
-
 SourceError LiveSource::start(const SourceConfig& config, const ResumePoint* point,
                               StartResult* result) {
   result->self = self_;
@@ -439,8 +344,8 @@ SourceError LiveSource::start(const SourceConfig& config, const ResumePoint* poi
   if (!pin_failure_.empty()) result->notes.push_back("not all goes on by itself: " + pin_failure_);
   // Sockets and processes are read after attaching: what starts in between is seen twice, never
   // missed.
-  own_open_sockets(&result->sockets);
-  snapshot(&result->alive);
+  own_open_sockets(*skeleton_, &result->sockets);
+  snapshot_processes(*skeleton_, &result->alive);
   return {};
 }
 
@@ -516,28 +421,13 @@ SourceError LiveSource::configure(const SourceConfig& config) {
 // All but `ops`, which set_ops() writes last.
 void LiveSource::write_config(const SourceConfig& config) {
   write_exclusions(config.exclude);
-  const uint64_t ops = bits_of(config.ops);
-  uint8_t calls[TAPIO_SYSCALLS_MAX] = {};
-  const uint8_t timed = config.latency ? TAPIO_CALL_TIMED : 0;
-  for (const CallFamily& family : call_families) {
-    const int number = syscall_number(family.name);
-    if (number >= 0 && number < TAPIO_SYSCALLS_MAX && (bits_of(family.ops) & ops))
-      calls[number] = static_cast<uint8_t>(family.kind | timed);
-  }
-  if (ops >> TAPIO_SYSCALL_CALL & 1) {
-    for (uint32_t number : config.syscalls) {
-      if (number >= TAPIO_SYSCALLS_MAX) continue;
-      if (!calls[number]) calls[number] = static_cast<uint8_t>(TAPIO_CALL_PLAIN | timed);
-      calls[number] |= TAPIO_CALL_ROW;
-    }
-  }
   uint32_t excludes = 0;
   if (!config.exclude.pids.empty()) excludes |= TAPIO_EXCLUDE_PID;
   if (!config.exclude.uids.empty()) excludes |= TAPIO_EXCLUDE_UID;
   if (!config.exclude.comms.empty()) excludes |= TAPIO_EXCLUDE_COMM;
   if (!config.exclude.cgroups.empty()) excludes |= TAPIO_EXCLUDE_CGROUP;
   config_->excludes = excludes | write_filter(config.filter.get());
-  memcpy(config_->calls, calls, sizeof(calls));
+  write_calls(config, config_);
 }
 
 // Makes a map's keys those of the list, whoever put in what is there.
@@ -585,17 +475,9 @@ uint32_t LiveSource::write_filter(const RowFilter* filter) {
 // Attaches what the ops need and takes off what nothing needs any more.
 void LiveSource::attach(uint64_t ops, bool latency) {
   unattached_.clear();
-  std::vector<Hook> wanted = hooks();
-  std::vector<unsigned> timed;
-  for (const CallFamily& family : call_families)
-    timed.insert(timed.end(), family.ops.begin(), family.ops.end());
-  timed.push_back(TAPIO_SYSCALL_CALL);
-  // Starts are noted for latencies only; a connection's latency is known without.
-  wanted.push_back(
-      {skeleton_->progs.call_enter, "sys_enter", latency ? timed : std::vector<unsigned>{}});
   std::map<unsigned, std::string> reasons;
   std::set<unsigned> served;
-  for (const Hook& hook : wanted) {
+  for (const Hook& hook : hooks_of(*skeleton_, latency)) {
     const bool needed = bits_of(hook.ops) & ops;
     auto found = links_.find(hook.program);
     if (!needed && found != links_.end()) {
@@ -624,56 +506,6 @@ void LiveSource::attach(uint64_t ops, bool latency) {
     if (!served.contains(op) && (ops >> op & 1)) unattached_[op] = why;
 }
 
-// Runs an iterator program to its end; `take` gets what it wrote.
-void read_iterator(bpf_program* program, const std::function<void(const char*, size_t)>& take) {
-  bpf_link* link = bpf_program__attach_iter(program, nullptr);
-  if (!link) return;
-  const int fd = bpf_iter_create(bpf_link__fd(link));
-  if (fd >= 0) {
-    char buffer[sizeof(tapio_alive) * 128];
-    for (ssize_t bytes; (bytes = read(fd, buffer, sizeof(buffer))) > 0;)
-      take(buffer, static_cast<size_t>(bytes));
-    close(fd);
-  }
-  bpf_link__destroy(link);
-}
-
-template <size_t Size>
-std::string name_text(const __u8 (&comm)[Size]) {
-  const auto* text = reinterpret_cast<const char*>(comm);
-  return reversible_utf8({text, strnlen(text, Size)});
-}
-
-// A socket is written for each of its descriptors: the first is its own.
-void LiveSource::own_open_sockets(std::vector<SocketSnapshot>* open) {
-  std::string all;
-  read_iterator(skeleton_->progs.socket_owners,
-                [&](const char* bytes, size_t count) { all.append(bytes, count); });
-  std::unordered_set<uint64_t> seen;
-  for (size_t at = 0; at + sizeof(tapio_open_socket) <= all.size();
-       at += sizeof(tapio_open_socket)) {
-    tapio_open_socket one;
-    memcpy(&one, all.data() + at, sizeof(one));
-    if (!seen.insert(one.inode).second) continue;
-    open->push_back({one.inode, one.pid, one.pstart, one.uid, name_text(one.comm), one.family,
-                     one.state, inet_text(one.family, one.saddr), one.sport,
-                     inet_text(one.family, one.daddr), one.dport});
-  }
-}
-
-void LiveSource::snapshot(std::vector<ProcessSnapshot>* alive) {
-  std::string all;
-  read_iterator(skeleton_->progs.alive_processes,
-                [&](const char* bytes, size_t count) { all.append(bytes, count); });
-  for (size_t at = 0; at + sizeof(tapio_alive) <= all.size(); at += sizeof(tapio_alive)) {
-    tapio_alive one;
-    memcpy(&one, all.data() + at, sizeof(one));
-    const auto* comm = reinterpret_cast<const char*>(one.comm);
-    alive->push_back({one.pid, one.pstart, one.ppid, one.uid, one.cgroup_id,
-                      std::string(comm, strnlen(comm, sizeof(one.comm)))});
-  }
-}
-
 void LiveSource::stop() {
   if (!config_ || stopped_) return;
   {
@@ -698,9 +530,7 @@ std::vector<ProbeResult> LiveSource::probe() {
   const SourceError error = load();
   results.push_back({"load the programs", !error, error.message});
   if (error) return results;
-  std::vector<Hook> wanted = hooks();
-  wanted.push_back({skeleton_->progs.call_enter, "sys_enter", {}});
-  for (const Hook& hook : wanted) {
+  for (const Hook& hook : hooks_of(*skeleton_, true)) {
     if (!bpf_program__autoload(hook.program)) {
       if (types_.tracepoint_arguments(hook.tracepoint) < 0)
         results.push_back({hook.tracepoint, false, "this kernel has no such tracepoint"});

@@ -52,7 +52,7 @@ std::string unreadable(const tapio_session& session) {
   const bool sizes = session.block_bytes == TAPIO_BLOCK_BYTES &&
                      session.header_bytes == sizeof(tapio_header) &&
                      session.control_bytes == sizeof(tapio_ring_control) &&
-                     session.config_bytes == sizeof(tapio_config);
+                     session.config_bytes >= offsetof(tapio_config, calls_32);
   const uint64_t bytes = session.ring_bytes;
   if (!sizes || session.cpus == 0 || session.cpus > 1u << 16 || bytes < 8 * TAPIO_BLOCK_BYTES ||
       bytes > uint64_t{1} << 40 || (bytes & (bytes - 1)) != 0)

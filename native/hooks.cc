@@ -1,0 +1,116 @@
+#include "hooks.h"
+
+#include <bpf/libbpf.h>
+#include <string.h>
+
+#include "../bpf/config.h"
+#include "events.h"
+#include "syscalls.h"
+#include "tapio.skel.h"
+
+namespace tapio {
+namespace {
+
+struct CallFamily {
+  const char* name;
+  tapio_call kind;
+  std::vector<unsigned> ops;
+};
+
+// The syscalls of each family, by name; what an architecture lacks is left out.
+const CallFamily call_families[] = {
+    {"open", TAPIO_CALL_OPEN, {TAPIO_FILE_OPEN}},
+    {"openat", TAPIO_CALL_OPENAT, {TAPIO_FILE_OPEN}},
+    {"openat2", TAPIO_CALL_OPENAT2, {TAPIO_FILE_OPEN}},
+    {"creat", TAPIO_CALL_CREAT, {TAPIO_FILE_OPEN}},
+    {"read", TAPIO_CALL_READ, {TAPIO_FILE_READ}},
+    {"readv", TAPIO_CALL_READ, {TAPIO_FILE_READ}},
+    {"pread64", TAPIO_CALL_PREAD, {TAPIO_FILE_READ}},
+    {"preadv", TAPIO_CALL_PREAD, {TAPIO_FILE_READ}},
+    {"preadv2", TAPIO_CALL_PREAD, {TAPIO_FILE_READ}},
+    {"write", TAPIO_CALL_WRITE, {TAPIO_FILE_WRITE}},
+    {"writev", TAPIO_CALL_WRITE, {TAPIO_FILE_WRITE}},
+    {"pwrite64", TAPIO_CALL_PWRITE, {TAPIO_FILE_WRITE}},
+    {"pwritev", TAPIO_CALL_PWRITE, {TAPIO_FILE_WRITE}},
+    {"pwritev2", TAPIO_CALL_PWRITE, {TAPIO_FILE_WRITE}},
+    {"connect", TAPIO_CALL_CONNECT, {TAPIO_NETWORK_CONNECT}},
+    {"accept", TAPIO_CALL_ACCEPT, {TAPIO_NETWORK_ACCEPT}},
+    {"accept4", TAPIO_CALL_ACCEPT, {TAPIO_NETWORK_ACCEPT}},
+    {"listen", TAPIO_CALL_LISTEN, {TAPIO_NETWORK_LISTEN}},
+    {"execve", TAPIO_CALL_EXECVE, {TAPIO_PROCESS_EXEC}},
+    {"execveat", TAPIO_CALL_EXECVEAT, {TAPIO_PROCESS_EXEC}},
+};
+
+// Ops whose rows are of a socket, and so need to know whose sockets are.
+const std::vector<unsigned> socket_ops = {
+    TAPIO_NETWORK_CONNECT,    TAPIO_NETWORK_ACCEPT, TAPIO_NETWORK_CLOSE, TAPIO_NETWORK_LISTEN,
+    TAPIO_NETWORK_RETRANSMIT, TAPIO_NETWORK_RESET,  TAPIO_NETWORK_DROP};
+
+}  // namespace
+
+uint64_t bits_of(const std::vector<unsigned>& ops) {
+  uint64_t bits = 0;
+  for (unsigned op : ops) bits |= 1ull << op;
+  return bits;
+}
+
+std::vector<Hook> hooks_of(const tapio_programs& skeleton, bool latency) {
+  const auto& programs = skeleton.progs;
+  std::vector<unsigned> call_ops = {TAPIO_SYSCALL_CALL};
+  for (const CallFamily& family : call_families)
+    call_ops.insert(call_ops.end(), family.ops.begin(), family.ops.end());
+  return {
+      {programs.process_fork, "sched_process_fork", {TAPIO_PROCESS_FORK}},
+      {programs.process_exec, "sched_process_exec", {TAPIO_PROCESS_EXEC}},
+      {programs.process_exit, "sched_process_exit", {TAPIO_PROCESS_EXIT}},
+      {programs.signal_generate, "signal_generate", {TAPIO_PROCESS_SIGNAL}},
+      {programs.socket_state, "inet_sock_set_state", socket_ops},
+      {programs.socket_destroyed, "tcp_destroy_sock", socket_ops},
+      {programs.retransmit, "tcp_retransmit_skb", {TAPIO_NETWORK_RETRANSMIT}},
+      {programs.reset_sent, "tcp_send_reset", {TAPIO_NETWORK_RESET}},
+      {programs.reset_received, "tcp_receive_reset", {TAPIO_NETWORK_RESET}},
+      {programs.packet_dropped_rx_sk, "kfree_skb", {TAPIO_NETWORK_DROP}},
+      {programs.packet_dropped_reason, "kfree_skb", {TAPIO_NETWORK_DROP}},
+      {programs.oom_victim_task, "mark_victim", {TAPIO_MEMORY_OOM}},
+      {programs.oom_victim_pid, "mark_victim", {TAPIO_MEMORY_OOM}},
+      {programs.call_exit, "sys_exit", call_ops},
+      // Starts are noted for latencies only; a connection's latency is known without.
+      {programs.call_enter, "sys_enter", latency ? call_ops : std::vector<unsigned>{}},
+  };
+}
+
+void choose_variants(tapio_programs& skeleton, const KernelTypes& types) {
+  auto& programs = skeleton.progs;
+  const int drop_arguments = types.tracepoint_arguments("kfree_skb");
+  bpf_program__set_autoload(programs.packet_dropped_rx_sk, drop_arguments >= 4);
+  bpf_program__set_autoload(programs.packet_dropped_reason, drop_arguments == 3);
+  const bool victim_is_task = types.tracepoint_argument_is_pointer("mark_victim", 0);
+  const bool victim_exists = types.tracepoint_arguments("mark_victim") > 0;
+  bpf_program__set_autoload(programs.oom_victim_task, victim_exists && victim_is_task);
+  bpf_program__set_autoload(programs.oom_victim_pid, victim_exists && !victim_is_task);
+  // A tracepoint that this kernel lacks costs its ops, not the recording.
+  for (const Hook& hook : hooks_of(skeleton, true))
+    if (types.tracepoint_arguments(hook.tracepoint) < 0)
+      bpf_program__set_autoload(hook.program, false);
+}
+
+void write_calls(const SourceConfig& config, tapio_config* to) {
+  const uint64_t ops = bits_of(config.ops);
+  uint8_t calls[TAPIO_SYSCALLS_MAX] = {};
+  const uint8_t timed = config.latency ? TAPIO_CALL_TIMED : 0;
+  for (const CallFamily& family : call_families) {
+    const int number = syscall_number(family.name);
+    if (number >= 0 && number < TAPIO_SYSCALLS_MAX && (bits_of(family.ops) & ops))
+      calls[number] = static_cast<uint8_t>(family.kind | timed);
+  }
+  if (ops >> TAPIO_SYSCALL_CALL & 1) {
+    for (uint32_t number : config.syscalls) {
+      if (number >= TAPIO_SYSCALLS_MAX) continue;
+      if (!calls[number]) calls[number] = static_cast<uint8_t>(TAPIO_CALL_PLAIN | timed);
+      calls[number] |= TAPIO_CALL_ROW;
+    }
+  }
+  memcpy(to->calls, calls, sizeof(calls));
+}
+
+}  // namespace tapio

@@ -1,0 +1,37 @@
+// What the programs hang on: the tracepoints and syscalls that each op needs.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernel_types.h"
+#include "raw_source.h"
+
+struct bpf_program;
+struct tapio_config;
+struct tapio_programs;
+
+namespace tapio {
+
+// A hook that can be attached: its program, the tracepoint that must exist, and the ops that need
+// it.
+struct Hook {
+  bpf_program* program;
+  const char* tracepoint;
+  std::vector<unsigned> ops;
+};
+
+// One bit per op id.
+uint64_t bits_of(const std::vector<unsigned>& ops);
+
+// Every hook there is; without `latency` none needs the starts of calls.
+std::vector<Hook> hooks_of(const tapio_programs& programs, bool latency);
+
+// Before the load: of several programs for a tracepoint whose arguments changed over time, the one
+// that fits this kernel; none where it has no such tracepoint.
+void choose_variants(tapio_programs& programs, const KernelTypes& types);
+
+// What is to be done at the exit of each syscall.
+void write_calls(const SourceConfig& config, tapio_config* to);
+
+}  // namespace tapio
