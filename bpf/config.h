@@ -80,6 +80,18 @@ struct tapio_session {
   __u8 layouts[TAPIO_LAYOUTS_BYTES]; /* how records are laid out: schemas/generated/layouts.h */
 };
 
+/* Names of cgroups that are kept, of each kind. */
+#define TAPIO_CGROUPS_MAX 4096
+/* A path below its hierarchy's root, ended by a NUL; cut where it is longer. */
+struct tapio_cgroup_path {
+  char text[512];
+};
+struct tapio_process_key {
+  __u32 pid;
+  __u32 reserved;
+  __u64 pstart;
+};
+
 /* A process that was alive when the source started, as the task iterator writes it. */
 struct tapio_alive {
   __u32 pid;

@@ -7,6 +7,8 @@
 
 #include "process.bpf.c"
 
+#include "cgroup.bpf.c"
+
 #include "file.bpf.c"
 
 #include "network.bpf.c"

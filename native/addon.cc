@@ -129,7 +129,8 @@ class Source : public Napi::ObjectWrap<Source> {
          InstanceMethod<&Source::pause>("pause"), InstanceMethod<&Source::rewind>("rewind"),
          InstanceMethod<&Source::forget>("forget"), InstanceMethod<&Source::follow>("follow"),
          InstanceMethod<&Source::unfollow>("unfollow"), InstanceMethod<&Source::loudest>("loudest"),
-         InstanceMethod<&Source::stop>("stop"), InstanceMethod<&Source::close>("close")});
+         InstanceMethod<&Source::cgroup_path>("cgroupPath"), InstanceMethod<&Source::stop>("stop"),
+         InstanceMethod<&Source::close>("close")});
   }
 
   explicit Source(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Source>(info) {
@@ -366,6 +367,12 @@ class Source : public Napi::ObjectWrap<Source> {
     for (const auto& [op, why] : raw_->unattached()) unattached.Set(op, why);
     out.Set("unattached", unattached);
     return out;
+  }
+
+  Napi::Value cgroup_path(const Napi::CallbackInfo& info) {
+    const std::string path =
+        raw_->cgroup_path(uint64_of(info[0]), uint32_of(info[1]), uint64_of(info[2]));
+    return path.empty() ? info.Env().Null() : Napi::String::New(info.Env(), path);
   }
 
   void pause(const Napi::CallbackInfo& info) { drain_->pause(info[0].ToBoolean()); }

@@ -57,6 +57,8 @@ uint64_t bits_of(const std::vector<unsigned>& ops) {
 std::vector<Hook> hooks_of(const tapio_programs& skeleton, bool latency) {
   const auto& programs = skeleton.progs;
   std::vector<unsigned> call_ops = {TAPIO_SYSCALL_CALL};
+  std::vector<unsigned> all_ops;
+  for (unsigned op = 0; op < TAPIO_OPS_MAX; op++) all_ops.push_back(op);
   for (const CallFamily& family : call_families)
     call_ops.insert(call_ops.end(), family.ops.begin(), family.ops.end());
   return {
@@ -73,6 +75,8 @@ std::vector<Hook> hooks_of(const tapio_programs& skeleton, bool latency) {
       {programs.packet_dropped_reason, "kfree_skb", {TAPIO_NETWORK_DROP}},
       {programs.oom_victim_task, "mark_victim", {TAPIO_MEMORY_OOM}},
       {programs.oom_victim_pid, "mark_victim", {TAPIO_MEMORY_OOM}},
+      {programs.cgroup_made, "cgroup_mkdir", all_ops, true},
+      {programs.cgroup_entered, "cgroup_attach_task", all_ops, true},
       {programs.call_exit, "sys_exit", call_ops},
       // Starts are noted for latencies only; a connection's latency is known without.
       {programs.call_enter, "sys_enter", latency ? call_ops : std::vector<unsigned>{}},

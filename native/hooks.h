@@ -19,6 +19,7 @@ struct Hook {
   bpf_program* program;
   const char* tracepoint;
   std::vector<unsigned> ops;
+  bool is_aid = false;  // its ops are recorded without it too
 };
 
 // One bit per op id.

@@ -23,6 +23,7 @@
 #include "merge.h"
 #include "names.h"
 #include "pins.h"
+#include "text.h"
 #include "tapio.skel.h"
 
 namespace tapio {
@@ -75,6 +76,7 @@ class LiveSource final : public RawSource {
   void forget(const std::string& rings) override;
   Interval beat(uint64_t now) override;
   std::map<unsigned, std::string> unattached() const override { return unattached_; }
+  std::string cgroup_path(uint64_t id, uint32_t pid, uint64_t pstart) const override;
   std::vector<ProbeResult> probe();
   DropReasons drop_reasons() const override {
     return types_.enum_names("skb_drop_reason", "SKB_DROP_REASON_");
@@ -495,6 +497,7 @@ void LiveSource::attach(uint64_t ops, bool latency) {
     } else if (found == links_.end()) {
       why = std::string("this kernel has no tracepoint ") + hook.tracepoint + " that fits";
     }
+    if (hook.is_aid) continue;
     for (unsigned op : hook.ops) {
       if (why.empty())
         served.insert(op);
@@ -504,6 +507,18 @@ void LiveSource::attach(uint64_t ops, bool latency) {
   }
   for (const auto& [op, why] : reasons)
     if (!served.contains(op) && (ops >> op & 1)) unattached_[op] = why;
+}
+
+// A process that was put into a cgroup of the first version's has its row under another's id.
+std::string LiveSource::cgroup_path(uint64_t id, uint32_t pid, uint64_t pstart) const {
+  if (!skeleton_) return {};
+  tapio_cgroup_path path = {};
+  const tapio_process_key process = {pid, 0, pstart};
+  const auto& maps = skeleton_->maps;
+  if (bpf_map_lookup_elem(bpf_map__fd(maps.process_cgroups), &process, &path) != 0 &&
+      bpf_map_lookup_elem(bpf_map__fd(maps.cgroup_paths), &id, &path) != 0)
+    return {};
+  return reversible_utf8({path.text, strnlen(path.text, sizeof(path.text))});
 }
 
 void LiveSource::stop() {

@@ -145,6 +145,12 @@ class RawSource {
   virtual Interval beat(uint64_t) { return {}; }
   // Ops that cannot be recorded here, by op id, each with the reason in our words.
   virtual std::map<unsigned, std::string> unattached() const { return {}; }
+  // Path of the cgroup of this id, or of the one that the process was put into, below the root of
+  // its hierarchy; empty where the source has not seen it being made.
+  virtual std::string cgroup_path(uint64_t /* id */, uint32_t /* pid */,
+                                  uint64_t /* pstart */) const {
+    return {};
+  }
   // What this kernel calls its reasons for dropping a packet.
   virtual DropReasons drop_reasons() const { return {}; }
 };

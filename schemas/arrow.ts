@@ -88,6 +88,8 @@ export const PROCESSES: TableSpec = {
     column('cgroup_id', 'u64'),
     column('cgroup', 'utf8', true),
     column('container_id', 'utf8', true),
+    column('pod', 'utf8', true),
+    column('pod_namespace', 'utf8', true),
     column('first_seq', 'u64', true),
     column('last_seq', 'u64', true),
   ],

@@ -58,6 +58,8 @@ function json({ process, depth }: Listed, tree: boolean): string {
     cgroup_id: String(process.cgroupId),
     cgroup: process.cgroup,
     container_id: process.containerId,
+    pod: process.pod,
+    pod_namespace: process.podNamespace,
     host,
     ...(tree ? { depth } : {}),
   });

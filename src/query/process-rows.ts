@@ -27,6 +27,8 @@ export interface TableProcess {
   readonly cgroupId: bigint;
   readonly cgroup: string | null;
   readonly containerId: string | null;
+  readonly pod: string | null;
+  readonly podNamespace: string | null;
   /** seq of the fork row that made it; null where it was alive before, or that row is lost. */
   readonly firstSeq: bigint | null;
   /** seq of its exit row; null while it lives. */
@@ -47,6 +49,8 @@ function processOf(row: TableRow): TableProcess {
     cgroupId: row.cgroup_id as bigint,
     cgroup: text('cgroup'),
     containerId: text('container_id'),
+    pod: text('pod'),
+    podNamespace: text('pod_namespace'),
     firstSeq: row.first_seq as bigint | null,
     lastSeq: row.last_seq as bigint | null,
   };

@@ -37,6 +37,8 @@ export interface ProcessState extends ProgramState {
   readonly cgroupId: bigint;
   readonly cgroup: string | null;
   readonly containerId: string | null;
+  readonly pod: string | null;
+  readonly podNamespace: string | null;
 }
 
 export interface ProcessesAt {
@@ -126,6 +128,8 @@ class Moment {
       cgroupId,
       cgroup: cgroup?.cgroup ?? null,
       containerId: cgroup?.containerId ?? null,
+      pod: cgroup?.pod ?? null,
+      podNamespace: cgroup?.podNamespace ?? null,
     };
   }
 

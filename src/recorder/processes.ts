@@ -5,8 +5,9 @@ import type { BatchItem, ColumnRegion, ProcessSnapshot } from '../event/batch.ts
 import type { ProcessRow } from '../segment/small-tables.ts';
 import { processStartTicks } from '../segment/store.ts';
 import { Dictionary, nullsOf } from './batch-columns.ts';
+import { type CgroupNames, Cgroups } from './cgroups.ts';
 import type { Mask } from './mask.ts';
-import { argsOf, Cgroups, isZombie, linkOf, parentOf } from './proc.ts';
+import { argsOf, isZombie, linkOf, parentOf } from './proc.ts';
 
 /** USER_HZ: what /proc counts starts in, whatever the kernel's own tick. */
 const NS_PER_TICK = 10_000_000n;
@@ -26,6 +27,8 @@ function newRow(pid: number, pstart: bigint, ppid: number): Entry {
     cgroup_id: 0n,
     cgroup: null,
     container_id: null,
+    pod: null,
+    pod_namespace: null,
     first_seq: null,
     last_seq: null,
   };
@@ -44,7 +47,10 @@ const columnOf = (name: string): number => COLUMN[name] ?? 0;
 const PROGRAM = ['exe', 'args', 'cwd'] as const;
 
 /** What a child has from its parent until it executes another program. */
-const INHERITED = ['uid', 'comm', ...PROGRAM, 'cgroup_id', 'cgroup', 'container_id'] as const;
+const INHERITED = [
+  ...['uid', 'comm', ...PROGRAM],
+  ...['cgroup_id', 'cgroup', 'container_id', 'pod', 'pod_namespace'],
+] as const;
 
 /** The columns of a process batch that the table reads. */
 class ProcessColumns {
@@ -111,7 +117,7 @@ export class ProcessTable {
   readonly #alive = new Map<string, Entry>();
   readonly #changed = new Map<string, ProcessRow>();
   readonly #dictionary = new Dictionary();
-  readonly #cgroups = new Cgroups();
+  readonly #cgroups: Cgroups;
   /** Ended since the last flush, and before it: a late row may still speak of them. */
   #ended: string[] = [];
   #endedBefore: string[] = [];
@@ -119,8 +125,10 @@ export class ProcessTable {
   /** Hides secrets of command lines; null: nothing does. */
   readonly #mask: Pick<Mask, 'hide'> | null;
 
-  constructor(mask: Pick<Mask, 'hide'> | null = null) {
+  /** `names` is asked for cgroups that may be gone by now. */
+  constructor(mask: Pick<Mask, 'hide'> | null = null, names: CgroupNames = () => null) {
     this.#mask = mask;
+    this.#cgroups = new Cgroups(names);
   }
 
   /** Processes of this segment so far. */
@@ -164,6 +172,8 @@ export class ProcessTable {
         row.cwd = columns.text('cwd', i);
         row.args = columns.args(i);
         row.comm = this.#commOf(columns, i);
+        // All processes have one id where the hierarchies are the first version's.
+        if (row.container_id === null) this.#nameCgroup(row);
         this.#note(row);
       } else if (op === 'exit') {
         row.last_seq = columns.seq[i] ?? 0n;
@@ -236,7 +246,7 @@ export class ProcessTable {
     } else if (row.cgroup_id !== cgroup) {
       // It was moved, as a container's first process is between its fork and its exec.
       row.cgroup_id = cgroup;
-      this.#nameCgroup(row, isAlive(row));
+      this.#nameCgroup(row);
       this.#note(row);
     }
     return row;
@@ -268,22 +278,24 @@ export class ProcessTable {
 
   // Adds what only /proc knows; nothing where the pid is another process by now.
   #enrich(row: Entry): void {
+    this.#nameCgroup(row);
     if (!isAlive(row)) return;
     row.exe = linkOf(row.pid, 'exe');
     row.cwd = linkOf(row.pid, 'cwd');
     const told = argsOf(row.pid);
     row.args = told === null ? null : this.#hide(told.args, told.cut);
-    this.#nameCgroup(row, true);
   }
 
   #hide(args: readonly string[], cut: boolean): readonly string[] {
     return this.#mask?.hide(args, cut) ?? args;
   }
 
-  #nameCgroup(row: Entry, alive: boolean): void {
-    const cgroup = this.#cgroups.of(alive ? row.pid : null, row.cgroup_id);
+  #nameCgroup(row: Entry): void {
+    const cgroup = this.#cgroups.of(row, () => isAlive(row));
     row.cgroup = cgroup.path;
     row.container_id = cgroup.container;
+    row.pod = cgroup.pod?.name ?? null;
+    row.pod_namespace = cgroup.pod?.namespace ?? null;
   }
 
   #add(row: Entry): void {

@@ -128,7 +128,6 @@ export class Recorder {
     this.#tsOffset = tsOffset(this.#clocks);
     this.#filter = this.#nextFilter = options.source.filter?.text ?? null;
     this.#mask = new Mask(native, options.source.mask ?? []);
-    this.#tables = new Tables(this.#mask);
     this.#source = native.createSource(
       {
         ...options.source,
@@ -138,6 +137,7 @@ export class Recorder {
       },
       () => this.#schedule(),
     );
+    this.#tables = new Tables(this.#mask, (...of) => this.#source.cgroupPath(...of));
     this.#losses = this.#lossesFrom(beginning.diedAt);
   }
 

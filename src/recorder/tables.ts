@@ -9,6 +9,7 @@ import type { SocketRow } from '../segment/small-tables.ts';
 import { segmentDirectories } from '../segment/store.ts';
 import type { SegmentWriter } from '../segment/writer.ts';
 import type { StartResult } from '../source/binding.ts';
+import type { CgroupNames } from './cgroups.ts';
 import type { Mask } from './mask.ts';
 import { ProcessTable } from './processes.ts';
 import { SOCKETS_MAX, SocketTable, tellsSockets } from './sockets.ts';
@@ -31,8 +32,8 @@ export class Tables {
   /** Null where nobody knows what is open. */
   #sockets: SocketTable | null = null;
 
-  constructor(mask: Mask) {
-    this.#processes = new ProcessTable(mask);
+  constructor(mask: Mask, names: CgroupNames) {
+    this.#processes = new ProcessTable(mask, names);
   }
 
   /** Processes of this segment so far. */

@@ -177,6 +177,11 @@ export interface NativeSource {
    * descriptor. Throws where there is no memory for it.
    */
   follow(recording: string, ringBytes: number): number;
+  /**
+   * Path of the cgroup of this id, or of the one that the process was put into, below the root of its
+   * hierarchy; null where the kernel's programs did not see it being made.
+   */
+  cgroupPath(id: bigint, pid: number, pstart: bigint): string | null;
   /** Nobody follows any more. */
   unfollow(): void;
   /** While anybody follows: the process that made most of the last rows, and its part of them, 0..1. */

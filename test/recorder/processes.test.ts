@@ -6,7 +6,7 @@ import type { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import type { BatchItem, ProcessSnapshot } from '../../src/event/batch.ts';
 import { Mask } from '../../src/recorder/mask.ts';
-import { argsOf, Cgroups, containerOf } from '../../src/recorder/proc.ts';
+import { argsOf } from '../../src/recorder/proc.ts';
 import { ProcessTable } from '../../src/recorder/processes.ts';
 import { processStartTicks } from '../../src/segment/store.ts';
 import { native } from '../../src/source/binding.ts';
@@ -253,20 +253,6 @@ test('who moves to another cgroup loses the name of the old one', () => {
   table.takeChanges();
   apply(table, source, [{ op: 'exit', ...parent, cgroup_id: 2n }]);
   expect(table.takeChanges()).toMatchObject([{ pid: FAR, cgroup_id: 2n, cgroup: null }]);
-});
-
-test('containers by their cgroup, the innermost one', () => {
-  const [a, b] = ['a'.repeat(64), 'b'.repeat(64)];
-  for (const path of [
-    `/docker/${a}`,
-    `/system.slice/docker-${a}.scope`,
-    `/kubepods.slice/pod1/cri-containerd-${a}.scope/init`,
-    `/docker/${b}/kubepods/pod1/${a}`,
-  ]) {
-    expect(containerOf(path), path).toBe(a);
-  }
-  expect(containerOf(`/user.slice/${'a'.repeat(63)}`)).toBeNull();
-  expect(new Cgroups().of(null, 1n)).toEqual({ path: null, container: null });
 });
 
 test('arguments that are no UTF-8 can be had back, and long ones are cut', async () => {

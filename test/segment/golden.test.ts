@@ -15,6 +15,8 @@ import { verifySegment } from '../../src/segment/verify.ts';
 import { ROOT, temporaryDirectory } from '../support/recording.ts';
 import { openSegments } from '../support/segments.ts';
 
+/** Of processes.arrow, since the fixtures were made. */
+const LATER_COLUMNS = ['pod', 'pod_namespace'];
 const GOLDEN = join(ROOT, 'fixtures/segments');
 const PYTHON = join(ROOT, '.venv/bin/python');
 const python = env.CI === undefined && !existsSync(PYTHON) ? test.skip : test;
@@ -68,8 +70,11 @@ for (const format of readdirSync(GOLDEN)) {
         segment.close();
         return tables;
       });
-      const text = (_key: string, value: unknown): unknown =>
-        typeof value === 'bigint' ? String(value) : value;
+      const text = (key: string, value: unknown): unknown => {
+        // Columns that came later are null in what was written before.
+        if (value === null && LATER_COLUMNS.includes(key)) return undefined;
+        return typeof value === 'bigint' ? String(value) : value;
+      };
       expect(JSON.parse(JSON.stringify(found, text))).toEqual(expected);
     });
 

@@ -181,6 +181,10 @@ export class FakeSource implements NativeSource {
     return null;
   }
 
+  cgroupPath(): null {
+    return null;
+  }
+
   forget(rings: string): void {
     this.forgotten.push(rings);
   }
