@@ -4,7 +4,9 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync }
 import { availableParallelism, release, totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { geteuid, pid, versions } from 'node:process';
+import { OP_NAMES } from '../schemas/events.ts';
 import { resolveConfig } from '../src/config/config.ts';
+import { TapioError } from '../src/errors.ts';
 import { heldBy, privilegesText } from '../src/privileges.ts';
 import { lockHolder } from '../src/segment/store.ts';
 import { type Native, native, PINS, type PinnedSet } from '../src/source/binding.ts';
@@ -20,7 +22,8 @@ export interface Check {
   readonly detail: string;
 }
 
-const KERNEL_MIN = [5, 12];
+/** bpf_loop() came with it. */
+const KERNEL_MIN = [5, 17];
 const FREE_BYTES_MIN = 1 << 30;
 const SLOW_CLOCKS = ['hpet', 'acpi_pm', 'jiffies'];
 /** statfs f_type of what a store may lie on, with what is to be said of it. */
@@ -131,6 +134,33 @@ function hookChecks(addon: Native): Check[] {
     // The first two are the type information and the loading itself.
     return { ...missing('hooks', name, detail), needed: i < 2 };
   });
+}
+
+/** Whether another kernel has the hooks, by a file of its type information: it does not run here. */
+export function kernelFileChecks(addon: Native, path: string): Check[] {
+  const results = existsSync(path) ? addon.probe(path) : [];
+  if (results.length === 0) {
+    const why = existsSync(path) ? `${path} holds no BTF` : `${path} does not exist`;
+    const how =
+      'copy /sys/kernel/btf/vmlinux of that host, or name its vmlinux with debug information';
+    throw new TapioError('usage', `--kernel-btf: ${why}: ${how}`);
+  }
+  const name = (op: number): string => {
+    const known = OP_NAMES.get(op);
+    return known === undefined ? String(op) : `${known.type}.${known.op}`;
+  };
+  const served = new Set(results.filter((one) => one.ok).flatMap((one) => one.ops));
+  const off = results.flatMap((one) => one.ops).filter((op) => !served.has(op));
+  return [
+    ...results.map(({ name: hook, ok: has, detail, ops }) => {
+      if (has) return ok('hooks', hook);
+      const lost = ops.filter((op) => !served.has(op)).map(name);
+      return note('hooks', hook, lost.length === 0 ? detail : `${detail}: no ${lost.join(', ')}`);
+    }),
+    off.length === 0
+      ? ok('ops', 'all of them')
+      : note('ops', `all but ${[...new Set(off)].map(name).join(', ')}`, 'these would be off'),
+  ];
 }
 
 function mountChecks(): Check[] {

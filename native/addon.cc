@@ -505,13 +505,17 @@ Napi::Value syscalls(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value probe(const Napi::CallbackInfo& info) {
-  const std::vector<ProbeResult> results = probe_live();
+  const std::vector<ProbeResult> results =
+      info[0].IsString() ? probe_types(info[0].As<Napi::String>()) : probe_live();
   auto out = Napi::Array::New(info.Env(), results.size());
   for (uint32_t i = 0; i < results.size(); i++) {
     auto one = Napi::Object::New(info.Env());
     one.Set("name", results[i].name);
     one.Set("ok", results[i].ok);
     one.Set("detail", results[i].detail);
+    auto ops = Napi::Array::New(info.Env());
+    for (unsigned op : results[i].ops) ops.Set(ops.Length(), op);
+    one.Set("ops", ops);
     out.Set(i, one);
   }
   return out;

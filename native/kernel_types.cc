@@ -10,6 +10,10 @@ KernelTypes::KernelTypes() : btf_(btf__load_vmlinux_btf()) {
   if (btf_ && libbpf_get_error(btf_)) btf_ = nullptr;
 }
 
+KernelTypes::KernelTypes(const std::string& path) : btf_(btf__parse(path.c_str(), nullptr)) {
+  if (btf_ && libbpf_get_error(btf_)) btf_ = nullptr;
+}
+
 KernelTypes::~KernelTypes() { btf__free(btf_); }
 
 // A raw tracepoint is `typedef void (*btf_trace_NAME)(void *, …)`.

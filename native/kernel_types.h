@@ -10,10 +10,12 @@ struct btf_type;
 
 namespace tapio {
 
-// The running kernel's BTF. Absent (ok() false) where the kernel was built without it.
+// A kernel's BTF. Absent (ok() false) where the running one was built without it, or where the file
+// holds none.
 class KernelTypes {
  public:
-  KernelTypes();
+  KernelTypes();                                  // the running kernel's
+  explicit KernelTypes(const std::string& path);  // raw (/sys/kernel/btf/vmlinux) or in an ELF file
   ~KernelTypes();
   KernelTypes(const KernelTypes&) = delete;
   KernelTypes& operator=(const KernelTypes&) = delete;

@@ -2,13 +2,13 @@
 
 import { stdout } from 'node:process';
 import { native } from '../../src/source/binding.ts';
-import { allChecks, type Check, leftovers, leftoverText } from '../checks.ts';
+import { allChecks, type Check, kernelFileChecks, leftovers, leftoverText } from '../checks.ts';
 import type { Command, Flags } from '../program.ts';
 import { storeOf } from '../store-of.ts';
 
 const MARKS = { ok: '✓', missing: '✗', note: '·' } as const;
 
-function reportText(checks: readonly Check[], able: boolean): string {
+function reportText(checks: readonly Check[], verdict: string): string {
   const lines: string[] = [];
   let area = '';
   for (const check of checks) {
@@ -17,9 +17,6 @@ function reportText(checks: readonly Check[], able: boolean): string {
     const detail = check.detail === '' ? '' : `: ${check.detail}`;
     lines.push(`  ${MARKS[check.state]} ${check.name}${detail}`);
   }
-  const verdict = able
-    ? 'this host can record: tapio-record'
-    : 'this host cannot record as it is; mend what is marked ✗, or use --source synthetic';
   return [...lines, '', verdict, ''].join('\n');
 }
 
@@ -35,12 +32,27 @@ function clean(store: string | null): number {
   return 0;
 }
 
+/** Says what would be recorded on a kernel that is not this one. */
+function other(path: string, flags: Flags): number {
+  const checks = kernelFileChecks(native(), path);
+  const able = checks.every((check) => check.state === 'ok');
+  const verdict = able ? 'that kernel has every hook' : 'that kernel lacks what is marked ·';
+  stdout.write(
+    flags.output === 'json' ? `${JSON.stringify({ able, checks })}\n` : reportText(checks, verdict),
+  );
+  return able ? 0 : 1;
+}
+
 async function run(flags: Flags): Promise<number> {
   if (flags.clean === true) return clean((flags.store as string | undefined) ?? null);
+  if (flags.kernelBtf !== undefined) return other(String(flags.kernelBtf), flags);
   const checks = allChecks(storeOf(flags));
   const able = checks.every((check) => !check.needed || check.state === 'ok');
+  const verdict = able
+    ? 'this host can record: tapio-record'
+    : 'this host cannot record as it is; mend what is marked ✗, or use --source synthetic';
   stdout.write(
-    flags.output === 'json' ? `${JSON.stringify({ able, checks })}\n` : reportText(checks, able),
+    flags.output === 'json' ? `${JSON.stringify({ able, checks })}\n` : reportText(checks, verdict),
   );
   return able ? 0 : 1;
 }
@@ -49,6 +61,10 @@ export const doctor: Command = {
   usage: 'doctor [flags]',
   flags: {
     store: { type: 'string', describe: 'DIR — the store that would be recorded into' },
+    'kernel-btf': {
+      type: 'string',
+      describe: 'FILE — type information of another kernel: which hooks and ops it would have',
+    },
     clean: {
       type: 'boolean',
       describe: 'remove rings and programs that dead recorders left (of --store, or of all)',
@@ -57,6 +73,7 @@ export const doctor: Command = {
   },
   examples: [
     ['tapio-record doctor', 'before the first recording, or when an op is missing'],
+    ['tapio-record doctor --kernel-btf ./vmlinux', 'whether another host’s kernel would do'],
     ['tapio-record doctor --clean', 'after a recorder was killed and is not to be started again'],
   ],
   run,

@@ -197,6 +197,8 @@ export interface ProbeResult {
   readonly ok: boolean;
   /** Why not, in our words. */
   readonly detail: string;
+  /** Ids of the ops that need it, where the type information alone was asked. */
+  readonly ops: readonly number[];
 }
 
 /** Rings and hooks that are pinned, whoever made them. Null: cannot be read. */
@@ -237,6 +239,8 @@ export interface Native extends SecretNative {
   syscalls(): Readonly<Record<string, number>>;
   /** Tries each attach point that the programs need; loads and unloads. */
   probe(): readonly ProbeResult[];
+  /** The same of another kernel, by its type information alone; empty where the file holds none. */
+  probe(kernelBtf: string): readonly ProbeResult[];
   /** Every set of rings below a directory of stores. */
   pinned(directory: string): readonly PinnedSet[];
   /** Removes a set of rings and hooks, and the directory of its store with the last one. */
