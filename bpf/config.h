@@ -103,6 +103,23 @@ struct tapio_alive {
   __u8 comm[16];
 };
 
+/* A call in flight that is this old is told as a row when recording ends. */
+#define TAPIO_PENDING_NS 1000000000ull
+
+/* A call that has not returned, as the task iterator writes it. */
+struct tapio_under_way {
+  __u32 pid;
+  __u32 tid;
+  __u32 uid;
+  __u32 number; /* of the call in its own table */
+  __u64 pstart;
+  __u64 started; /* ktime */
+  __u64 args[6];
+  __u8 comm[16];
+  __u32 is_32;
+  __u32 reserved;
+};
+
 /* A TCP socket that a process held when the source started, as the file iterator writes it: once
  * per descriptor. */
 struct tapio_open_socket {

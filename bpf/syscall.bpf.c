@@ -24,6 +24,8 @@ struct {
  * and tags that no 64-bit call has. */
 static __always_inline __u32 call_entry(__u64 number, bool is_32) {
   if (!config.ops || number >= TAPIO_SYSCALLS_MAX) return 0;
+  barrier_var(number); /* else the compiler moves the check to where the verifier has lost it */
+  number &= TAPIO_SYSCALLS_MAX - 1;
   return is_32 ? config.calls_32[number] : config.calls[number];
 }
 #define TAG_32 0x80000000u

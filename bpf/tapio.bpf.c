@@ -17,6 +17,6 @@
 
 #include "snapshot.bpf.c"
 
-#include "syscall.bpf.c"
+#include "inflight.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

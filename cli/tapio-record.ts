@@ -20,6 +20,10 @@ await runProgram({
       about: 'what is held, what was lost, and what it costs',
       load: async () => (await import('./commands/status.ts')).status,
     },
+    inflight: {
+      about: 'calls that have not returned: who hangs, in what, since when',
+      load: async () => (await import('./commands/inflight.ts')).inflight,
+    },
     token: {
       about: 'make a bearer token for a client, which --tokens FILE takes',
       load: async () => (await import('./commands/token.ts')).token,

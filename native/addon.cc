@@ -25,7 +25,9 @@
 #include "pins.h"
 #include "predicate_from_js.h"
 #include "synthetic_source.h"
+#include "inflight.h"
 #include "syscalls.h"
+#include "text.h"
 
 namespace tapio {
 namespace {
@@ -521,6 +523,33 @@ Napi::Value probe(const Napi::CallbackInfo& info) {
   return out;
 }
 
+Napi::Value ask_calls_under_way(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::vector<tapio_under_way> calls;
+  std::string why;
+  if (!calls_under_way(info[0].As<Napi::String>().Utf8Value(), &calls, &why)) {
+    js_error(env, "not_permitted", why).ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  auto out = Napi::Array::New(env, calls.size());
+  for (uint32_t i = 0; i < calls.size(); i++) {
+    const tapio_under_way& call = calls[i];
+    const auto* comm = reinterpret_cast<const char*>(call.comm);
+    auto one = Napi::Object::New(env);
+    one.Set("pid", call.pid);
+    one.Set("tid", call.tid);
+    one.Set("uid", call.uid);
+    one.Set("pstart", big(env, uint64_t{call.pstart}));
+    one.Set("comm", reversible_utf8({comm, strnlen(comm, sizeof(call.comm))}));
+    one.Set("started", big(env, uint64_t{call.started}));
+    one.Set("number", call.number);
+    one.Set("is32", call.is_32 != 0);
+    one.Set("args", to_array(env, std::vector<uint64_t>(call.args, call.args + 6)));
+    out.Set(i, one);
+  }
+  return out;
+}
+
 Napi::Value pinned(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::vector<PinnedSet> sets = pinned_sets(info[0].As<Napi::String>().Utf8Value());
@@ -556,6 +585,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("columns", Napi::Function::New(env, columns));
   exports.Set("syscalls", Napi::Function::New(env, syscalls));
   exports.Set("probe", Napi::Function::New(env, probe));
+  exports.Set("callsUnderWay", Napi::Function::New(env, ask_calls_under_way));
   exports.Set("pinned", Napi::Function::New(env, pinned));
   exports.Set("unpin", Napi::Function::New(env, unpin_set));
   exports.Set("peerCredentials", Napi::Function::New(env, peer_credentials));

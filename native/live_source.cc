@@ -18,6 +18,7 @@
 #include "../bpf/config.h"
 #include "alive.h"
 #include "hooks.h"
+#include "iterate.h"
 #include "kernel_types.h"
 #include "layouts.h"
 #include "merge.h"
@@ -523,6 +524,8 @@ std::string LiveSource::cgroup_path(uint64_t id, uint32_t pid, uint64_t pstart) 
 
 void LiveSource::stop() {
   if (!config_ || stopped_) return;
+  // Calls that have not returned are rows of their own, the last ones.
+  iterate<char>(skeleton_->progs.pending_calls);
   {
     std::lock_guard lock(config_mutex_);
     stopped_ = true;

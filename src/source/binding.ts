@@ -219,6 +219,21 @@ export interface PinnedSet {
   readonly mutedSince: bigint | null;
 }
 
+/** A call that has not returned. */
+export interface CallUnderWay {
+  readonly pid: number;
+  readonly tid: number;
+  readonly uid: number;
+  readonly pstart: bigint;
+  readonly comm: string;
+  /** ktime. */
+  readonly started: bigint;
+  /** Of the call, in the table of 32-bit calls where it `is32`. */
+  readonly number: number;
+  readonly is32: boolean;
+  readonly args: readonly bigint[];
+}
+
 /** A thread that wakes JS at absolute times of CLOCK_MONOTONIC. It keeps the process alive until close(). */
 export interface NativePacer {
   /** Calls `wake` at `at` ns, or at once where that is past; takes the place of what was set before. */
@@ -241,6 +256,8 @@ export interface Native extends SecretNative {
   probe(): readonly ProbeResult[];
   /** The same of another kernel, by its type information alone; empty where the file holds none. */
   probe(kernelBtf: string): readonly ProbeResult[];
+  /** Calls in flight whose start the programs of a set of rings noted. Throws TapioError. */
+  callsUnderWay(path: string): readonly CallUnderWay[];
   /** Every set of rings below a directory of stores. */
   pinned(directory: string): readonly PinnedSet[];
   /** Removes a set of rings and hooks, and the directory of its store with the last one. */

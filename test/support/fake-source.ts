@@ -384,6 +384,10 @@ export class FakeNative implements Native {
   syscalls(): Readonly<Record<string, number>> {
     return {};
   }
+  callsUnderWay(): readonly [] {
+    return [];
+  }
+
   probe(): readonly [] {
     return [];
   }
