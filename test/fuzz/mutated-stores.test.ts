@@ -28,7 +28,7 @@ import { type Subject, subjectOf, Workspace } from '../support/subjects.ts';
 
 /** One that failed is had again with the seed that it prints, and TAPIO_MUTANTS=1. */
 const SEED = Number(env.TAPIO_SEED ?? 20261125);
-const COUNT = Number(env.TAPIO_MUTANTS ?? (env.TAPIO_LONG === undefined ? 2_000 : 50_000));
+const COUNT = Number(env.TAPIO_MUTANTS ?? (env.TAPIO_LONG === undefined ? 1_500 : 50_000));
 const COMMANDS = Math.min(100, COUNT);
 /** Whole stores take up to 2,000. */
 const READS_MAX = 20_000;

@@ -20,7 +20,7 @@ import { fakeTime, RecorderWorld } from '../support/recorder-world.ts';
 import type { Operation } from '../support/sim-disk.ts';
 
 const SEED = 20260101;
-const POINTS = env.TAPIO_LONG === undefined ? 600 : 6000;
+const POINTS = env.TAPIO_LONG === undefined ? 300 : 6000;
 const MUTANTS = { points: 300, seed: SEED };
 const TIMEOUT_MS = POINTS * 2000;
 

@@ -12,7 +12,7 @@ import { entry, linesOf, OK, TestAudit } from '../support/audit.ts';
 import { random } from '../support/batches.ts';
 
 const SEED = Number(env.TAPIO_SEED ?? Date.now() % 1_000_000);
-const RUNS = env.TAPIO_LONG === undefined ? 1_500 : 30_000;
+const RUNS = env.TAPIO_LONG === undefined ? 750 : 30_000;
 // For machines that have much else to do.
 const LONG_MS = 60_000 + RUNS * 40;
 

@@ -14,7 +14,7 @@ import { type Constants, expressionOf } from '../support/expressions.ts';
 import { RowTaker, type SourceRow } from '../support/source-rows.ts';
 
 const EVENTS = 300;
-const PAIRS = process.env.TAPIO_LONG === undefined ? 3_000 : 20_000;
+const PAIRS = process.env.TAPIO_LONG === undefined ? 2_000 : 20_000;
 const MOMENT = 1_795_370_400_000_000_000n;
 
 const OPTIONS: Omit<SourceOptions, 'tsOffset' | 'seed'> = {
