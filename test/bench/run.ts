@@ -10,6 +10,7 @@ const SUITES: Readonly<Record<string, () => Promise<{ bench: () => Promise<void>
   ring: () => import('./ring.bench.ts'),
   record: () => import('./record.bench.ts'),
   overhead: () => import('./overhead.bench.ts'),
+  servers: () => import('./servers.bench.ts'),
   idle: () => import('./idle.bench.ts'),
   endure: () => import('./endure.bench.ts'),
   play: () => import('./play.bench.ts'),
