@@ -395,9 +395,18 @@ export const EVENTS = {
       },
       send: {
         id: 12,
-        ...LATER,
-        doc: 'bytes were handed to a socket',
-        covers: ['sendto', 'sendmsg', 'sendmmsg', 'write', 'writev', 'sendfile', 'splice'],
+        ...OFF,
+        doc: 'bytes were handed to a socket, a row for each message; no rows: EAGAIN and interrupted calls (as with accept), Unix sockets',
+        covers: [
+          'sendto',
+          'sendmsg',
+          'sendmmsg',
+          'write',
+          'writev',
+          'pwrite64',
+          'pwritev',
+          'pwritev2',
+        ],
         fields: [
           'saddr',
           'daddr',
@@ -412,9 +421,18 @@ export const EVENTS = {
       },
       recv: {
         id: 13,
-        ...LATER,
-        doc: 'bytes were taken from a socket',
-        covers: ['recvfrom', 'recvmsg', 'recvmmsg', 'read', 'readv', 'splice'],
+        ...OFF,
+        doc: 'bytes were taken from a socket (0: the peer sends no more), a row for each message; no rows: EAGAIN and interrupted calls (as with accept), a look at what stays (MSG_PEEK) or at errors (MSG_ERRQUEUE), Unix sockets',
+        covers: [
+          'recvfrom',
+          'recvmsg',
+          'recvmmsg',
+          'read',
+          'readv',
+          'pread64',
+          'preadv',
+          'preadv2',
+        ],
         fields: [
           'saddr',
           'daddr',
@@ -429,8 +447,8 @@ export const EVENTS = {
       },
       packet: {
         id: 14,
-        ...LATER,
-        doc: 'a packet was sent or received; its first bytes',
+        ...OFF,
+        doc: 'an IP packet was sent or received by a device (on loopback it is one of each); its first bytes (--snaplen), as far as they lie in the buffer’s first part',
         covers: ['net_dev_queue', 'netif_receive_skb'],
         fields: [
           'saddr',
@@ -532,14 +550,14 @@ export const EVENTS = {
         id: 36,
         type: 'bytes',
         wire: { as: 'string' },
-        doc: 'first bytes of the packet, from its network header',
+        doc: 'first bytes of the packet, from its network header; JSON has them in base64; flag 2 says that there were more',
         since: 1,
       },
       packet_length: {
         id: 37,
         type: 'u32',
         unit: 'bytes',
-        doc: 'true length of the packet',
+        doc: 'true length of the packet, from its network header; segments that the kernel splits later or has joined are one',
         since: 1,
       },
       direction: {
