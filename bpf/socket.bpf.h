@@ -128,6 +128,7 @@ static __noinline bool is_rejected_pair(const struct owner *owner, __u32 op,
                               v4 ? pair->daddr[0] << 32 | V4_MAPPED_LOW : pair->daddr[1],
                               pair->sport,
                               pair->dport,
+                              pair->protocol,
                           }};
   return is_rejected(owner, op, &own);
 }

@@ -108,6 +108,10 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long ret) {
     case TAPIO_CALL_RECVMMSG:
       handle_messages(&call);
       break;
+    case TAPIO_CALL_SENDFILE:
+    case TAPIO_CALL_SPLICE:
+      handle_passage(&call);
+      break;
     case TAPIO_CALL_CONNECT:
       handle_connect(&call);
       break;

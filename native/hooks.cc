@@ -43,6 +43,8 @@ const CallFamily call_families[] = {
     {"recvfrom", TAPIO_CALL_RECVFROM, {TAPIO_NETWORK_RECV}},
     {"recvmsg", TAPIO_CALL_RECVMSG, {TAPIO_NETWORK_RECV}},
     {"recvmmsg", TAPIO_CALL_RECVMMSG, {TAPIO_NETWORK_RECV}},
+    {"sendfile", TAPIO_CALL_SENDFILE, {TAPIO_NETWORK_SEND}},
+    {"splice", TAPIO_CALL_SPLICE, {TAPIO_NETWORK_SEND, TAPIO_NETWORK_RECV}},
     {"execve", TAPIO_CALL_EXECVE, {TAPIO_PROCESS_EXEC}},
     {"execveat", TAPIO_CALL_EXECVEAT, {TAPIO_PROCESS_EXEC}},
 };

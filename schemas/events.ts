@@ -406,6 +406,8 @@ export const EVENTS = {
           'pwrite64',
           'pwritev',
           'pwritev2',
+          'sendfile',
+          'splice',
         ],
         fields: [
           'saddr',
@@ -432,6 +434,7 @@ export const EVENTS = {
           'pread64',
           'preadv',
           'preadv2',
+          'splice',
         ],
         fields: [
           'saddr',

@@ -1,7 +1,6 @@
 """Moves known bytes through sockets and prints, as JSON, what must be found. Uses nothing of the recorder."""
 
 import ctypes
-import errno
 import json
 import os
 import socket
@@ -76,6 +75,13 @@ def stream(family, address):
     failed(lambda: server.recv(100))  # EAGAIN: no row
     pread = failed(lambda: os.pread(server.fileno(), 10, 0))
     local, port = client.getsockname()[1], server.getsockname()[1]
+    server.setblocking(True)
+    with open("/bin/sh", "rb") as file:
+        os.sendfile(client.fileno(), file.fileno(), 0, 16)
+    out, into = os.pipe()
+    os.splice(server.fileno(), into, 100)
+    os.splice(out, client.fileno(), 5)
+    server.recv(100)
     client.close()
     server.recv(100)  # 0: the end
     server.send(b"h")  # answered by a reset
@@ -144,9 +150,10 @@ def do_others(directory):
 def do_packets(_):
     """Datagrams whose payload is known, and a little of TCP and ICMP."""
     facts = {}
+    port = int(sys.argv[3]) if len(sys.argv) > 3 else 0
     for name, (family, address) in FAMILIES.items():
         receiver = socket.socket(family, socket.SOCK_DGRAM)
-        receiver.bind((address, 0))
+        receiver.bind((address, port))
         sender = socket.socket(family, socket.SOCK_DGRAM)
         sender.bind((address, 0))
         short, long = b"tapio" + bytes(range(40)), bytes(i % 251 for i in range(900))
