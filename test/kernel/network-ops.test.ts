@@ -143,6 +143,7 @@ describe.skipIf(why !== null)(`kernel ${why ?? ''}`, () => {
     expect(network.map(({ op, network: of }) => [op, of.bytes, of.error, of.family])).toEqual([
       ['send', 34, 0, 'inet'],
       ['recv', 34, 0, 'inet'],
+      ['send', 35, 0, 'inet'],
       ['recv', null, facts.unconnected, 'inet'],
     ]);
     expect(network[0]?.network).toMatchObject({
@@ -150,7 +151,12 @@ describe.skipIf(why !== null)(`kernel ${why ?? ''}`, () => {
       daddr: '127.0.0.1',
       dport: facts.port,
     });
+    // A raw socket has a protocol where others have a port.
     expect(network[2]?.network).toMatchObject({
+      ...{ protocol: 'icmp', saddr: null, daddr: '127.0.0.1' },
+      ...{ sport: null, dport: null },
+    });
+    expect(network[3]?.network).toMatchObject({
       ...{ protocol: 'tcp', saddr: null, daddr: null },
       ...{ sport: null, dport: null },
     });

@@ -142,6 +142,8 @@ def do_others(directory):
     both = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     both.sendto(b"d" * 34, ("::ffff:127.0.0.1", receiver.getsockname()[1]))
     receiver.recvfrom(100)
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    raw.sendto(struct.pack("!BBHHH", 0, 0, 0xffff, 0, 0) + b"e" * 27, ("127.0.0.1", 0))
     unconnected = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     return dict(port=receiver.getsockname()[1], path=path,
                 unconnected=failed(lambda: unconnected.recv(10)))
