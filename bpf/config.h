@@ -7,6 +7,7 @@
 #define TAPIO_CONFIG_H
 
 #define TAPIO_SYSCALLS_MAX 512
+#define TAPIO_SNAPLEN_MAX 1024u
 
 /* What to do at a syscall's exit. */
 enum tapio_call {
@@ -25,6 +26,14 @@ enum tapio_call {
   TAPIO_CALL_LISTEN,
   TAPIO_CALL_EXECVE,
   TAPIO_CALL_EXECVEAT,
+  TAPIO_CALL_SENDTO,
+  TAPIO_CALL_SENDMSG,
+  TAPIO_CALL_SENDMMSG,
+  TAPIO_CALL_RECVFROM,
+  TAPIO_CALL_RECVMSG,
+  TAPIO_CALL_RECVMMSG,
+  TAPIO_CALL_SENDFILE,    /* to argument 0, from argument 1 */
+  TAPIO_CALL_SPLICE,      /* from argument 0, to argument 2 */
   TAPIO_CALL_KIND = 0x3f, /* mask of the above */
   TAPIO_CALL_ROW = 0x40,  /* also a syscall.call row */
   TAPIO_CALL_TIMED = 0x80 /* the enter program notes its start */
@@ -51,6 +60,8 @@ struct tapio_config {
   __u64 muted_since; /* ktime at which a program found the deadline past and set ops to 0 */
   __u8 calls[TAPIO_SYSCALLS_MAX];
   __u8 calls_32[TAPIO_SYSCALLS_MAX]; /* by the numbers of the 32-bit entries */
+  __u32 snaplen;                     /* bytes of a packet that are kept, up to TAPIO_SNAPLEN_MAX */
+  __u32 reserved;
 };
 
 #define TAPIO_SESSION_VERSION 1

@@ -246,9 +246,11 @@ __noinline int handle_io(const struct call *call) {
   __u32 kind = call->kind;
   bool writes = kind == TAPIO_CALL_WRITE || kind == TAPIO_CALL_PWRITE;
   __u32 op = writes ? TAPIO_FILE_WRITE : TAPIO_FILE_READ;
+  __u32 socket_op = writes ? TAPIO_NETWORK_SEND : TAPIO_NETWORK_RECV;
+  __u32 fd = call->args[0];
+  if (op_is_on(socket_op) && handle_socket_io(fd, socket_op, call)) return 0;
   if (!op_is_on(op)) return 0;
   struct task_struct *task = bpf_get_current_task_btf();
-  __u32 fd = call->args[0];
   struct io_call io = {.ret = call->ret, .started = call->started, .op = op, .fd = fd};
   if (!io.started) io.nulls |= TAPIO_NULL_FILE_READ_LATENCY_NS;
   if (call->ret < 0) io.nulls |= TAPIO_NULL_FILE_READ_BYTES;

@@ -25,11 +25,12 @@ enum tapio_word {
   TAPIO_WORD_DADDR = TAPIO_WORD_SADDR + 2,
   TAPIO_WORD_SPORT = TAPIO_WORD_DADDR + 2,
   TAPIO_WORD_DPORT,
+  TAPIO_WORD_PROTOCOL, /* its number in IP */
   /* The first bytes of an absolute path, ended by a NUL, then zeros. */
   TAPIO_WORD_PATH = TAPIO_WORD_OWN,
-  TAPIO_WORDS = TAPIO_WORD_OWN + 6,
+  TAPIO_WORDS = TAPIO_WORD_OWN + 7,
 };
-#define TAPIO_PATH_BYTES (8 * (TAPIO_WORDS - TAPIO_WORD_PATH))
+#define TAPIO_PATH_BYTES 48
 
 #define TAPIO_TESTS_MAX 248
 /* In place of a test. */

@@ -68,6 +68,8 @@ PENDING_ROW(file_read, FILE_READ, 2)
 PENDING_ROW(file_write, FILE_WRITE, 2)
 PENDING_ROW(network_connect, NETWORK_CONNECT, 0)
 PENDING_ROW(network_accept, NETWORK_ACCEPT, 0)
+PENDING_ROW(network_send, NETWORK_SEND, 0)
+PENDING_ROW(network_recv, NETWORK_RECV, 0)
 
 static __noinline int pending_call(const struct owner *owner, struct tapio_under_way *under_way) {
   if (!op_is_on(TAPIO_SYSCALL_CALL) || rejects_owner(owner, TAPIO_SYSCALL_CALL)) return 0;
@@ -84,6 +86,11 @@ static __noinline int pending_call(const struct owner *owner, struct tapio_under
   record->nulls = TAPIO_NULL_SYSCALL_CALL_RET;
   commit(&slot, &record->header, bytes);
   return 0;
+}
+
+static __always_inline bool is_socket_of(struct task_struct *task, __u64 fd) {
+  struct file *file = file_of(task, fd);
+  return file && is_socket(file);
 }
 
 /* Run as recording ends, while the ops are still on. */
@@ -105,17 +112,33 @@ int pending_calls(struct bpf_iter__task *ctx) {
       break;
     case TAPIO_CALL_READ:
     case TAPIO_CALL_PREAD:
-      pending_file_read(&owner, under_way.started);
+      if (socket_of(task, under_way.args[0]))
+        pending_network_recv(&owner, under_way.started);
+      else if (!is_socket_of(task, under_way.args[0]))
+        pending_file_read(&owner, under_way.started);
       break;
     case TAPIO_CALL_WRITE:
     case TAPIO_CALL_PWRITE:
-      pending_file_write(&owner, under_way.started);
+      if (socket_of(task, under_way.args[0]))
+        pending_network_send(&owner, under_way.started);
+      else if (!is_socket_of(task, under_way.args[0]))
+        pending_file_write(&owner, under_way.started);
+      break;
+    case TAPIO_CALL_SENDTO:
+    case TAPIO_CALL_SENDMSG:
+    case TAPIO_CALL_SENDMMSG:
+      if (socket_of(task, under_way.args[0])) pending_network_send(&owner, under_way.started);
+      break;
+    case TAPIO_CALL_RECVFROM:
+    case TAPIO_CALL_RECVMSG:
+    case TAPIO_CALL_RECVMMSG:
+      if (socket_of(task, under_way.args[0])) pending_network_recv(&owner, under_way.started);
       break;
     case TAPIO_CALL_CONNECT:
-      pending_network_connect(&owner, under_way.started);
+      if (socket_of(task, under_way.args[0])) pending_network_connect(&owner, under_way.started);
       break;
     case TAPIO_CALL_ACCEPT:
-      pending_network_accept(&owner, under_way.started);
+      if (socket_of(task, under_way.args[0])) pending_network_accept(&owner, under_way.started);
       break;
   }
   if (entry & TAPIO_CALL_ROW) pending_call(&owner, &under_way);

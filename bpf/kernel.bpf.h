@@ -174,10 +174,12 @@ struct socket {
 struct sk_buff {
   struct sock *sk;
   unsigned int len;
+  unsigned int data_len;
   __be16 protocol;
   __u16 transport_header;
   __u16 network_header;
   unsigned char *head;
+  unsigned char *data;
 } CORE;
 
 /* Iterator contexts (BPF_TRACE_ITER). */
@@ -223,6 +225,8 @@ struct bpf_iter__task_file {
 #define SEND_SIG_PRIV 1
 #define SIGNAL_GROUP_EXIT 4
 #define SOCK_DONE 1
+#define MSG_PEEK 2
+#define MSG_ERRQUEUE 0x2000
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
 #define TCP_TIME_WAIT 6

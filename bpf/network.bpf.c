@@ -40,33 +40,6 @@ static __noinline int emit_connect(struct connect_result *result) {
   return 0;
 }
 
-/* The address that the caller asked for: the socket has forgotten it, or never knew, on failure. */
-static __always_inline bool remote_from_user(struct endpoint_pair *pair, const void *address) {
-  struct {
-    __u16 family, port;
-    __u32 v4;
-    __u8 v6[16];
-  } asked = {};
-  /* A sockaddr_in is 16 bytes, a sockaddr_in6 28: read what both have first. */
-  if (bpf_probe_read_user(&asked, 8, address) || !is_inet(asked.family)) return false;
-  if (asked.family == AF_INET6 && bpf_probe_read_user(&asked, sizeof(asked), address)) return false;
-  pair->family = asked.family;
-  pair->dport = bpf_ntohs(asked.port);
-  pair->daddr[1] = 0;
-  if (asked.family == AF_INET)
-    pair->daddr[0] = asked.v4;
-  else
-    __builtin_memcpy(pair->daddr, asked.v6, 16);
-  unmap_v4(pair);
-  return true;
-}
-
-/* True when the call left the connection under way. */
-static __always_inline bool goes_on(long ret) {
-  return ret == -EINPROGRESS || ret == -EINTR || ret == -ERESTARTSYS || ret == -ERESTARTNOINTR ||
-         ret == -ERESTARTNOHAND || ret == -ERESTART_RESTARTBLOCK;
-}
-
 /*
  * connect() returned without an outcome. The state change that brings it may come, or have come, on
  * another CPU: whoever takes the entry from PENDING to TOLD makes the row.
@@ -313,8 +286,6 @@ int BPF_PROG(retransmit, struct sock *sk, struct sk_buff *skb) {
   commit(&slot, &record->header, bytes);
   return 0;
 }
-
-enum { DIRECTION_SENT = 1, DIRECTION_RECEIVED = 2 };
 
 static __noinline int emit_reset(struct endpoint_pair *pair, __u64 sk, __u32 state,
                                  __u32 direction) {

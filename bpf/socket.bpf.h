@@ -40,17 +40,23 @@ static __always_inline bool is_inet(__u16 family) {
   return family == AF_INET || family == AF_INET6;
 }
 
-/* The inet socket behind an open descriptor, or null. */
-static __always_inline struct sock *socket_of(struct task_struct *task, __u64 fd) {
-  struct file *file = file_of(task, fd);
-  if (!file) return 0;
+static __always_inline bool is_socket(struct file *file) {
   struct inode *inode = FIELD(struct file, file, f_inode);
-  unsigned short mode = FIELD(struct inode, inode, i_mode);
-  if ((mode & S_IFMT) != S_IFSOCK) return 0;
+  return (FIELD(struct inode, inode, i_mode) & S_IFMT) == S_IFSOCK;
+}
+
+/* The inet socket that an open socket is, or null. */
+static __always_inline struct sock *socket_of_file(struct file *file) {
   void *socket = FIELD(struct file, file, private_data);
   struct sock *sk = FIELD(struct socket, socket, sk);
   if (!sk || !is_inet(FIELD(struct sock, sk, __sk_common.skc_family))) return 0;
   return sk;
+}
+
+/* The inet socket behind an open descriptor, or null. */
+static __always_inline struct sock *socket_of(struct task_struct *task, __u64 fd) {
+  struct file *file = file_of(task, fd);
+  return file && is_socket(file) ? socket_of_file(file) : 0;
 }
 
 /* True for sockets that are more than struct sock_common. */
@@ -108,6 +114,9 @@ static __always_inline void endpoints_of(struct endpoint_pair *pair, struct sock
     (record)->protocol = (pair)->protocol;            \
   } while (0)
 
+/* Which way a packet went, as native/names.cc has it. */
+enum { DIRECTION_SENT = 1, DIRECTION_RECEIVED = 2 };
+
 /* As rejects_owner(), of an event with addresses. */
 static __noinline bool is_rejected_pair(const struct owner *owner, __u32 op,
                                         const struct endpoint_pair *pair) {
@@ -119,6 +128,7 @@ static __noinline bool is_rejected_pair(const struct owner *owner, __u32 op,
                               v4 ? pair->daddr[0] << 32 | V4_MAPPED_LOW : pair->daddr[1],
                               pair->sport,
                               pair->dport,
+                              pair->protocol,
                           }};
   return is_rejected(owner, op, &own);
 }
@@ -127,6 +137,33 @@ static __always_inline bool rejects_pair(const struct owner *owner, __u32 op,
                                          const struct endpoint_pair *pair) {
   if (owner->pid == config.self) return true;
   return config.excludes && is_rejected_pair(owner, op, pair);
+}
+
+/* The other side's address, as it lies in user memory: what a caller asked for or was told. */
+static __always_inline bool remote_from_user(struct endpoint_pair *pair, const void *address) {
+  struct {
+    __u16 family, port;
+    __u32 v4;
+    __u8 v6[16];
+  } asked = {};
+  /* A sockaddr_in is 16 bytes, a sockaddr_in6 28: read what both have first. */
+  if (bpf_probe_read_user(&asked, 8, address) || !is_inet(asked.family)) return false;
+  if (asked.family == AF_INET6 && bpf_probe_read_user(&asked, sizeof(asked), address)) return false;
+  pair->family = asked.family;
+  pair->dport = bpf_ntohs(asked.port);
+  pair->daddr[1] = 0;
+  if (asked.family == AF_INET)
+    pair->daddr[0] = asked.v4;
+  else
+    __builtin_memcpy(pair->daddr, asked.v6, 16);
+  unmap_v4(pair);
+  return true;
+}
+
+/* True when the call left the connection under way. */
+static __always_inline bool goes_on(long ret) {
+  return ret == -EINPROGRESS || ret == -EINTR || ret == -ERESTARTSYS || ret == -ERESTARTNOINTR ||
+         ret == -ERESTARTNOHAND || ret == -ERESTART_RESTARTBLOCK;
 }
 
 /* The socket's owner; without one known, nobody (pid 0), never the process that was interrupted. */
@@ -138,14 +175,13 @@ static __always_inline void owner_of_socket(struct owner *owner, __u64 sk) {
     __builtin_memset(owner, 0, sizeof(*owner));
 }
 
-/* Addresses of an IP packet, from its headers; false for anything else. */
-static __noinline bool endpoints_of_packet(struct endpoint_pair *pair, struct sk_buff *skb) {
-  unsigned char *head = FIELD(struct sk_buff, skb, head);
-  __u16 network = FIELD(struct sk_buff, skb, network_header);
+/* Addresses of the IP packet whose headers lie there; false for anything else. */
+static __noinline bool endpoints_of_headers(struct endpoint_pair *pair,
+                                            const unsigned char *headers) {
   __u8 ip[40] = {};
   __u16 ports[2] = {};
   __u32 transport;
-  if (network == 0xffff || bpf_probe_read_kernel(ip, 20, head + network)) return false;
+  if (bpf_probe_read_kernel(ip, 20, headers)) return false;
   __builtin_memset(pair, 0, sizeof(*pair));
   if (ip[0] >> 4 == 4) {
     pair->family = AF_INET;
@@ -156,7 +192,7 @@ static __noinline bool endpoints_of_packet(struct endpoint_pair *pair, struct sk
     /* Only the first fragment has ports. */
     if (((ip[6] & 0x1f) << 8 | ip[7]) != 0) return true;
   } else if (ip[0] >> 4 == 6) {
-    if (bpf_probe_read_kernel(ip, 40, head + network)) return false;
+    if (bpf_probe_read_kernel(ip, 40, headers)) return false;
     pair->family = AF_INET6;
     pair->protocol = ip[6];
     __builtin_memcpy(pair->saddr, ip + 8, 16);
@@ -166,10 +202,17 @@ static __noinline bool endpoints_of_packet(struct endpoint_pair *pair, struct sk
     return false;
   }
   if (pair->protocol != IPPROTO_TCP && pair->protocol != IPPROTO_UDP) return true;
-  if (bpf_probe_read_kernel(ports, sizeof(ports), head + network + transport)) return true;
+  if (bpf_probe_read_kernel(ports, sizeof(ports), headers + transport)) return true;
   pair->sport = bpf_ntohs(ports[0]);
   pair->dport = bpf_ntohs(ports[1]);
   return true;
+}
+
+/* The same of a packet that knows where its network header is. */
+static __always_inline bool endpoints_of_packet(struct endpoint_pair *pair, struct sk_buff *skb) {
+  __u16 network = FIELD(struct sk_buff, skb, network_header);
+  return network != 0xffff &&
+         endpoints_of_headers(pair, FIELD(struct sk_buff, skb, head) + network);
 }
 
 #endif

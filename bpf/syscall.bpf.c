@@ -102,6 +102,18 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long ret) {
     case TAPIO_CALL_PWRITE:
       handle_io(&call);
       break;
+    case TAPIO_CALL_SENDTO:
+    case TAPIO_CALL_SENDMSG:
+    case TAPIO_CALL_SENDMMSG:
+    case TAPIO_CALL_RECVFROM:
+    case TAPIO_CALL_RECVMSG:
+    case TAPIO_CALL_RECVMMSG:
+      handle_messages(&call);
+      break;
+    case TAPIO_CALL_SENDFILE:
+    case TAPIO_CALL_SPLICE:
+      handle_passage(&call);
+      break;
     case TAPIO_CALL_CONNECT:
       handle_connect(&call);
       break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only
  *
- * The object: one file per event type, sharing the ring and the tables. syscall.bpf.c comes last,
- * as it hands calls to the others.
+ * The object: one file per event type or group of ops, sharing the ring and the tables.
+ * syscall.bpf.c comes last, as it hands calls to the others.
  */
 #include "kernel.bpf.h"
 
@@ -9,9 +9,13 @@
 
 #include "cgroup.bpf.c"
 
+#include "transfer.bpf.c"
+
 #include "file.bpf.c"
 
 #include "network.bpf.c"
+
+#include "packet.bpf.c"
 
 #include "memory.bpf.c"
 

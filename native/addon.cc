@@ -68,6 +68,7 @@ SourceConfig config_of(const Napi::Object& object) {
   config.ops = list_of<uint32_t>(object.Get("ops"), uint32_of);
   config.syscalls = list_of<uint32_t>(object.Get("syscalls"), uint32_of);
   config.latency = object.Get("latency").ToBoolean();
+  if (object.Get("snaplen").IsNumber()) config.snaplen = uint32_of(object.Get("snaplen"));
   const auto exclude = object.Get("exclude").As<Napi::Object>();
   config.exclude.pids = list_of<uint32_t>(exclude.Get("pids"), uint32_of);
   config.exclude.uids = list_of<uint32_t>(exclude.Get("uids"), uint32_of);

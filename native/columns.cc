@@ -253,6 +253,7 @@ void RowSink::bytes(unsigned column, const TailString& all) {
   fill_offsets(slot_, column, row_);
   std::memcpy(slot_.memory + region.heap + slot_.heap[column], all.data, all.stored);
   slot_.heap[column] += all.stored;
+  if (all.cut()) truncated_ = true;
   end_list(column, slot_.heap[column]);
 }
 

@@ -23,20 +23,28 @@ const CallFamily call_families[] = {
     {"openat", TAPIO_CALL_OPENAT, {TAPIO_FILE_OPEN}},
     {"openat2", TAPIO_CALL_OPENAT2, {TAPIO_FILE_OPEN}},
     {"creat", TAPIO_CALL_CREAT, {TAPIO_FILE_OPEN}},
-    {"read", TAPIO_CALL_READ, {TAPIO_FILE_READ}},
-    {"readv", TAPIO_CALL_READ, {TAPIO_FILE_READ}},
-    {"pread64", TAPIO_CALL_PREAD, {TAPIO_FILE_READ}},
-    {"preadv", TAPIO_CALL_PREAD, {TAPIO_FILE_READ}},
-    {"preadv2", TAPIO_CALL_PREAD, {TAPIO_FILE_READ}},
-    {"write", TAPIO_CALL_WRITE, {TAPIO_FILE_WRITE}},
-    {"writev", TAPIO_CALL_WRITE, {TAPIO_FILE_WRITE}},
-    {"pwrite64", TAPIO_CALL_PWRITE, {TAPIO_FILE_WRITE}},
-    {"pwritev", TAPIO_CALL_PWRITE, {TAPIO_FILE_WRITE}},
-    {"pwritev2", TAPIO_CALL_PWRITE, {TAPIO_FILE_WRITE}},
+    {"read", TAPIO_CALL_READ, {TAPIO_FILE_READ, TAPIO_NETWORK_RECV}},
+    {"readv", TAPIO_CALL_READ, {TAPIO_FILE_READ, TAPIO_NETWORK_RECV}},
+    {"pread64", TAPIO_CALL_PREAD, {TAPIO_FILE_READ, TAPIO_NETWORK_RECV}},
+    {"preadv", TAPIO_CALL_PREAD, {TAPIO_FILE_READ, TAPIO_NETWORK_RECV}},
+    {"preadv2", TAPIO_CALL_PREAD, {TAPIO_FILE_READ, TAPIO_NETWORK_RECV}},
+    {"write", TAPIO_CALL_WRITE, {TAPIO_FILE_WRITE, TAPIO_NETWORK_SEND}},
+    {"writev", TAPIO_CALL_WRITE, {TAPIO_FILE_WRITE, TAPIO_NETWORK_SEND}},
+    {"pwrite64", TAPIO_CALL_PWRITE, {TAPIO_FILE_WRITE, TAPIO_NETWORK_SEND}},
+    {"pwritev", TAPIO_CALL_PWRITE, {TAPIO_FILE_WRITE, TAPIO_NETWORK_SEND}},
+    {"pwritev2", TAPIO_CALL_PWRITE, {TAPIO_FILE_WRITE, TAPIO_NETWORK_SEND}},
     {"connect", TAPIO_CALL_CONNECT, {TAPIO_NETWORK_CONNECT}},
     {"accept", TAPIO_CALL_ACCEPT, {TAPIO_NETWORK_ACCEPT}},
     {"accept4", TAPIO_CALL_ACCEPT, {TAPIO_NETWORK_ACCEPT}},
     {"listen", TAPIO_CALL_LISTEN, {TAPIO_NETWORK_LISTEN}},
+    {"sendto", TAPIO_CALL_SENDTO, {TAPIO_NETWORK_SEND}},
+    {"sendmsg", TAPIO_CALL_SENDMSG, {TAPIO_NETWORK_SEND}},
+    {"sendmmsg", TAPIO_CALL_SENDMMSG, {TAPIO_NETWORK_SEND}},
+    {"recvfrom", TAPIO_CALL_RECVFROM, {TAPIO_NETWORK_RECV}},
+    {"recvmsg", TAPIO_CALL_RECVMSG, {TAPIO_NETWORK_RECV}},
+    {"recvmmsg", TAPIO_CALL_RECVMMSG, {TAPIO_NETWORK_RECV}},
+    {"sendfile", TAPIO_CALL_SENDFILE, {TAPIO_NETWORK_SEND}},
+    {"splice", TAPIO_CALL_SPLICE, {TAPIO_NETWORK_SEND, TAPIO_NETWORK_RECV}},
     {"execve", TAPIO_CALL_EXECVE, {TAPIO_PROCESS_EXEC}},
     {"execveat", TAPIO_CALL_EXECVEAT, {TAPIO_PROCESS_EXEC}},
 };
@@ -44,7 +52,7 @@ const CallFamily call_families[] = {
 // Ops whose rows are of a socket, and so need to know whose sockets are.
 const std::vector<unsigned> socket_ops = {
     TAPIO_NETWORK_CONNECT,    TAPIO_NETWORK_ACCEPT, TAPIO_NETWORK_CLOSE, TAPIO_NETWORK_LISTEN,
-    TAPIO_NETWORK_RETRANSMIT, TAPIO_NETWORK_RESET,  TAPIO_NETWORK_DROP};
+    TAPIO_NETWORK_RETRANSMIT, TAPIO_NETWORK_RESET,  TAPIO_NETWORK_DROP,  TAPIO_NETWORK_PACKET};
 
 }  // namespace
 
@@ -73,6 +81,8 @@ std::vector<Hook> hooks_of(const tapio_programs& skeleton, bool latency) {
       {programs.reset_received, "tcp_receive_reset", {TAPIO_NETWORK_RESET}},
       {programs.packet_dropped_rx_sk, "kfree_skb", {TAPIO_NETWORK_DROP}},
       {programs.packet_dropped_reason, "kfree_skb", {TAPIO_NETWORK_DROP}},
+      {programs.packet_sent, "net_dev_queue", {TAPIO_NETWORK_PACKET}},
+      {programs.packet_received, "netif_receive_skb", {TAPIO_NETWORK_PACKET}},
       {programs.oom_victim_task, "mark_victim", {TAPIO_MEMORY_OOM}},
       {programs.oom_victim_pid, "mark_victim", {TAPIO_MEMORY_OOM}},
       {programs.cgroup_made, "cgroup_mkdir", all_ops, true},

@@ -430,6 +430,7 @@ void LiveSource::write_config(const SourceConfig& config) {
   if (!config.exclude.comms.empty()) excludes |= TAPIO_EXCLUDE_COMM;
   if (!config.exclude.cgroups.empty()) excludes |= TAPIO_EXCLUDE_CGROUP;
   config_->excludes = excludes | write_filter(config.filter.get());
+  config_->snaplen = config.snaplen;
   write_calls(config, config_);
 }
 

@@ -51,7 +51,9 @@ class OwnWords {
                 std::min<size_t>(given.stored, TAPIO_PATH_BYTES - 1));
     subject_.has_own = true;
   }
-  void name(unsigned, Names, unsigned) {}
+  void name(unsigned column, Names, unsigned value) {
+    if (is_network() && column == k_network_protocol) subject_.words[TAPIO_WORD_PROTOCOL] = value;
+  }
   void syscall_name(unsigned, unsigned) {}
   void strings(unsigned, const TailString&) {}
   void bytes(unsigned, const TailString&) {}

@@ -78,6 +78,7 @@ struct SourceConfig {
   std::vector<uint32_t> ops;
   std::vector<uint32_t> syscalls;
   bool latency = true;
+  uint32_t snaplen = 128;
   Exclusions exclude;
   std::shared_ptr<const RowFilter> filter;  // null: all is wanted
   std::shared_ptr<const Secrets> secrets;   // null: nothing is hidden

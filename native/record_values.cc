@@ -44,6 +44,7 @@ class FieldSink {
   }
   void bytes(unsigned column, const TailString& all) {
     put(column, RecordValues::As::kBytes).first = all;
+    row_.truncated_ |= all.cut();
   }
   void args(unsigned column, unsigned number, const __u64* values) {
     RecordValues::Field& field = put(column, RecordValues::As::kArgs);

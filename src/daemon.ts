@@ -93,6 +93,7 @@ function sourceConfig(config: RecordConfig, filter: SourceFilter | null): Source
     ops: config.ops,
     syscalls: syscallNumbers(config.syscalls, native().syscalls()),
     latency: config.latency,
+    snaplen: config.snaplen,
     mask: checkedMask(config.mask),
     exclude: config.exclude,
     filter,

@@ -37,6 +37,8 @@ export interface RecordConfig {
   /** Secrets of command lines that are masked before anything is stored. */
   readonly mask: readonly MaskPattern[];
   readonly latency: boolean;
+  /** Bytes of a packet that network.packet keeps. */
+  readonly snaplen: number;
   readonly source: 'live' | 'synthetic';
   readonly rate: number;
   readonly seed: number;
@@ -101,6 +103,16 @@ function atLeast(name: SettingName, value: unknown, fallback: string, least: num
   const ms = parseDuration(String(value ?? fallback));
   if (ms < least) throw usage(`--${name} ${value} is too short: ${least / 1000}s or more`);
   return ms;
+}
+
+const SNAPLEN_DEFAULT = 128;
+/** TAPIO_SNAPLEN_MAX of bpf/config.h. */
+const SNAPLEN_MAX = 1024;
+
+function snaplen(value: unknown): number {
+  const bytes = integerOf('snaplen', value, SNAPLEN_DEFAULT);
+  if (bytes >= 1 && bytes <= SNAPLEN_MAX) return bytes;
+  throw usage(`--snaplen ${value} is not a number of bytes from 1 to ${SNAPLEN_MAX}`);
 }
 
 /** Every op by its full name, `type.op`. */
@@ -204,6 +216,7 @@ export function resolveConfig(layers: readonly Given[], cpus: number): RecordCon
     filter: given.filter === undefined ? null : String(given.filter),
     mask: maskOf(given),
     latency: booleanOf('latency', given.latency, true),
+    snaplen: snaplen(given.snaplen),
     source,
     rate: numberOf('rate', given.rate, 1000),
     seed: integerOf('seed', given.seed, 1),

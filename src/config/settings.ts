@@ -50,6 +50,11 @@ export const SETTINGS = {
     doc: 'mask what matches in command lines before it is stored, beside passwords, tokens and keys; RE2, arguments are lines; none: not even those; may be repeated',
   },
   latency: { type: 'boolean', doc: 'measure how long calls take (about 57 ns a call)' },
+  snaplen: {
+    type: 'number',
+    placeholder: 'BYTES',
+    doc: 'bytes of each packet that network.packet keeps, from its network header: 128 (at most 1024)',
+  },
   source: {
     type: 'string',
     choices: ['live', 'synthetic'],

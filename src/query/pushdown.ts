@@ -43,12 +43,23 @@ const NUMBERS = {
 } as const satisfies Readonly<Record<string, number>>;
 const COMM = 7;
 const ADDRESSES = { 'network.saddr': 9, 'network.daddr': 11 } as const;
+const PROTOCOL = 15;
 const PATH = 9;
 const PATHS = ['file.path', 'process.filename'];
 /** Bytes that are compared: of a path one less than there is room for, which its NUL has. */
 const COMM_BYTES = 16;
 const PATH_BYTES = 47;
 const WORD_BYTES = 8;
+
+/** Numbers that rows have a name for, those of them that are asked for (native/names.cc has all). */
+const PROTOCOLS = new Map([
+  ['icmp', 1n],
+  ['igmp', 2n],
+  ['tcp', 6n],
+  ['udp', 17n],
+  ['ipv6-icmp', 58n],
+  ['sctp', 132n],
+]);
 
 /** Ranges of one comparison; more of them are joined. */
 const RANGES_MAX = 8;
@@ -126,6 +137,15 @@ function likeNetwork(word: number, network: string): Likeness {
   return { condition: bytesAt(word, bytesOf(value & mask), bytesOf(mask)), exact };
 }
 
+/** A protocol by its name; what has none here is one of the others. */
+function likeProtocol(text: string): Likeness {
+  const number = PROTOCOLS.get(text);
+  if (number !== undefined)
+    return { condition: inRanges(PROTOCOL, [[number, number]]), exact: true };
+  const named = [...PROTOCOLS.values()].map((one): Range => [one, one]);
+  return { condition: inRanges(PROTOCOL, complement(named)), exact: false };
+}
+
 function likeAddress(word: number, text: string): Likeness {
   const address = parseAddress(text);
   if (address === null) return UNLIKE;
@@ -198,6 +218,9 @@ class Pushing {
     const name = this.#name(of) ?? '';
     if (name === 'comm') return likeComm;
     if (PATHS.includes(name)) return likePath;
+    if (name === 'network.protocol') {
+      return (text, whole) => (whole ? likeProtocol(text) : UNKNOWN);
+    }
     const word = this.#address(of);
     return word === null ? null : (text, whole) => (whole ? likeAddress(word, text) : UNKNOWN);
   }

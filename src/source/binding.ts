@@ -60,6 +60,8 @@ export interface SourceConfig {
   readonly syscalls: readonly number[];
   /** Whether calls carry latency_ns (attaches sys_enter: about 57 ns per syscall). */
   readonly latency: boolean;
+  /** Bytes of a packet that network.packet keeps; absent: 128. */
+  readonly snaplen?: number;
   readonly exclude: Exclusions;
   /** Takes effect with the next cut that rotates, or a rewind. Absent or null: all rows are wanted. */
   readonly filter?: SourceFilter | null;

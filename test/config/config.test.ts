@@ -66,6 +66,14 @@ test('rings are a power of two within bounds, and by default no more than 2 % of
   expect(many).toBe(512 * 1024);
 });
 
+test('how much of a packet is kept', () => {
+  expect(resolveConfig([{}], 2).snaplen).toBe(128);
+  expect(resolveConfig([{ snaplen: '1024' }], 2).snaplen).toBe(1024);
+  for (const bad of ['0', '1025', '-1', '1.5', 'all']) {
+    expect(() => resolveConfig([{ snaplen: bad }], 2), bad).toThrow('snaplen');
+  }
+});
+
 test('durations and sizes', () => {
   expect(parseDuration('1h30m')).toBe(5_400_000);
   expect(parseDuration('250ms')).toBe(250);

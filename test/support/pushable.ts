@@ -38,6 +38,9 @@ export function pushable(constants: PushableConstants): fc.Arbitrary<string> {
     tuple(ofPath, path).map(([field, one]) => `${field}.startsWith(${one})`),
     tuple(pick(...networks), ofAddress).map(([one, of]) => `cidr("${one}").containsIP(${of})`),
     tuple(ofAddress, equality, pick(...addresses)).map(([of, op, one]) => `${of} ${op} "${one}"`),
+    tuple(equality, pick('tcp', 'udp', 'icmp', 'gre', '6')).map(
+      ([op, one]) => `network.protocol ${op} "${one}"`,
+    ),
     tuple(equality, pick('exec', 'open', 'connect', 'accept', 'call', 'exit')).map(
       ([op, one]) => `op ${op} "${one}"`,
     ),
