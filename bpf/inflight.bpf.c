@@ -93,14 +93,23 @@ static __always_inline bool is_socket_of(struct task_struct *task, __u64 fd) {
   return file && is_socket(file);
 }
 
+/* What the walk is at: with it, the stack would be too small. One process walks at a time. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct tapio_under_way);
+} walked_call SEC(".maps");
+
 /* Run as recording ends, while the ops are still on. */
 SEC("iter/task")
 int pending_calls(struct bpf_iter__task *ctx) {
   struct task_struct *task = ctx->task;
-  struct tapio_under_way under_way = {};
-  if (!task || !call_under_way(task, &under_way)) return 0;
-  if (bpf_ktime_get_ns() - under_way.started < TAPIO_PENDING_NS) return 0;
-  __u32 entry = call_entry(under_way.number, under_way.is_32);
+  __u32 zero = 0;
+  struct tapio_under_way *under_way = bpf_map_lookup_elem(&walked_call, &zero);
+  if (!task || !under_way || !call_under_way(task, under_way)) return 0;
+  if (bpf_ktime_get_ns() - under_way->started < TAPIO_PENDING_NS) return 0;
+  __u32 entry = call_entry(under_way->number, under_way->is_32);
   struct owner owner;
   owner_of_task(&owner, task);
   switch (entry & TAPIO_CALL_KIND) {
@@ -108,39 +117,39 @@ int pending_calls(struct bpf_iter__task *ctx) {
     case TAPIO_CALL_OPENAT:
     case TAPIO_CALL_OPENAT2:
     case TAPIO_CALL_CREAT:
-      pending_file_open(&owner, under_way.started);
+      pending_file_open(&owner, under_way->started);
       break;
     case TAPIO_CALL_READ:
     case TAPIO_CALL_PREAD:
-      if (socket_of(task, under_way.args[0]))
-        pending_network_recv(&owner, under_way.started);
-      else if (!is_socket_of(task, under_way.args[0]))
-        pending_file_read(&owner, under_way.started);
+      if (socket_of(task, under_way->args[0]))
+        pending_network_recv(&owner, under_way->started);
+      else if (!is_socket_of(task, under_way->args[0]))
+        pending_file_read(&owner, under_way->started);
       break;
     case TAPIO_CALL_WRITE:
     case TAPIO_CALL_PWRITE:
-      if (socket_of(task, under_way.args[0]))
-        pending_network_send(&owner, under_way.started);
-      else if (!is_socket_of(task, under_way.args[0]))
-        pending_file_write(&owner, under_way.started);
+      if (socket_of(task, under_way->args[0]))
+        pending_network_send(&owner, under_way->started);
+      else if (!is_socket_of(task, under_way->args[0]))
+        pending_file_write(&owner, under_way->started);
       break;
     case TAPIO_CALL_SENDTO:
     case TAPIO_CALL_SENDMSG:
     case TAPIO_CALL_SENDMMSG:
-      if (socket_of(task, under_way.args[0])) pending_network_send(&owner, under_way.started);
+      if (socket_of(task, under_way->args[0])) pending_network_send(&owner, under_way->started);
       break;
     case TAPIO_CALL_RECVFROM:
     case TAPIO_CALL_RECVMSG:
     case TAPIO_CALL_RECVMMSG:
-      if (socket_of(task, under_way.args[0])) pending_network_recv(&owner, under_way.started);
+      if (socket_of(task, under_way->args[0])) pending_network_recv(&owner, under_way->started);
       break;
     case TAPIO_CALL_CONNECT:
-      if (socket_of(task, under_way.args[0])) pending_network_connect(&owner, under_way.started);
+      if (socket_of(task, under_way->args[0])) pending_network_connect(&owner, under_way->started);
       break;
     case TAPIO_CALL_ACCEPT:
-      if (socket_of(task, under_way.args[0])) pending_network_accept(&owner, under_way.started);
+      if (socket_of(task, under_way->args[0])) pending_network_accept(&owner, under_way->started);
       break;
   }
-  if (entry & TAPIO_CALL_ROW) pending_call(&owner, &under_way);
+  if (entry & TAPIO_CALL_ROW) pending_call(&owner, under_way);
   return 0;
 }
