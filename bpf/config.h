@@ -25,6 +25,11 @@ enum tapio_call {
   TAPIO_CALL_LISTEN,
   TAPIO_CALL_EXECVE,
   TAPIO_CALL_EXECVEAT,
+  TAPIO_CALL_MMAP,
+  TAPIO_CALL_MMAP_BLOCK, /* the arguments are in memory: i386's first mmap */
+  TAPIO_CALL_MUNMAP,
+  TAPIO_CALL_MPROTECT,
+  TAPIO_CALL_BRK,
   TAPIO_CALL_KIND = 0x3f, /* mask of the above */
   TAPIO_CALL_ROW = 0x40,  /* also a syscall.call row */
   TAPIO_CALL_TIMED = 0x80 /* the enter program notes its start */

@@ -113,6 +113,19 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long ret) {
     case TAPIO_CALL_EXECVEAT:
       handle_failed_exec(&call);
       break;
+    case TAPIO_CALL_MMAP:
+    case TAPIO_CALL_MMAP_BLOCK:
+      handle_mmap(&call);
+      break;
+    case TAPIO_CALL_MUNMAP:
+      handle_munmap(&call);
+      break;
+    case TAPIO_CALL_MPROTECT:
+      handle_mprotect(&call);
+      break;
+    case TAPIO_CALL_BRK:
+      handle_brk(&call);
+      break;
   }
   if (entry & TAPIO_CALL_ROW) emit_call(task, &call);
   return 0;

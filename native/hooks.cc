@@ -39,6 +39,11 @@ const CallFamily call_families[] = {
     {"listen", TAPIO_CALL_LISTEN, {TAPIO_NETWORK_LISTEN}},
     {"execve", TAPIO_CALL_EXECVE, {TAPIO_PROCESS_EXEC}},
     {"execveat", TAPIO_CALL_EXECVEAT, {TAPIO_PROCESS_EXEC}},
+    {"mmap", TAPIO_CALL_MMAP, {TAPIO_MEMORY_MMAP}},
+    {"munmap", TAPIO_CALL_MUNMAP, {TAPIO_MEMORY_MUNMAP}},
+    {"mprotect", TAPIO_CALL_MPROTECT, {TAPIO_MEMORY_MPROTECT}},
+    {"pkey_mprotect", TAPIO_CALL_MPROTECT, {TAPIO_MEMORY_MPROTECT}},
+    {"brk", TAPIO_CALL_BRK, {TAPIO_MEMORY_BRK}},
 };
 
 // Ops whose rows are of a socket, and so need to know whose sockets are.
@@ -73,6 +78,18 @@ std::vector<Hook> hooks_of(const tapio_programs& skeleton, bool latency) {
       {programs.packet_dropped_reason, "kfree_skb", {TAPIO_NETWORK_DROP}},
       {programs.oom_victim_task, "mark_victim", {TAPIO_MEMORY_OOM}},
       {programs.oom_victim_pid, "mark_victim", {TAPIO_MEMORY_OOM}},
+      {programs.page_fault, "page_fault_user", {TAPIO_MEMORY_FAULT}},
+      {programs.kmalloc_size, "kmalloc", {TAPIO_MEMORY_ALLOC}},
+      {programs.kmalloc_cache_size, "kmalloc", {TAPIO_MEMORY_ALLOC}},
+      {programs.cache_alloc_size, "kmem_cache_alloc", {TAPIO_MEMORY_ALLOC}},
+      {programs.cache_alloc_cache_size, "kmem_cache_alloc", {TAPIO_MEMORY_ALLOC}},
+      {programs.cache_alloc_cache, "kmem_cache_alloc", {TAPIO_MEMORY_ALLOC}},
+      {programs.page_alloc, "mm_page_alloc", {TAPIO_MEMORY_ALLOC}},
+      {programs.kfreed, "kfree", {TAPIO_MEMORY_FREE}},
+      {programs.cache_freed, "kmem_cache_free", {TAPIO_MEMORY_FREE}},
+      {programs.page_freed, "mm_page_free", {TAPIO_MEMORY_FREE}},
+      {programs.rss_changed, "rss_stat", {TAPIO_MEMORY_RSS}},
+      {programs.rss_changed_count, "rss_stat", {TAPIO_MEMORY_RSS}},
       {programs.call_exit, "sys_exit", call_ops},
       // Starts are noted for latencies only; a connection's latency is known without.
       {programs.call_enter, "sys_enter", latency ? call_ops : std::vector<unsigned>{}},
@@ -88,6 +105,17 @@ void choose_variants(tapio_programs& skeleton, const KernelTypes& types) {
   const bool victim_exists = types.tracepoint_arguments("mark_victim") > 0;
   bpf_program__set_autoload(programs.oom_victim_task, victim_exists && victim_is_task);
   bpf_program__set_autoload(programs.oom_victim_pid, victim_exists && !victim_is_task);
+  const bool kmalloc_has_cache = types.tracepoint_argument_is_pointer("kmalloc", 2);
+  bpf_program__set_autoload(programs.kmalloc_size, !kmalloc_has_cache);
+  bpf_program__set_autoload(programs.kmalloc_cache_size, kmalloc_has_cache);
+  const bool alloc_has_cache = types.tracepoint_argument_is_pointer("kmem_cache_alloc", 2);
+  const bool alloc_has_sizes = types.tracepoint_arguments("kmem_cache_alloc") == 6;
+  bpf_program__set_autoload(programs.cache_alloc_size, !alloc_has_cache);
+  bpf_program__set_autoload(programs.cache_alloc_cache_size, alloc_has_cache && alloc_has_sizes);
+  bpf_program__set_autoload(programs.cache_alloc_cache, alloc_has_cache && !alloc_has_sizes);
+  const bool rss_has_count = types.tracepoint_arguments("rss_stat") == 3;
+  bpf_program__set_autoload(programs.rss_changed, !rss_has_count);
+  bpf_program__set_autoload(programs.rss_changed_count, rss_has_count);
   // A tracepoint that this kernel lacks costs its ops, not the recording.
   for (const Hook& hook : hooks_of(skeleton, true))
     if (types.tracepoint_arguments(hook.tracepoint) < 0)
