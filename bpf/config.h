@@ -30,6 +30,7 @@ enum tapio_call {
   TAPIO_CALL_MUNMAP,
   TAPIO_CALL_MPROTECT,
   TAPIO_CALL_BRK,
+  TAPIO_CALL_SOCKETCALL,  /* many in one: which it is, and its arguments, are in memory */
   TAPIO_CALL_KIND = 0x3f, /* mask of the above */
   TAPIO_CALL_ROW = 0x40,  /* also a syscall.call row */
   TAPIO_CALL_TIMED = 0x80 /* the enter program notes its start */

@@ -15,6 +15,8 @@ struct CallFamily {
   const char* name;
   tapio_call kind;
   std::vector<unsigned> ops;
+  // Where the call of that name takes its arguments otherwise through a 32-bit entry.
+  tapio_call kind_32 = TAPIO_CALL_NONE;
 };
 
 // The syscalls of each family, by name; what an architecture lacks is left out.
@@ -39,11 +41,15 @@ const CallFamily call_families[] = {
     {"listen", TAPIO_CALL_LISTEN, {TAPIO_NETWORK_LISTEN}},
     {"execve", TAPIO_CALL_EXECVE, {TAPIO_PROCESS_EXEC}},
     {"execveat", TAPIO_CALL_EXECVEAT, {TAPIO_PROCESS_EXEC}},
-    {"mmap", TAPIO_CALL_MMAP, {TAPIO_MEMORY_MMAP}},
+    {"mmap", TAPIO_CALL_MMAP, {TAPIO_MEMORY_MMAP}, TAPIO_CALL_MMAP_BLOCK},
+    {"mmap2", TAPIO_CALL_MMAP, {TAPIO_MEMORY_MMAP}},
     {"munmap", TAPIO_CALL_MUNMAP, {TAPIO_MEMORY_MUNMAP}},
     {"mprotect", TAPIO_CALL_MPROTECT, {TAPIO_MEMORY_MPROTECT}},
     {"pkey_mprotect", TAPIO_CALL_MPROTECT, {TAPIO_MEMORY_MPROTECT}},
     {"brk", TAPIO_CALL_BRK, {TAPIO_MEMORY_BRK}},
+    {"socketcall",
+     TAPIO_CALL_SOCKETCALL,
+     {TAPIO_NETWORK_CONNECT, TAPIO_NETWORK_ACCEPT, TAPIO_NETWORK_LISTEN}},
 };
 
 // Ops whose rows are of a socket, and so need to know whose sockets are.
@@ -125,12 +131,19 @@ void choose_variants(tapio_programs& skeleton, const KernelTypes& types) {
 void write_calls(const SourceConfig& config, tapio_config* to) {
   const uint64_t ops = bits_of(config.ops);
   uint8_t calls[TAPIO_SYSCALLS_MAX] = {};
+  uint8_t calls_32[TAPIO_SYSCALLS_MAX] = {};
   const uint8_t timed = config.latency ? TAPIO_CALL_TIMED : 0;
   for (const CallFamily& family : call_families) {
+    if (!(bits_of(family.ops) & ops)) continue;
     const int number = syscall_number(family.name);
-    if (number >= 0 && number < TAPIO_SYSCALLS_MAX && (bits_of(family.ops) & ops))
+    if (number >= 0 && number < TAPIO_SYSCALLS_MAX)
       calls[number] = static_cast<uint8_t>(family.kind | timed);
+    const int number_32 = syscall_number_32(family.name);
+    const tapio_call kind_32 = family.kind_32 ? family.kind_32 : family.kind;
+    if (number_32 >= 0 && number_32 < TAPIO_SYSCALLS_MAX)
+      calls_32[number_32] = static_cast<uint8_t>(kind_32 | timed);
   }
+  // A row of syscall.call says its number only, of the 64-bit table: 32-bit calls have none.
   if (ops >> TAPIO_SYSCALL_CALL & 1) {
     for (uint32_t number : config.syscalls) {
       if (number >= TAPIO_SYSCALLS_MAX) continue;
@@ -139,6 +152,7 @@ void write_calls(const SourceConfig& config, tapio_config* to) {
     }
   }
   memcpy(to->calls, calls, sizeof(calls));
+  memcpy(to->calls_32, calls_32, sizeof(calls_32));
 }
 
 }  // namespace tapio

@@ -778,7 +778,7 @@ export const EVENTS = {
       call: {
         id: 37,
         ...OFF,
-        doc: 'a system call returned',
+        doc: 'a system call returned; of 64-bit programs, as others number their calls otherwise',
         covers: ['any, by --syscalls'],
         fields: ['args', 'ret', 'latency_ns', 'nr', 'name'],
       },
