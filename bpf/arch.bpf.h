@@ -11,12 +11,13 @@
 #if defined(__TARGET_ARCH_x86)
 
 struct pt_regs {
-  unsigned long bx, cx, bp, di, si, dx, r10, r8, r9, orig_ax;
+  unsigned long bx, cx, bp, di, si, dx, r10, r8, r9, orig_ax, ip;
 } CORE;
 
 /* Set in thread_info.status while a 32-bit entry is served: it has numbers of its own. */
 #define TS_COMPAT 2
 #define call_number(regs) ((regs)->orig_ax)
+#define code_address(regs) ((regs)->ip)
 #define call_is_32(task) ((task)->thread_info.status & TS_COMPAT)
 #define call_arg0(regs) ((regs)->di)
 #define call_arg1(regs) ((regs)->si)
@@ -42,10 +43,12 @@ struct pt_regs {
 
 struct pt_regs {
   unsigned long regs[31];
+  unsigned long pc;
   unsigned long orig_x0;
 } CORE;
 
 #define call_number(regs) ((regs)->regs[8])
+#define code_address(regs) ((regs)->pc)
 #define call_is_32(task) 0
 /* x0 holds the result by now; the first argument is kept beside it. */
 #define call_arg0(regs) ((regs)->orig_x0)

@@ -73,6 +73,7 @@ const volatile __u32 blocks_per_cpu; /* a power of two */
 const volatile __u64 ring_secret;
 /* bpf_rdonly_cast exists (6.2): typed loads at ~1 ns instead of probe reads at ~30. */
 const volatile bool has_typed_loads;
+const volatile __u32 page_shift;
 
 volatile struct tapio_config config SEC(".data.config");
 

@@ -257,6 +257,7 @@ __noinline int handle_io(const struct call *call) {
   io.nulls |= TAPIO_NULL_FILE_READ_OFFSET;
   if (kind == TAPIO_CALL_PREAD || kind == TAPIO_CALL_PWRITE) {
     io.offset = call->args[3];
+    if (call->is_32) io.offset |= call->args[4] << 32;
     /* preadv2 and pwritev2 take -1 for the file's own position. */
     if ((long)io.offset >= 0) io.nulls &= ~TAPIO_NULL_FILE_READ_OFFSET;
   }

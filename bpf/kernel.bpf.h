@@ -90,9 +90,29 @@ struct cgroup {
 struct css_set {
   struct cgroup *dfl_cgrp;
 } CORE;
+struct task_struct;
+struct percpu_counter {
+  __s64 count;
+} CORE;
 struct mm_struct {
   unsigned long arg_start;
   unsigned long arg_end;
+  struct task_struct *owner;
+  struct percpu_counter rss_stat[4];
+} CORE;
+typedef struct {
+  __s64 counter;
+} atomic64_t;
+/* Before 6.2. */
+struct mm_rss_stat {
+  atomic64_t count[4];
+} CORE;
+struct mm_struct___atomic {
+  struct mm_rss_stat rss_stat;
+} CORE;
+struct page;
+struct kmem_cache {
+  unsigned int object_size;
 } CORE;
 typedef struct {
   int counter;
@@ -211,6 +231,9 @@ struct bpf_iter__task_file {
 #define PIPEFS_MAGIC 0x50495045
 #define ANON_INODE_FS_MAGIC 0x09041934
 #define AT_FDCWD -100
+#define PROT_READ 1
+#define PROT_WRITE 2
+#define PROT_EXEC 4
 #define O_CREAT_WRONLY_TRUNC 01101
 #define EINTR 4
 #define EAGAIN 11

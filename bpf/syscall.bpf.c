@@ -70,6 +70,26 @@ static __noinline int emit_call(struct task_struct *task, const struct call *cal
   return 0;
 }
 
+/* i386's one call for all of sockets becomes the one that it stands for, if that is recorded. */
+#define SOCKETCALL_CONNECT 3
+#define SOCKETCALL_LISTEN 4
+#define SOCKETCALL_ACCEPT 5
+#define SOCKETCALL_ACCEPT4 18
+static __noinline int unpack_socketcall(struct call *call) {
+  __u32 args[3] = {};
+  __u64 which = call->args[0];
+  call->kind = which == SOCKETCALL_CONNECT                                 ? TAPIO_CALL_CONNECT
+               : which == SOCKETCALL_LISTEN                                ? TAPIO_CALL_LISTEN
+               : which == SOCKETCALL_ACCEPT || which == SOCKETCALL_ACCEPT4 ? TAPIO_CALL_ACCEPT
+                                                                           : TAPIO_CALL_NONE;
+  __u32 bytes = call->kind == TAPIO_CALL_LISTEN ? 8 : 12;
+  if (bpf_probe_read_user(args, bytes, (const void *)call->args[1])) call->kind = TAPIO_CALL_NONE;
+  call->args[0] = args[0];
+  call->args[1] = args[1];
+  call->args[2] = args[2];
+  return 0;
+}
+
 #define ARGUMENT(i) (is_32 ? (__u32)call_arg##i##_32(regs) : call_arg##i(regs))
 
 SEC("tp_btf/sys_exit")
@@ -89,6 +109,7 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long ret) {
   };
   if (entry & TAPIO_CALL_TIMED)
     call.started = call_start(task->pid, (__u32)number | (is_32 ? TAG_32 : 0));
+  if (call.kind == TAPIO_CALL_SOCKETCALL) unpack_socketcall(&call);
   switch (call.kind) {
     case TAPIO_CALL_OPEN:
     case TAPIO_CALL_OPENAT:
@@ -126,6 +147,19 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long ret) {
     case TAPIO_CALL_EXECVE:
     case TAPIO_CALL_EXECVEAT:
       handle_failed_exec(&call);
+      break;
+    case TAPIO_CALL_MMAP:
+    case TAPIO_CALL_MMAP_BLOCK:
+      handle_mmap(&call);
+      break;
+    case TAPIO_CALL_MUNMAP:
+      handle_munmap(&call);
+      break;
+    case TAPIO_CALL_MPROTECT:
+      handle_mprotect(&call);
+      break;
+    case TAPIO_CALL_BRK:
+      handle_brk(&call);
       break;
   }
   if (entry & TAPIO_CALL_ROW) emit_call(task, &call);

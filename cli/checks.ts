@@ -3,7 +3,7 @@
 import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { availableParallelism, release, totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
-import { geteuid, pid, versions } from 'node:process';
+import { arch, geteuid, pid, versions } from 'node:process';
 import { OP_NAMES } from '../schemas/events.ts';
 import { resolveConfig } from '../src/config/config.ts';
 import { TapioError } from '../src/errors.ts';
@@ -272,7 +272,12 @@ function clockChecks(addon: Native | null): Check[] {
 
 function blindSpots(): Check[] {
   const spots: [string, string][] = [
-    ['32-bit calls', 'calls of 32-bit programs are not rows yet; their processes and sockets are'],
+    [
+      '32-bit calls',
+      arch === 'x64'
+        ? 'calls of 32-bit programs give no rows of syscall.call; the other ops have theirs'
+        : 'calls of 32-bit programs are not rows yet; their processes and sockets are',
+    ],
     ['Unix sockets', 'connect, accept and listen are recorded for IPv4 and IPv6 only'],
     ['mmap', 'what is read or written through a memory mapping makes no system call'],
   ];

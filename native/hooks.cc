@@ -15,6 +15,8 @@ struct CallFamily {
   const char* name;
   tapio_call kind;
   std::vector<unsigned> ops;
+  // Where the call of that name takes its arguments otherwise through a 32-bit entry.
+  tapio_call kind_32 = TAPIO_CALL_NONE;
 };
 
 // The syscalls of each family, by name; what an architecture lacks is left out.
@@ -47,6 +49,15 @@ const CallFamily call_families[] = {
     {"splice", TAPIO_CALL_SPLICE, {TAPIO_NETWORK_SEND, TAPIO_NETWORK_RECV}},
     {"execve", TAPIO_CALL_EXECVE, {TAPIO_PROCESS_EXEC}},
     {"execveat", TAPIO_CALL_EXECVEAT, {TAPIO_PROCESS_EXEC}},
+    {"mmap", TAPIO_CALL_MMAP, {TAPIO_MEMORY_MMAP}, TAPIO_CALL_MMAP_BLOCK},
+    {"mmap2", TAPIO_CALL_MMAP, {TAPIO_MEMORY_MMAP}},
+    {"munmap", TAPIO_CALL_MUNMAP, {TAPIO_MEMORY_MUNMAP}},
+    {"mprotect", TAPIO_CALL_MPROTECT, {TAPIO_MEMORY_MPROTECT}},
+    {"pkey_mprotect", TAPIO_CALL_MPROTECT, {TAPIO_MEMORY_MPROTECT}},
+    {"brk", TAPIO_CALL_BRK, {TAPIO_MEMORY_BRK}},
+    {"socketcall",
+     TAPIO_CALL_SOCKETCALL,
+     {TAPIO_NETWORK_CONNECT, TAPIO_NETWORK_ACCEPT, TAPIO_NETWORK_LISTEN}},
 };
 
 // Ops whose rows are of a socket, and so need to know whose sockets are.
@@ -87,6 +98,18 @@ std::vector<Hook> hooks_of(const tapio_programs& skeleton, bool latency) {
       {programs.oom_victim_pid, "mark_victim", {TAPIO_MEMORY_OOM}},
       {programs.cgroup_made, "cgroup_mkdir", all_ops, true},
       {programs.cgroup_entered, "cgroup_attach_task", all_ops, true},
+      {programs.page_fault, "page_fault_user", {TAPIO_MEMORY_FAULT}},
+      {programs.kmalloc_size, "kmalloc", {TAPIO_MEMORY_ALLOC}},
+      {programs.kmalloc_cache_size, "kmalloc", {TAPIO_MEMORY_ALLOC}},
+      {programs.cache_alloc_size, "kmem_cache_alloc", {TAPIO_MEMORY_ALLOC}},
+      {programs.cache_alloc_cache_size, "kmem_cache_alloc", {TAPIO_MEMORY_ALLOC}},
+      {programs.cache_alloc_cache, "kmem_cache_alloc", {TAPIO_MEMORY_ALLOC}},
+      {programs.page_alloc, "mm_page_alloc", {TAPIO_MEMORY_ALLOC}},
+      {programs.kfreed, "kfree", {TAPIO_MEMORY_FREE}},
+      {programs.cache_freed, "kmem_cache_free", {TAPIO_MEMORY_FREE}},
+      {programs.page_freed, "mm_page_free", {TAPIO_MEMORY_FREE}},
+      {programs.rss_changed, "rss_stat", {TAPIO_MEMORY_RSS}},
+      {programs.rss_changed_count, "rss_stat", {TAPIO_MEMORY_RSS}},
       {programs.call_exit, "sys_exit", call_ops},
       // Starts are noted for latencies only; a connection's latency is known without.
       {programs.call_enter, "sys_enter", latency ? call_ops : std::vector<unsigned>{}},
@@ -102,6 +125,17 @@ void choose_variants(tapio_programs& skeleton, const KernelTypes& types) {
   const bool victim_exists = types.tracepoint_arguments("mark_victim") > 0;
   bpf_program__set_autoload(programs.oom_victim_task, victim_exists && victim_is_task);
   bpf_program__set_autoload(programs.oom_victim_pid, victim_exists && !victim_is_task);
+  const bool kmalloc_has_cache = types.tracepoint_argument_is_pointer("kmalloc", 2);
+  bpf_program__set_autoload(programs.kmalloc_size, !kmalloc_has_cache);
+  bpf_program__set_autoload(programs.kmalloc_cache_size, kmalloc_has_cache);
+  const bool alloc_has_cache = types.tracepoint_argument_is_pointer("kmem_cache_alloc", 2);
+  const bool alloc_has_sizes = types.tracepoint_arguments("kmem_cache_alloc") == 6;
+  bpf_program__set_autoload(programs.cache_alloc_size, !alloc_has_cache);
+  bpf_program__set_autoload(programs.cache_alloc_cache_size, alloc_has_cache && alloc_has_sizes);
+  bpf_program__set_autoload(programs.cache_alloc_cache, alloc_has_cache && !alloc_has_sizes);
+  const bool rss_has_count = types.tracepoint_arguments("rss_stat") == 3;
+  bpf_program__set_autoload(programs.rss_changed, !rss_has_count);
+  bpf_program__set_autoload(programs.rss_changed_count, rss_has_count);
   // A tracepoint that this kernel lacks costs its ops, not the recording.
   for (const Hook& hook : hooks_of(skeleton, true))
     if (types.tracepoint_arguments(hook.tracepoint) < 0)
@@ -111,12 +145,19 @@ void choose_variants(tapio_programs& skeleton, const KernelTypes& types) {
 void write_calls(const SourceConfig& config, tapio_config* to) {
   const uint64_t ops = bits_of(config.ops);
   uint8_t calls[TAPIO_SYSCALLS_MAX] = {};
+  uint8_t calls_32[TAPIO_SYSCALLS_MAX] = {};
   const uint8_t timed = config.latency ? TAPIO_CALL_TIMED : 0;
   for (const CallFamily& family : call_families) {
+    if (!(bits_of(family.ops) & ops)) continue;
     const int number = syscall_number(family.name);
-    if (number >= 0 && number < TAPIO_SYSCALLS_MAX && (bits_of(family.ops) & ops))
+    if (number >= 0 && number < TAPIO_SYSCALLS_MAX)
       calls[number] = static_cast<uint8_t>(family.kind | timed);
+    const int number_32 = syscall_number_32(family.name);
+    const tapio_call kind_32 = family.kind_32 ? family.kind_32 : family.kind;
+    if (number_32 >= 0 && number_32 < TAPIO_SYSCALLS_MAX)
+      calls_32[number_32] = static_cast<uint8_t>(kind_32 | timed);
   }
+  // A row of syscall.call says its number only, of the 64-bit table: 32-bit calls have none.
   if (ops >> TAPIO_SYSCALL_CALL & 1) {
     for (uint32_t number : config.syscalls) {
       if (number >= TAPIO_SYSCALLS_MAX) continue;
@@ -125,6 +166,7 @@ void write_calls(const SourceConfig& config, tapio_config* to) {
     }
   }
   memcpy(to->calls, calls, sizeof(calls));
+  memcpy(to->calls_32, calls_32, sizeof(calls_32));
 }
 
 }  // namespace tapio

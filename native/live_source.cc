@@ -176,6 +176,7 @@ SourceError LiveSource::load() {
     return failed("internal", "no random number for the rings");
   skeleton_->rodata->ring_secret = secret;
   skeleton_->rodata->has_typed_loads = types_.has_function("bpf_rdonly_cast");
+  skeleton_->rodata->page_shift = static_cast<uint32_t>(__builtin_ctzl(sysconf(_SC_PAGESIZE)));
   choose_variants(*skeleton_, types_);
   if (const int error = tapio_programs__load(skeleton_)) return explain_load(-error, types_);
   return {};

@@ -28,4 +28,12 @@ int syscall_number(std::string_view name) {
   return -1;
 }
 
+int syscall_number_32([[maybe_unused]] std::string_view name) {
+#if defined(__x86_64__)
+  for (const Syscall32Entry& entry : syscall_table_32)
+    if (name == entry.name) return entry.number;
+#endif
+  return -1;
+}
+
 }  // namespace tapio

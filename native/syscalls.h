@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "syscall_table.h"
+#include "syscall_table_32.h"
 
 namespace tapio {
 
@@ -15,5 +16,7 @@ const char* syscall_name(unsigned number);
 unsigned syscall_arguments(unsigned number);
 // The number of a call, or -1.
 int syscall_number(std::string_view name);
+// Its number where it comes through a 32-bit entry, or -1.
+int syscall_number_32(std::string_view name);
 
 }  // namespace tapio
