@@ -9,6 +9,8 @@
 
 #include "file.bpf.c"
 
+#include "names.bpf.c"
+
 #include "network.bpf.c"
 
 #include "memory.bpf.c"
