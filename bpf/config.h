@@ -46,6 +46,8 @@ enum tapio_call {
   TAPIO_CALL_FTRUNCATE,
   TAPIO_CALL_FSYNC,
   TAPIO_CALL_CLOSE,
+  TAPIO_CALL_SENDFILE,
+  TAPIO_CALL_SPLICE, /* and copy_file_range, which takes the same */
   TAPIO_CALL_KIND = 0x3f, /* mask of the above */
   TAPIO_CALL_ROW = 0x40,  /* also a syscall.call row */
   TAPIO_CALL_TIMED = 0x80 /* the enter program notes its start */

@@ -126,6 +126,10 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long ret) {
     case TAPIO_CALL_FSYNC:
       handle_descriptor(&call);
       break;
+    case TAPIO_CALL_SENDFILE:
+    case TAPIO_CALL_SPLICE:
+      handle_transfer(&call);
+      break;
     case TAPIO_CALL_CLOSE:
       handle_close(&call);
       break;

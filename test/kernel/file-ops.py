@@ -84,7 +84,34 @@ plain("rename", "rename", b"gone", b"x", path=cwd + "/gone", new_path=cwd + "/x"
 plain("unlink", "unlink", b"soft", path=cwd + "/soft")
 plain("unlinkat", "unlink", sub, b"b", 0, path=b)
 plain("unlink", "unlink", b"soft", path=cwd + "/soft")
+# Both ends of what moves bytes.
+os.pwrite(fd, b"0123456789" * 10, 0)
+to = os.open("to", os.O_RDWR | os.O_CREAT)
+begin, end = os.pipe()
+moved = []
+
+
+def moves(name, *args, ends):
+    ret = libc.syscall(ctypes.c_long({"sendfile": 40, "splice": 275, "copy_file_range": 326}[name]),
+                       *[a if not isinstance(a, int) else ctypes.c_long(a) for a in args])
+    ret = -ctypes.get_errno() if ret < 0 else ret
+    for op, number, path, offset in ends:
+        moved.append([op, number, path, offset, ret, ret if ret >= 0 else None])
+
+
+def at(offset):
+    return ctypes.byref(ctypes.c_longlong(offset))
+
+
+pipe = f"pipe:[{os.fstat(end).st_ino}]"
+moves("sendfile", to, fd, at(5), 10, ends=[("read", fd, a, 5), ("write", to, cwd + "/to", None)])
+moves("copy_file_range", fd, at(7), to, at(20), 9, 0,
+      ends=[("read", fd, a, 7), ("write", to, cwd + "/to", 20)])
+moves("splice", fd, at(3), end, None, 4, 0, ends=[("read", fd, a, 3), ("write", end, pipe, None)])
+moves("splice", begin, None, to, at(1), 4, 0,
+      ends=[("read", begin, pipe, None), ("write", to, cwd + "/to", 1)])
+moves("sendfile", 996, fd, None, 10, ends=[("read", fd, a, None), ("write", 996, None, None)])
 plain("close", "close", fd, fd=fd, path=None)
 plain("close", "close", 997, fd=997, path=None)
 plain("close_range", "close", sub, sub, 0, fd=sub, path=None)
-print(json.dumps({"me": os.getpid(), "done": done}))
+print(json.dumps({"me": os.getpid(), "done": done, "moved": moved}))

@@ -30,16 +30,22 @@ interface Done {
   readonly fields: Row;
 }
 
+interface Driven {
+  readonly done: Done[];
+  readonly moved: unknown[][];
+  readonly rows: Row[];
+}
+
 /** Records while the driver makes its calls; what it did, and its rows. */
-async function drive(flags: readonly string[]): Promise<{ done: Done[]; rows: Row[] }> {
+async function drive(flags: readonly string[]): Promise<Driven> {
   const recording = await Recording.start(`${directory.path}/store`, flags);
   try {
     const text = await run('python3', ['test/kernel/file-ops.py', directory.path]);
     const { summary } = await recording.stop();
     expect(summary.lost).toEqual({});
-    const { me, done } = JSON.parse(text) as { me: number; done: Done[] };
+    const { me, done, moved } = JSON.parse(text) as Omit<Driven, 'rows'> & { me: number };
     const rows = queryRows(recording.store).filter((row) => row.pid === me && row.type === 'file');
-    return { done, rows };
+    return { done, moved, rows };
   } finally {
     recording.signal('SIGKILL');
   }
@@ -67,6 +73,16 @@ describe.skipIf(why !== null)(`kernel ${why ?? ''}`, () => {
       [...new Set(made.map((one) => one.call))].sort(),
     ]);
     expect(shown.toSorted()).toEqual(covered.toSorted());
+  });
+
+  test('what moves bytes between descriptors is a read and a write', async () => {
+    const { moved, rows } = await drive(['--enable', 'file.read,file.write']);
+    const mine = rows.filter((row) => ['read', 'write'].includes(row.op));
+    const from = mine.findIndex((row) => row.op === 'read' && row.file.offset === 5);
+    const ends = mine.slice(from, from + moved.length).map(({ op, file }) => {
+      return [op, file.fd, file.path, file.offset, file.ret, file.bytes];
+    });
+    expect(ends).toEqual(moved);
   });
 
   test('a prefix of the path is decided in the kernel', async () => {
