@@ -33,13 +33,34 @@ enum tapio_call {
   TAPIO_CALL_RECVMSG,
   TAPIO_CALL_RECVMMSG,
   TAPIO_CALL_SENDFILE, /* to argument 0, from argument 1 */
-  TAPIO_CALL_SPLICE,   /* from argument 0, to argument 2 */
+  TAPIO_CALL_SPLICE,   /* from argument 0, to argument 2; copy_file_range too */
   TAPIO_CALL_MMAP,
   TAPIO_CALL_MMAP_BLOCK, /* the arguments are in memory: i386's first mmap */
   TAPIO_CALL_MUNMAP,
   TAPIO_CALL_MPROTECT,
   TAPIO_CALL_BRK,
-  TAPIO_CALL_SOCKETCALL,  /* many in one: which it is, and its arguments, are in memory */
+  TAPIO_CALL_SOCKETCALL, /* many in one: which it is, and its arguments, are in memory */
+  TAPIO_CALL_UNLINK,
+  TAPIO_CALL_UNLINKAT,
+  TAPIO_CALL_RENAME,
+  TAPIO_CALL_RENAMEAT,
+  TAPIO_CALL_LINK,
+  TAPIO_CALL_LINKAT,
+  TAPIO_CALL_SYMLINK,
+  TAPIO_CALL_SYMLINKAT,
+  TAPIO_CALL_MKDIR,
+  TAPIO_CALL_MKDIRAT,
+  TAPIO_CALL_RMDIR,
+  TAPIO_CALL_CHMOD,
+  TAPIO_CALL_FCHMOD,
+  TAPIO_CALL_FCHMODAT,
+  TAPIO_CALL_CHOWN,
+  TAPIO_CALL_FCHOWN,
+  TAPIO_CALL_FCHOWNAT,
+  TAPIO_CALL_TRUNCATE,
+  TAPIO_CALL_FTRUNCATE,
+  TAPIO_CALL_FSYNC,
+  TAPIO_CALL_CLOSE,
   TAPIO_CALL_KIND = 0x3f, /* mask of the above */
   TAPIO_CALL_ROW = 0x40,  /* also a syscall.call row */
   TAPIO_CALL_TIMED = 0x80 /* the enter program notes its start */

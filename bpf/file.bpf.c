@@ -281,3 +281,31 @@ __noinline int handle_io(const struct call *call) {
   if (entry->stored <= 96) return emit_io_96(task, &io, entry);
   return emit_io_320(task, &io, entry);
 }
+
+/* One end of a call that moves bytes from one descriptor to another, as the read or write that it
+ * is. `position` points to the offset in user memory, which the call has moved on by now. */
+static __noinline int handle_end(const struct call *call, __u32 fd, const void *position,
+                                 bool writes) {
+  struct call end = {.ret = call->ret, .started = call->started, .args = {fd}};
+  __u64 offset = 0;
+  /* The 32-bit sendfile has an offset of its own size; the others' is 64 bits for all. */
+  bool is_short = call->is_32 && call->kind == TAPIO_CALL_SENDFILE;
+  bool known = position && !bpf_probe_read_user(&offset, is_short ? 4 : 8, position);
+  end.args[3] = call->ret > 0 ? offset - call->ret : offset;
+  if (writes)
+    end.kind = known ? TAPIO_CALL_PWRITE : TAPIO_CALL_WRITE;
+  else
+    end.kind = known ? TAPIO_CALL_PREAD : TAPIO_CALL_READ;
+  return handle_io(&end);
+}
+
+/* sendfile, splice and copy_file_range: a read and a write. */
+__noinline int handle_transfer(const struct call *call) {
+  if (!call) return 0;
+  if (call->kind == TAPIO_CALL_SENDFILE) {
+    handle_end(call, call->args[1], (const void *)call->args[2], false);
+    return handle_end(call, call->args[0], 0, true);
+  }
+  handle_end(call, call->args[0], (const void *)call->args[1], false);
+  return handle_end(call, call->args[2], (const void *)call->args[3], true);
+}

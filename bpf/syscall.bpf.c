@@ -131,9 +131,38 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long ret) {
     case TAPIO_CALL_RECVMMSG:
       handle_messages(&call);
       break;
+    case TAPIO_CALL_UNLINK:
+    case TAPIO_CALL_UNLINKAT:
+    case TAPIO_CALL_MKDIR:
+    case TAPIO_CALL_MKDIRAT:
+    case TAPIO_CALL_RMDIR:
+    case TAPIO_CALL_CHMOD:
+    case TAPIO_CALL_FCHMODAT:
+    case TAPIO_CALL_CHOWN:
+    case TAPIO_CALL_FCHOWNAT:
+    case TAPIO_CALL_TRUNCATE:
+      handle_name(&call);
+      break;
+    case TAPIO_CALL_RENAME:
+    case TAPIO_CALL_RENAMEAT:
+    case TAPIO_CALL_LINK:
+    case TAPIO_CALL_LINKAT:
+    case TAPIO_CALL_SYMLINK:
+    case TAPIO_CALL_SYMLINKAT:
+      handle_two_names(&call);
+      break;
+    case TAPIO_CALL_FCHMOD:
+    case TAPIO_CALL_FCHOWN:
+    case TAPIO_CALL_FTRUNCATE:
+    case TAPIO_CALL_FSYNC:
+      handle_descriptor(&call);
+      break;
     case TAPIO_CALL_SENDFILE:
     case TAPIO_CALL_SPLICE:
-      handle_passage(&call);
+      handle_transfer(&call);
+      break;
+    case TAPIO_CALL_CLOSE:
+      handle_close(&call);
       break;
     case TAPIO_CALL_CONNECT:
       handle_connect(&call);

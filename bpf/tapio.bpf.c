@@ -13,6 +13,8 @@
 
 #include "file.bpf.c"
 
+#include "names.bpf.c"
+
 #include "network.bpf.c"
 
 #include "packet.bpf.c"

@@ -101,17 +101,6 @@ __noinline int handle_socket_io(__u32 fd, __u32 op, const struct call *call) {
   return 1;
 }
 
-/* Bytes go from one descriptor to another in the kernel: each end that is a socket has its row. */
-__noinline int handle_passage(const struct call *call) {
-  if (!call) return 0;
-  bool is_splice = call->kind == TAPIO_CALL_SPLICE;
-  __u32 from = is_splice ? call->args[0] : call->args[1];
-  __u32 to = is_splice ? call->args[2] : call->args[0];
-  if (op_is_on(TAPIO_NETWORK_RECV)) handle_socket_io(from, TAPIO_NETWORK_RECV, call);
-  if (op_is_on(TAPIO_NETWORK_SEND)) handle_socket_io(to, TAPIO_NETWORK_SEND, call);
-  return 0;
-}
-
 /* The first member of a struct msghdr. */
 static __always_inline __u64 name_of_message(__u64 message, bool is_32) {
   __u64 name = 0;

@@ -44,8 +44,9 @@ class OwnWords {
     std::memcpy(bytes + 12, address, 4);
   }
   void path(unsigned column, const TailString& given, const TailString&) {
-    const bool is_asked = (op_ == TAPIO_FILE_OPEN && column == k_file_path) ||
-                          (op_ == TAPIO_PROCESS_EXEC && column == k_process_filename);
+    const bool is_asked =
+        (op_ >= TAPIO_FILE_OPEN && op_ <= TAPIO_FILE_CLOSE && column == k_file_path) ||
+        (op_ == TAPIO_PROCESS_EXEC && column == k_process_filename);
     if (!is_asked || given.stored == 0 || given.data[0] != '/') return;
     std::memcpy(&subject_.words[TAPIO_WORD_PATH], given.data,
                 std::min<size_t>(given.stored, TAPIO_PATH_BYTES - 1));

@@ -377,6 +377,7 @@ inline constexpr SyscallEntry syscall_table[] = {
     {448, "process_mrelease", 2},
     {449, "futex_waitv", 5},
     {450, "set_mempolicy_home_node", 4},
+    {452, "fchmodat2", 4},
 };
 #else
 inline constexpr SyscallEntry syscall_table[] = {
@@ -692,6 +693,7 @@ inline constexpr SyscallEntry syscall_table[] = {
     {448, "process_mrelease", 2},
     {449, "futex_waitv", 5},
     {450, "set_mempolicy_home_node", 4},
+    {452, "fchmodat2", 4},
 };
 #endif
 
