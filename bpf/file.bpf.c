@@ -284,8 +284,8 @@ __noinline int handle_io(const struct call *call) {
 
 /* One end of a call that moves bytes from one descriptor to another, as the read or write that it
  * is. `position` points to the offset in user memory, which the call has moved on by now. */
-static __noinline int handle_end(const struct call *call, __u32 fd, const void *position,
-                                 bool writes) {
+static __always_inline int handle_end(const struct call *call, __u32 fd, const void *position,
+                                      bool writes) {
   struct call end = {.ret = call->ret, .started = call->started, .args = {fd}};
   __u64 offset = 0;
   /* The 32-bit sendfile has an offset of its own size; the others' is 64 bits for all. */

@@ -89,9 +89,9 @@ static __always_inline struct transfer *begin_transfer(struct sock *sk, __u32 op
   return transfer;
 }
 
-/* A call that moved `ret` bytes through a descriptor; 0 where that is no socket. */
-__noinline int handle_socket_io(__u32 fd, __u32 op, const struct call *call) {
-  if (!call) return 0;
+/* A call that moved `ret` bytes through a descriptor; 0 where that is no socket. Inlined, as calls
+ * may nest eight deep only. */
+static __always_inline int handle_socket_io(__u32 fd, __u32 op, const struct call *call) {
   struct file *file = file_of(bpf_get_current_task_btf(), fd);
   if (!file || !is_socket(file)) return 0;
   struct sock *sk = socket_of_file(file);

@@ -164,7 +164,6 @@ export const COMMON = {
 
 const ON = { default: true, recorded: true, since: 1 } as const;
 const OFF = { default: false, recorded: true, since: 1 } as const;
-const LATER = { default: false, recorded: false, since: 1 } as const;
 
 const LATENCY = {
   type: 'u64',
