@@ -167,7 +167,8 @@ static __noinline int fill_fd_path(struct task_struct *task, struct fd_path *ent
     long bytes = bpf_probe_read_kernel_str(scratch->path + 11, COMPONENT_MAX_BYTES, name);
     stored = full = bytes > 0 ? 11 + bytes : 11;
   } else {
-    __u64 walked = walk(task, (__u64)dentry, (__u64)mount, scratch->path);
+    struct place from = {(__u64)dentry, (__u64)mount};
+    __u64 walked = walk(&from, (struct directory *)scratch->path);
     stored = walked & 0xffff;
     full = walked & WALK_CUT ? DIRECTORY_UNKNOWN : stored;
   }

@@ -135,19 +135,32 @@ static long walk_step(__u32 step, struct walk_state *state) {
   return 0;
 }
 
+/* Where a walk begins; as numbers, since a function of its own takes no other pointers. */
+struct place {
+  __u64 dentry, mount;
+};
+
+/* Room for a walked directory. */
+struct directory {
+  char bytes[DIRECTORY_MAX_BYTES];
+};
+
 /*
- * Writes the components of a directory, leaf first, to `out` (DIRECTORY_MAX_BYTES of room), up to
- * the process's root. Returns the bytes written, with WALK_CUT set where there were more.
+ * Writes the components of a directory, leaf first, up to the root of the current process. Returns
+ * the bytes written, with WALK_CUT set where there were more. Not static, so that it is verified
+ * once and not for each caller.
  */
-static __noinline __u64 walk(struct task_struct *task, __u64 dentry, __u64 mount, char *out) {
+__noinline __u64 walk(const struct place *from, struct directory *out) {
+  if (!from || !out) return 0;
+  struct task_struct *task = bpf_get_current_task_btf();
   struct fs_struct *fs = task->fs;
   struct walk_state state = {
-      .dentry = (void *)dentry,
-      .mount = (void *)mount,
-      .mount_root = FIELD(struct vfsmount, (void *)mount, mnt_root),
+      .dentry = (void *)from->dentry,
+      .mount = (void *)from->mount,
+      .mount_root = FIELD(struct vfsmount, (void *)from->mount, mnt_root),
       .root = fs->root.dentry,
       .root_mount = fs->root.mnt,
-      .out = out,
+      .out = out->bytes,
   };
   long steps = bpf_loop(WALK_STEPS, walk_step, &state, 0);
   return state.used | (steps == WALK_STEPS ? WALK_CUT : state.cut);
@@ -156,7 +169,8 @@ static __noinline __u64 walk(struct task_struct *task, __u64 dentry, __u64 mount
 /* Appends a walked directory as a string of the tail. */
 static __always_inline __u64 put_directory(char *record, __u64 used, struct task_struct *task,
                                            __u64 dentry, __u64 mount) {
-  __u64 walked = walk(task, dentry, mount, record + used + STRING_HEAD);
+  struct place from = {dentry, mount};
+  __u64 walked = walk(&from, (struct directory *)(record + used + STRING_HEAD));
   __u64 stored = walked & 0xffff;
   barrier_var(stored);
   if (stored > DIRECTORY_MAX_BYTES) stored = DIRECTORY_MAX_BYTES;

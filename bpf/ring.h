@@ -20,8 +20,9 @@
 #ifndef TAPIO_RING_H
 #define TAPIO_RING_H
 
-/* 64 KiB: a record with two paths reserves up to 5.3 KiB and gives back what it did not use, so a
- * block's last 5.3 KiB are padding when such records fill it: 8 % here, 16 % with 32 KiB blocks. */
+/* 64 KiB: a record with a path reserves up to 5.3 KiB and gives back what it did not use, so a
+ * block's last 5.3 KiB are padding when such records fill it: 8 % here, 16 % with 32 KiB blocks;
+ * twice that for rename and link, which have two. */
 #define TAPIO_BLOCK_BYTES 65536u
 #define TAPIO_BLOCK_MASK (TAPIO_BLOCK_BYTES - 1)
 #define TAPIO_PAD_BIT 0x8000ull

@@ -4,6 +4,7 @@
 import { totalmem } from 'node:os';
 import { EVENTS } from '../../schemas/events.ts';
 import { type MaskPattern, maskOf } from './mask.ts';
+import { type Exclusions, selectionOf } from './selection.ts';
 import { type ServingConfig, servingOf } from './serving.ts';
 import { choice, type Given, type SettingName } from './settings.ts';
 import { type SinkSettings, sinksOf } from './sinks.ts';
@@ -26,13 +27,8 @@ export interface RecordConfig {
   /** Op ids that are on. */
   readonly ops: readonly number[];
   readonly syscalls: readonly string[];
-  readonly exclude: {
-    readonly pids: readonly number[];
-    readonly uids: readonly number[];
-    readonly comms: readonly string[];
-    readonly cgroups: readonly bigint[];
-  };
-  /** An expression; null: everything. */
+  readonly exclude: Exclusions;
+  /** An expression, of --filter and what of --only and --exclude is one; null: everything. */
   readonly filter: string | null;
   /** Secrets of command lines that are masked before anything is stored. */
   readonly mask: readonly MaskPattern[];
@@ -159,28 +155,6 @@ function opsOf(given: Given): number[] {
   return [...on].map((name) => ops.get(name)?.id ?? 0);
 }
 
-function exclusions(value: unknown): RecordConfig['exclude'] {
-  const out = {
-    pids: [] as number[],
-    uids: [] as number[],
-    comms: [] as string[],
-    cgroups: [] as bigint[],
-  };
-  for (const part of value === undefined ? [] : listOf(value)) {
-    const [key = '', ...rest] = part.split('=');
-    const text = rest.join('=');
-    const isNumber = /^\d+$/.test(text);
-    if (key === 'comm' && text !== '') out.comms.push(text);
-    else if (key === 'pid' && isNumber) out.pids.push(Number(text));
-    else if (key === 'uid' && isNumber) out.uids.push(Number(text));
-    else if (key === 'cgroup' && isNumber) out.cgroups.push(BigInt(text));
-    else if (!['comm', 'pid', 'uid', 'cgroup'].includes(key)) {
-      throw unknownName('exclusion', key, ['comm', 'pid', 'uid', 'cgroup']);
-    } else throw usage(`--exclude ${part}: write comm=NAME, pid=NUMBER, uid=NUMBER or cgroup=ID`);
-  }
-  return out;
-}
-
 function metricsOf(value: unknown): Address | null {
   if (value === undefined) return null;
   const address = addressOf(String(value));
@@ -212,8 +186,7 @@ export function resolveConfig(layers: readonly Given[], cpus: number): RecordCon
     durationMs: duration,
     ops,
     syscalls,
-    exclude: exclusions(given.exclude),
-    filter: given.filter === undefined ? null : String(given.filter),
+    ...selectionOf(given.only, given.exclude, given.filter),
     mask: maskOf(given),
     latency: booleanOf('latency', given.latency, true),
     snaplen: snaplen(given.snaplen),

@@ -37,7 +37,12 @@ export const SETTINGS = {
   exclude: {
     type: 'list',
     placeholder: 'KEY=VALUE,…',
-    doc: 'leave out comm=, pid=, uid= or cgroup= (counted as filtered)',
+    doc: 'leave out comm=, pid=, uid=, port=, path=PREFIX, cgroup= or container= (counted as filtered)',
+  },
+  only: {
+    type: 'list',
+    placeholder: 'KEY=VALUE,…',
+    doc: 'record only these: the same keys as exclude; values of one key are alternatives',
   },
   filter: {
     type: 'string',
