@@ -3,6 +3,7 @@
 
 import { totalmem } from 'node:os';
 import { EVENTS } from '../../schemas/events.ts';
+import { type CapConfig, capsOf } from './caps.ts';
 import { type MaskPattern, maskOf } from './mask.ts';
 import { type ServingConfig, servingOf } from './serving.ts';
 import { choice, type Given, type SettingName } from './settings.ts';
@@ -32,6 +33,8 @@ export interface RecordConfig {
     readonly comms: readonly string[];
     readonly cgroups: readonly bigint[];
   };
+  /** Of ops that have one. */
+  readonly caps: readonly CapConfig[];
   /** An expression; null: everything. */
   readonly filter: string | null;
   /** Secrets of command lines that are masked before anything is stored. */
@@ -201,6 +204,7 @@ export function resolveConfig(layers: readonly Given[], cpus: number): RecordCon
     ops,
     syscalls,
     exclude: exclusions(given.exclude),
+    caps: capsOf(given, allOps(), ops),
     filter: given.filter === undefined ? null : String(given.filter),
     mask: maskOf(given),
     latency: booleanOf('latency', given.latency, true),
