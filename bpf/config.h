@@ -78,6 +78,15 @@ enum tapio_selection {
   TAPIO_FILTER_SECOND = 32,
 };
 
+/* How many of an op's events become rows: one of each `every` at random, and of these at most
+ * `rows` in each window. 0: no such bound. */
+struct tapio_cap {
+  __u64 window_ns;
+  __u32 every;
+  __u32 rows;
+};
+#define TAPIO_CAPS 64 /* by op id */
+
 /* Append only: a newer process takes over from programs that were loaded with this. */
 struct tapio_config {
   __u64 ops;  /* bit per op id; 0: every program returns at once */
@@ -89,6 +98,8 @@ struct tapio_config {
   __u8 calls_32[TAPIO_SYSCALLS_MAX]; /* by the numbers of the 32-bit entries */
   __u32 snaplen;                     /* bytes of a packet that are kept, up to TAPIO_SNAPLEN_MAX */
   __u32 reserved;
+  __u64 capped; /* bit per op id that has a cap */
+  struct tapio_cap caps[TAPIO_CAPS];
 };
 
 #define TAPIO_SESSION_VERSION 1

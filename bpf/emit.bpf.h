@@ -292,12 +292,20 @@ static __noinline int fall_silent(__u64 now) {
   return 0;
 }
 
+#include "admit.bpf.h"
+
 /*
- * Reserves `bytes` (a constant) and counts the record of `op`. Null when the CPU has no ring or
- * nested writers took the space three times; that is counted as refused. Fill and publish() what it
- * returns: there is no way to abandon a reservation.
+ * Reserves `bytes` (a constant) and counts the record of `op`. Null when the op's cap leaves it
+ * out, which is counted as sampled, when the CPU has no ring, or when nested writers took the space
+ * three times; these are counted as refused. Fill and publish() what it returns: there is no way to
+ * abandon a reservation.
  */
 static __always_inline struct tapio_header *reserve(struct slot *slot, __u32 op, __u32 bytes) {
+  __u32 weight = 1;
+  if (config.capped & (1ull << op)) {
+    weight = admit(op, slot->owner);
+    if (!weight) return 0;
+  }
   __u32 cpu = bpf_get_smp_processor_id();
   struct tapio_ring_control *control = this_control();
   if (!control) return 0;
@@ -321,7 +329,7 @@ static __always_inline struct tapio_header *reserve(struct slot *slot, __u32 op,
       record->op_sequence = __sync_fetch_and_add(&control->emitted[op], 1);
       record->op = op;
       record->flags = 0;
-      record->weight = 1;
+      record->weight = weight;
       __u64 now = bpf_ktime_get_ns();
       record->ktime = now;
       if (now > config.deadline) fall_silent(now);

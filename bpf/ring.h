@@ -42,15 +42,17 @@ enum tapio_refusal {
 
 /* Written by the kernel only. `emitted[op]` is counted as space is reserved, and its value before
  * that goes into the record as op_sequence, so a reader knows exactly how many records of each op
- * it missed on each CPU. issued = emitted + filtered + refused (but for OVERRUN, whose records were
- * emitted). `filtered` counts what selection rejected, before anything was filled. */
+ * it missed on each CPU. issued = emitted + filtered + sampled + refused (but for OVERRUN, whose
+ * records were emitted). `filtered` counts what selection rejected, `sampled` what a sample or a
+ * limit left out of the rest, both before anything was filled. */
 struct tapio_ring_control {
   __u64 position;
   __u64 reserved[7];
   __u64 emitted[TAPIO_OPS_MAX];
   __u64 filtered[TAPIO_OPS_MAX];
   __u64 refused[TAPIO_REFUSALS][TAPIO_OPS_MAX];
-  __u8 fill[4096 - 64 - 8 * TAPIO_OPS_MAX * (2 + TAPIO_REFUSALS)];
+  __u64 sampled[TAPIO_OPS_MAX];
+  __u8 fill[4096 - 64 - 8 * TAPIO_OPS_MAX * (3 + TAPIO_REFUSALS)];
 };
 _Static_assert(sizeof(struct tapio_ring_control) == 4096, "a page, so that it can be mapped");
 

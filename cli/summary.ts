@@ -59,6 +59,9 @@ export function summaryText(summary: Summary): string {
     ...(summary.filtered > 0
       ? [`left out by --exclude and --filter: ${countText(summary.filtered)}`]
       : []),
+    ...(summary.sampled > 0
+      ? [`left out by --sample and --limit: ${countText(summary.sampled)}`]
+      : []),
     ...(sumCounts(summary.masked) > 0
       ? [`masked in command lines: ${countText(sumCounts(summary.masked))}`]
       : []),

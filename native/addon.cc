@@ -63,6 +63,12 @@ Napi::Uint32Array to_array(Napi::Env env, const std::vector<uint32_t>& values) {
 
 uint32_t uint32_of(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
 
+Cap cap_of(const Napi::Value& value) {
+  const auto cap = value.As<Napi::Object>();
+  return {uint32_of(cap.Get("op")), uint32_of(cap.Get("every")),
+          static_cast<uint64_t>(cap.Get("perSecond").As<Napi::Number>().Int64Value())};
+}
+
 SourceConfig config_of(const Napi::Object& object) {
   SourceConfig config;
   config.ops = list_of<uint32_t>(object.Get("ops"), uint32_of);
@@ -75,6 +81,7 @@ SourceConfig config_of(const Napi::Object& object) {
   config.exclude.comms = list_of<std::string>(
       exclude.Get("comms"), [](const Napi::Value& v) { return v.As<Napi::String>().Utf8Value(); });
   config.exclude.cgroups = list_of<uint64_t>(exclude.Get("cgroups"), uint64_of);
+  if (object.Get("caps").IsArray()) config.caps = list_of<Cap>(object.Get("caps"), cap_of);
   config.filter = filter_from_js(object.Get("filter"));
   config.secrets = secrets_from_js(object.Get("mask"));
   return config;
@@ -326,6 +333,7 @@ class Source : public Napi::ObjectWrap<Source> {
     out.Set("own", to_array(env, cut.own));
     out.Set("lost", to_array(env, cut.lost));
     out.Set("filtered", to_array(env, cut.filtered));
+    out.Set("sampled", to_array(env, cut.sampled));
     out.Set("refused", to_array(env, cut.refused));
     out.Set("lossFirst", to_array(env, cut.loss_first));
     out.Set("lossLast", to_array(env, cut.loss_last));

@@ -498,6 +498,7 @@ Cut Drain::make_cut(bool ended) {
       // At the end nothing is under way, and what was emitted and not read is lost.
       cut.lost.push_back(ended ? emitted - counts.consumed - counts.own : lost[op]);
       cut.filtered.push_back(read(control.filtered[op]));
+      cut.sampled.push_back(read(control.sampled[op]));
       for (unsigned cause = 0; cause < TAPIO_REFUSALS; cause++)
         cut.refused[(cause * cpus + cpu) * TAPIO_OPS_MAX + op] = read(control.refused[cause][op]);
     }

@@ -45,7 +45,7 @@ struct Cut {
   bool final = false;
   std::vector<uint64_t> positions;
   std::vector<std::vector<uint64_t>> ahead;
-  std::vector<uint64_t> emitted, consumed, own, lost, filtered, refused;
+  std::vector<uint64_t> emitted, consumed, own, lost, filtered, sampled, refused;
   std::vector<uint64_t> loss_first, loss_last;
   uint64_t late = 0;
   uint64_t newest = 0;

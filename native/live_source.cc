@@ -100,6 +100,7 @@ class LiveSource final : public RawSource {
   void write_config(const SourceConfig& config);
   void set_ops(uint64_t ops);
   void write_exclusions(const Exclusions& exclude);
+  void write_caps(const std::vector<Cap>& caps);
   uint32_t write_filter(const RowFilter* filter);
   SetMemory& current() { return *sets_.back(); }
 
@@ -433,6 +434,24 @@ void LiveSource::write_config(const SourceConfig& config) {
   config_->excludes = excludes | write_filter(config.filter.get());
   config_->snaplen = config.snaplen;
   write_calls(config, config_);
+  write_caps(config.caps);
+}
+
+// Windows are short, so that rows of a second lie all over it, and long enough to hold some.
+void LiveSource::write_caps(const std::vector<Cap>& caps) {
+  constexpr uint64_t kSecondNs = 1'000'000'000, kWindows = 10, kWindowRows = 100;
+  uint64_t capped = 0;
+  for (const Cap& cap : caps) {
+    if (cap.op >= TAPIO_CAPS) continue;
+    const uint64_t windows = cap.per_second >= kWindows * kWindowRows ? kWindows : 1;
+    tapio_cap& to = config_->caps[cap.op];
+    to.window_ns = kSecondNs / windows;
+    to.every = cap.every;
+    to.rows = static_cast<uint32_t>(cap.per_second / windows);
+    capped |= uint64_t{1} << cap.op;
+  }
+  // An op whose cap goes is not asked about it any more: what it was may stay.
+  __atomic_store_n(&config_->capped, capped, __ATOMIC_RELEASE);
 }
 
 // Makes a map's keys those of the list, whoever put in what is there.

@@ -73,6 +73,13 @@ struct Exclusions {
   std::vector<uint64_t> cgroups;
 };
 
+// How many events of an op become rows.
+struct Cap {
+  uint32_t op = 0;
+  uint32_t every = 1;       // one of so many, at random
+  uint64_t per_second = 0;  // at most so many of these; 0: as many as there are
+};
+
 // What can be changed while a source runs.
 struct SourceConfig {
   std::vector<uint32_t> ops;
@@ -80,6 +87,7 @@ struct SourceConfig {
   bool latency = true;
   uint32_t snaplen = 128;
   Exclusions exclude;
+  std::vector<Cap> caps;                    // of ops that have one
   std::shared_ptr<const RowFilter> filter;  // null: all is wanted
   std::shared_ptr<const Secrets> secrets;   // null: nothing is hidden
 };

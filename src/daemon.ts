@@ -34,6 +34,7 @@ export interface Summary {
   readonly events: Totals['events'];
   readonly lost: Totals['lost'];
   readonly filtered: number;
+  readonly sampled: number;
   readonly late: number;
   readonly masked: MaskedCounts;
   readonly segments: number;
@@ -96,6 +97,7 @@ function sourceConfig(config: RecordConfig, filter: SourceFilter | null): Source
     snaplen: config.snaplen,
     mask: checkedMask(config.mask),
     exclude: config.exclude,
+    caps: config.caps,
     filter,
   };
 }
@@ -458,6 +460,7 @@ export class Daemon {
       events: totals.events,
       lost: totals.lost,
       filtered: totals.filtered,
+      sampled: totals.sampled,
       late: totals.late,
       masked: totals.masked,
       segments: totals.segments,

@@ -274,6 +274,7 @@ export const start: Command = {
     ['tapio-record --syscalls futex,ptrace', 'with these system calls'],
     ['tapio-record --exclude comm=node,uid=1000', 'without these'],
     ['tapio-record --filter \'comm == "nginx" || network.dport == 443\'', 'only what matches'],
+    ['tapio-record --limit file.open=10k/s', 'at most so many a second, the rest by weight'],
     ['tapio-record --sink nats://localhost:4222', 'and send UnifiedEvents onward to NATS'],
     ['tapio-record --user nobody --store /var/tmp/tapio', 'as nobody, once it is under way'],
     ['tapio-record --metrics 127.0.0.1:9464', 'and tell Prometheus how it is'],

@@ -142,6 +142,9 @@ async function run(flags: Flags): Promise<number> {
       lost === 0 ? 'lost nothing' : `lost ${countText(lost)}:`,
       ...lossRows,
       `late ${countText(Number(status.late))}, left out ${countText(Number(status.filtered))}, fullest ring ${(Number(status.backlog) * 100).toFixed(1)} %`,
+      ...(status.sampled
+        ? [`left out by --sample and --limit: ${countText(Number(status.sampled))}`]
+        : []),
       ...maskedLines(status.masked as MaskedCounts),
       `${status.segments} segment${status.segments === 1 ? '' : 's'}, ${bytesText(Number(status.bytes))} of this recording`,
       ...retentionLines(status.retention as unknown as Forecast),

@@ -3,6 +3,7 @@
 
 import { totalmem } from 'node:os';
 import { EVENTS } from '../../schemas/events.ts';
+import { type CapConfig, capsOf } from './caps.ts';
 import { type MaskPattern, maskOf } from './mask.ts';
 import { type Exclusions, selectionOf } from './selection.ts';
 import { type ServingConfig, servingOf } from './serving.ts';
@@ -28,6 +29,8 @@ export interface RecordConfig {
   readonly ops: readonly number[];
   readonly syscalls: readonly string[];
   readonly exclude: Exclusions;
+  /** Of ops that have one. */
+  readonly caps: readonly CapConfig[];
   /** An expression, of --filter and what of --only and --exclude is one; null: everything. */
   readonly filter: string | null;
   /** Secrets of command lines that are masked before anything is stored. */
@@ -186,6 +189,7 @@ export function resolveConfig(layers: readonly Given[], cpus: number): RecordCon
     durationMs: duration,
     ops,
     syscalls,
+    caps: capsOf(given, allOps(), ops),
     ...selectionOf(given.only, given.exclude, given.filter),
     mask: maskOf(given),
     latency: booleanOf('latency', given.latency, true),

@@ -49,6 +49,16 @@ export const SETTINGS = {
     placeholder: 'EXPR',
     doc: 'record only rows that match, such as network.dport == 443 (what does not is counted as filtered)',
   },
+  limit: {
+    type: 'list',
+    placeholder: 'OP=RATE,…',
+    doc: 'at most so many rows of an op, such as file.open=50k/s, in fair shares among cgroups; their weights stand for what is left out',
+  },
+  sample: {
+    type: 'list',
+    placeholder: 'OP=1/N,…',
+    doc: 'one of N events of an op, at random, such as syscall.call=1/100; its weight stands for the others',
+  },
   mask: {
     type: 'list',
     placeholder: 'PATTERN',

@@ -88,6 +88,8 @@ export interface CutItem {
   /** Overwritten before they were read, known exactly from the op sequence numbers. */
   readonly lost: BigUint64Array;
   readonly filtered: BigUint64Array;
+  /** Left out by --sample and --limit before they were filled. */
+  readonly sampled: BigUint64Array;
   /** Per cause: [(cause * cpus + cpu) * opsMax + op]. */
   readonly refused: BigUint64Array;
   /** ktime range [ns] in which the losses since the previous cut lie, per CPU; 0, 0 without loss. */

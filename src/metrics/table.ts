@@ -121,6 +121,12 @@ export const METRICS: readonly Metric[] = [
     total(({ filtered }) => filtered),
   ),
   counter(
+    'tapio_ebpf_events_sampled_total',
+    [],
+    'Events that --sample and --limit left out; the weights of rows stand for them.',
+    total(({ sampled }) => sampled),
+  ),
+  counter(
     'tapio_ebpf_events_late_total',
     [],
     'Events that came after later ones, and stand behind them.',

@@ -18,6 +18,7 @@ export interface OpAccount {
   issued: number;
   stored: number;
   lost: number;
+  /** Left out by --sample and --limit; the rows' weights stand for them. */
   sampled: number;
   /** Left out by a selection, in the kernel or as it was read, by an export, or made by the recorder itself. */
   filtered: number;
@@ -67,6 +68,7 @@ interface Counters {
   readonly emitted: Sums;
   readonly consumed: Sums;
   readonly filtered: Sums;
+  readonly sampled: Sums;
   readonly own: Sums;
   readonly lost: Sums;
   readonly malformed: Sums;
@@ -86,6 +88,7 @@ function countersOf(point: CommitPoint): Counters {
     emitted: named(sumByOp(point.emitted)),
     consumed: named(sumByOp(point.consumed)),
     filtered: named(sumByOp(point.filtered)),
+    sampled: named(sumByOp(point.sampled ?? [])),
     own: named(sumByOp(point.own)),
     lost: named(sumByOp(point.lost)),
     malformed: named(sumByOp([point.malformed])),
@@ -113,6 +116,7 @@ class Ledger {
   readonly issued: Sums = new Map();
   readonly consumed: Sums = new Map();
   readonly filtered: Sums = new Map();
+  readonly sampled: Sums = new Map();
   /** What the counters say was lost, by stage. */
   readonly lost = { ring: new Map(), kernel: new Map(), decode: new Map() } as Record<string, Sums>;
   waiting: Sums = new Map();
@@ -133,6 +137,8 @@ class Ledger {
     if (!same) for (const [key, count] of this.waiting) add(this.gone, key, count);
     addDifference(this.issued, now.emitted, then.emitted);
     addDifference(this.issued, now.filtered, then.filtered);
+    addDifference(this.issued, now.sampled, then.sampled);
+    addDifference(this.sampled, now.sampled, then.sampled);
     addDifference(this.consumed, now.consumed, then.consumed);
     addDifference(this.consumed, then.malformed, now.malformed);
     addDifference(this.filtered, now.filtered, then.filtered);
@@ -279,18 +285,19 @@ function problemText({ segment, text }: Problem): string {
 }
 
 function opsOf(ledger: Ledger, stored: Sums, late: Sums, lost: Sums): Record<string, OpAccount> {
-  const all = [ledger.issued, stored, lost, ledger.filtered, ledger.waiting];
+  const { issued, sampled, filtered, waiting } = ledger;
+  const all = [issued, stored, lost, sampled, filtered, waiting];
   const keys = [...new Set(all.flatMap((sums) => [...sums.keys()]))];
   return Object.fromEntries(
     keys.map((key) => [
       key,
       {
-        issued: ledger.issued.get(key) ?? 0,
+        issued: issued.get(key) ?? 0,
         stored: stored.get(key) ?? 0,
         lost: lost.get(key) ?? 0,
-        sampled: 0,
-        filtered: ledger.filtered.get(key) ?? 0,
-        waiting: ledger.waiting.get(key) ?? 0,
+        sampled: sampled.get(key) ?? 0,
+        filtered: filtered.get(key) ?? 0,
+        waiting: waiting.get(key) ?? 0,
         late: late.get(key) ?? 0,
       },
     ]),

@@ -8,14 +8,15 @@ import type { LossRow, Problem, Segment } from '../segment/reader.ts';
 import type { OpenedStore } from '../segment/store.ts';
 import type { Selection } from './select.ts';
 
-/** Whether selections have left out rows of one of these ops (ids), up to the segment's last commit. */
+/** Whether selections, samples or limits have left out rows of one of these ops (ids), up to the segment's last commit. */
 export function areLeftOut(
   { header, commits }: Pick<Segment, 'header' | 'commits'>,
   ops: readonly number[],
 ): boolean {
   const line = commits?.last;
   // Without a filter, what was left out as it was read are the recorder's own records.
-  const counts = [line?.filtered ?? [], header.filter === undefined ? [] : (line?.own ?? [])];
+  const kernel = [line?.filtered ?? [], line?.sampled ?? []];
+  const counts = [...kernel, header.filter === undefined ? [] : (line?.own ?? [])];
   return counts.some((one) => {
     const sums = sumByOp(one);
     return ops.some((op) => (sums.get(op) ?? 0) > 0);

@@ -252,7 +252,7 @@ function notesOf(own: readonly Stretch[], at: bigint): string[] {
   const telling = TELLING.map((op) => EVENTS.process.ops[op].id);
   if (areLeftOut(segment, telling)) {
     notes.push(
-      'processes that --exclude or --filter left out may be missing, or be listed after their end',
+      'processes that --exclude, --filter, --sample or --limit left out may be missing, or be listed after their end',
     );
   }
   return notes;

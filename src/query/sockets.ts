@@ -192,7 +192,7 @@ function notesOf(own: readonly Stretch[], at: bigint): string[] {
   const telling = SOCKET_OPS.map((op) => EVENTS.network.ops[op].id);
   if (areLeftOut(segment, telling)) {
     notes.push(
-      'sockets that --exclude or --filter left out may be missing, or be listed after their end',
+      'sockets that --exclude, --filter, --sample or --limit left out may be missing, or be listed after their end',
     );
   }
   return notes;

@@ -44,6 +44,7 @@ export function pointOfCut(
 ): CommitPoint {
   const cpus = cut.positions.length;
   const size = cut.consumed.length;
+  const sampled = sparse(cut.sampled, cpus);
   return {
     through_seq: Number(cut.throughSeq),
     at,
@@ -54,6 +55,7 @@ export function pointOfCut(
     emitted: sparse(cut.emitted, cpus),
     consumed: sparse(cut.consumed, cpus),
     filtered: sparse(cut.filtered, cpus),
+    ...(sampled.some((ops) => Object.keys(ops).length > 0) && { sampled }),
     own: sparse(cut.own, cpus),
     lost: sparse(cut.lost, cpus),
     refused: Object.fromEntries(

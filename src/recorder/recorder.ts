@@ -245,6 +245,7 @@ export class Recorder {
       rates: this.#rates.perSecond(),
       masked: this.#mask.total(),
       filtered: cut === null ? 0 : sum(cut.filtered) + sum(cut.own),
+      sampled: cut === null ? 0 : sum(cut.sampled),
       late: Number(cut?.late ?? 0n),
       segments: this.#segments + (this.#writer === null ? 0 : 1),
       bytes: this.#sealedBytes + open,

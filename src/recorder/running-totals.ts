@@ -34,6 +34,7 @@ export class RunningTotals {
       ...sums,
       // These are counted in the rings, which may go on under another thread, and are not known before its first cut.
       filtered: Math.max(own.filtered, last?.filtered ?? 0),
+      sampled: Math.max(own.sampled, last?.sampled ?? 0),
       late: Math.max(own.late, last?.late ?? 0),
     };
     return this.#last;

@@ -14,6 +14,8 @@ export interface Totals {
   readonly rates: Readonly<Record<string, number>>;
   /** Left out, in the kernel or as it was read. */
   readonly filtered: number;
+  /** Left out by --sample and --limit. */
+  readonly sampled: number;
   readonly late: number;
   /** Secrets masked in command lines, by pattern. */
   readonly masked: MaskedCounts;

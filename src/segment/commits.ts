@@ -131,6 +131,8 @@ export interface CommitPoint {
   readonly emitted: CpuCounts;
   readonly consumed: CpuCounts;
   readonly filtered: CpuCounts;
+  /** Left out by --sample and --limit; absent where nothing was. */
+  readonly sampled?: CpuCounts;
   /** Read and left out: the recorder's own records, and what its filter does not want. */
   readonly own: CpuCounts;
   readonly lost: CpuCounts;

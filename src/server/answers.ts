@@ -23,7 +23,8 @@ export function ringMetrics(status: Readonly<Record<string, unknown>>): object {
       })),
     ),
   );
-  return { ops, lost, filtered: String(status.filtered), fullest_ring: Number(status.backlog) };
+  const [filtered, sampled] = [String(status.filtered), String(status.sampled)];
+  return { ops, lost, filtered, fullest_ring: Number(status.backlog), sampled };
 }
 
 /** Status, of what tapio-record status says, and what is held. */

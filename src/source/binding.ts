@@ -52,6 +52,16 @@ export interface SourceFilter {
   readonly pushed: PushedFilter | null;
 }
 
+/** How many events of an op become rows; their `weight` says for how many each stands. */
+export interface Cap {
+  /** Op id of the event table. */
+  readonly op: number;
+  /** One of so many, at random; 1: each. */
+  readonly every: number;
+  /** At most so many rows a second, in fair shares among cgroups; 0: as many as there are. */
+  readonly perSecond: number;
+}
+
 /** What can be changed while the source runs. */
 export interface SourceConfig {
   /** Op ids of the event table that are on. */
@@ -63,6 +73,8 @@ export interface SourceConfig {
   /** Bytes of a packet that network.packet keeps; absent: 128. */
   readonly snaplen?: number;
   readonly exclude: Exclusions;
+  /** Of ops that have one; live only. */
+  readonly caps?: readonly Cap[];
   /** Takes effect with the next cut that rotates, or a rewind. Absent or null: all rows are wanted. */
   readonly filter?: SourceFilter | null;
   /** What no row holds of the arguments of an exec; takes effect as a filter does, which sees what is left. */

@@ -167,3 +167,40 @@ test('where Prometheus is told: nowhere, or at an address', () => {
     expect(() => given(wrong), wrong).toThrow(`--metrics ${wrong}: write HOST:PORT`);
   }
 });
+
+test('caps are read op by op', () => {
+  const given = {
+    limit: ['file.open=50k/s,process.exec=1.5M/s', 'file.read=7/s'],
+    sample: 'file.open=1/100',
+    enable: ['file.read'],
+  };
+  const id = (name: string): number => allOps().get(name)?.id ?? 0;
+  expect(resolveConfig([given], 2).caps).toEqual([
+    { op: id('file.open'), every: 100, perSecond: 50_000 },
+    { op: id('process.exec'), every: 1, perSecond: 1_500_000 },
+    { op: id('file.read'), every: 1, perSecond: 7 },
+  ]);
+  expect(resolveConfig([{}], 2).caps).toEqual([]);
+  const file = settingsFromFile('limit: [file.open=5/s]\nsample: [process.exec=1/2]\n', 'c.yaml');
+  expect(resolveConfig([file], 2).caps).toHaveLength(2);
+});
+
+test.each([
+  [{ limit: 'file.opne=5/s' }, 'unknown op file.opne (did you mean file.open?)'],
+  [{ limit: 'file.read=5/s' }, '--limit file.read=5/s: file.read is off; --enable file.read'],
+  [{ limit: '5/s' }, '--limit 5/s: write OP=RATE, such as file.open=50k/s'],
+  [{ limit: 'file.open' }, '--limit file.open: write OP=RATE, such as file.open=50k/s'],
+  [{ limit: 'file.open=50k' }, '50k is no rate: write 100/s, 50k/s or 1M/s'],
+  [{ limit: 'file.open=-1/s' }, '-1/s is no rate'],
+  [{ limit: 'file.open=5/m' }, '5/m is no rate'],
+  [{ limit: 'file.open=0/s' }, '--limit file.open=0/s leaves nothing: 1/s or more'],
+  [{ limit: 'file.open=2000M/s' }, 'limits nothing: 1000M/s or less'],
+  [{ limit: 'file.open=1/s,file.open=2/s' }, '--limit says two things of file.open'],
+  [{ sample: 'file.open=1/0' }, '--sample file.open=1/0 leaves nothing'],
+  [{ sample: 'file.open=2/3' }, '2/3 is no sample: write 1/N, such as 1/100'],
+  [{ sample: 'file.open=1%' }, '1% is no sample'],
+  [{ sample: 'file.open=1/2000000000' }, 'is too seldom: 1/1000000000 or more often'],
+  [{ sample: 'process.exec=1/2', source: 'synthetic' }, '--limit and --sample are the kernel’s'],
+])('%o is refused: %s', (given, message) => {
+  expect(() => resolveConfig([given], 2)).toThrow(message);
+});

@@ -5,7 +5,7 @@ import type { Measured } from '../../src/metrics/measured.ts';
 import type { Totals } from '../../src/recorder/totals.ts';
 
 export const NO_TOTALS: Totals = {
-  ...{ events: {}, lost: {}, rates: {}, filtered: 0, late: 0, segments: 0, bytes: 0 },
+  ...{ events: {}, lost: {}, rates: {}, filtered: 0, sampled: 0, late: 0, segments: 0, bytes: 0 },
   ...{ storeBytes: 0, disk: null, retired: 0, firstTs: null, lastTs: null, drainCpuNs: 0 },
   ...{ backlog: 0, unattached: {}, outage: null, masked: {} },
 };

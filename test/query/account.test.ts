@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EVENTS, OP_NAMES } from '../../schemas/events.ts';
 import { type Account, accounts } from '../../src/query/account.ts';
-import { type CommitPoint, noPoint } from '../../src/segment/commits.ts';
+import { type CommitPoint, type CpuCounts, noPoint } from '../../src/segment/commits.ts';
 import { diskFiles } from '../../src/segment/files.ts';
 import { lossRow } from '../../src/segment/small-tables.ts';
 import { ensureStore, openStore, segmentsOf } from '../../src/segment/store.ts';
@@ -104,6 +104,19 @@ test('issued is what the kernel counted; everything has a place', () => {
     from: null,
     // 12 + 3 + 4 = 5 + (2 + 4 + 1) + (3 + 1) + 3 in the rings.
     ops: { 'file.open': { issued: 19, stored: 5, lost: 7, filtered: 4, waiting: 3, late: 0 } },
+  });
+});
+
+test('what a sample left out was issued', () => {
+  const counted = (count: number, sampled: CpuCounts): Partial<CommitPoint> => ({
+    ...{ emitted: [{ [OPEN]: count }], consumed: [{ [OPEN]: count }], sampled },
+  });
+  const middle = point(2, counted(2, [{ [OPEN]: 8 }]));
+  segment(2, null, middle);
+  segment(3, middle, point(5, counted(5, [{ [OPEN]: 10 }, { [OPEN]: 5 }])));
+  expect(account()).toMatchObject({
+    holds: true,
+    ops: { 'file.open': { issued: 20, stored: 5, sampled: 15, filtered: 0 } },
   });
 });
 

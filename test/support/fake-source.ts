@@ -83,6 +83,7 @@ export class FakeSource implements NativeSource {
   readonly lost = new BigUint64Array(CPUS * MAX_OPS);
   readonly consumed = new BigUint64Array(CPUS * MAX_OPS);
   readonly filtered = new BigUint64Array(CPUS * MAX_OPS);
+  readonly sampled = new BigUint64Array(CPUS * MAX_OPS);
   readonly refused = new BigUint64Array(REFUSAL_CAUSES.length * CPUS * MAX_OPS);
   readonly emitted = new BigUint64Array(CPUS * MAX_OPS);
   readonly own = new BigUint64Array(CPUS * MAX_OPS);
@@ -271,6 +272,7 @@ export class FakeSource implements NativeSource {
       own: this.own.slice(),
       lost: this.lost.slice(),
       filtered: this.filtered.slice(),
+      sampled: this.sampled.slice(),
       refused: this.refused.slice(),
       lossFirst: new BigUint64Array(CPUS).fill(this.lossFirst),
       lossLast: new BigUint64Array(CPUS).fill(this.lossLast),
