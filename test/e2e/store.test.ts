@@ -168,7 +168,6 @@ describe('a store', () => {
 describe('bad input', () => {
   const cases: readonly [string, string[], number, string][] = [
     ['unknown op', ['--enable', 'file.raed'], 2, 'did you mean file.read'],
-    ['op of a later version', ['--enable', 'memory.mmap'], 2, 'does not record it yet'],
     ['unknown flag', ['--profle', 'full'], 2, 'did you mean --profile'],
     ['unknown profile', ['--profile', 'ful'], 2, 'did you mean full'],
     ['unknown syscall', ['--syscalls', 'getpidd'], 2, 'did you mean getpid'],
