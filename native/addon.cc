@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "addon_host.h"
+#include "addon_kernel.h"
 #include "addon_list.h"
 #include "addon_live.h"
 #include "addon_privileges.h"
@@ -18,50 +19,17 @@
 #include "addon_redact.h"
 #include "addon_scan.h"
 #include "addon_secrets.h"
+#include "addon_values.h"
 #include "drain.h"
 #include "env_end.h"
 #include "live_source.h"
 #include "pace.h"
-#include "pins.h"
 #include "predicate_from_js.h"
 #include "synthetic_source.h"
-#include "inflight.h"
 #include "syscalls.h"
-#include "text.h"
 
 namespace tapio {
 namespace {
-
-Napi::Error js_error(Napi::Env env, const std::string& code, const std::string& message) {
-  Napi::Error error = Napi::Error::New(env, message);
-  error.Set("code", code);
-  return error;
-}
-
-Napi::BigInt big(Napi::Env env, uint64_t value) { return Napi::BigInt::New(env, value); }
-Napi::BigInt big(Napi::Env env, int64_t value) { return Napi::BigInt::New(env, value); }
-
-int64_t int64_of(const Napi::Value& value) {
-  bool lossless;
-  return value.As<Napi::BigInt>().Int64Value(&lossless);
-}
-uint64_t uint64_of(const Napi::Value& value) {
-  bool lossless;
-  return value.As<Napi::BigInt>().Uint64Value(&lossless);
-}
-
-Napi::BigUint64Array to_array(Napi::Env env, const std::vector<uint64_t>& values) {
-  auto array = Napi::BigUint64Array::New(env, values.size());
-  if (!values.empty()) memcpy(array.Data(), values.data(), values.size() * 8);
-  return array;
-}
-Napi::Uint32Array to_array(Napi::Env env, const std::vector<uint32_t>& values) {
-  auto array = Napi::Uint32Array::New(env, values.size());
-  if (!values.empty()) memcpy(array.Data(), values.data(), values.size() * 4);
-  return array;
-}
-
-uint32_t uint32_of(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
 
 Cap cap_of(const Napi::Value& value) {
   const auto cap = value.As<Napi::Object>();
@@ -515,77 +483,6 @@ Napi::Value syscalls(const Napi::CallbackInfo& info) {
   return out;
 }
 
-Napi::Value probe(const Napi::CallbackInfo& info) {
-  const std::vector<ProbeResult> results =
-      info[0].IsString() ? probe_types(info[0].As<Napi::String>()) : probe_live();
-  auto out = Napi::Array::New(info.Env(), results.size());
-  for (uint32_t i = 0; i < results.size(); i++) {
-    auto one = Napi::Object::New(info.Env());
-    one.Set("name", results[i].name);
-    one.Set("ok", results[i].ok);
-    one.Set("detail", results[i].detail);
-    auto ops = Napi::Array::New(info.Env());
-    for (unsigned op : results[i].ops) ops.Set(ops.Length(), op);
-    one.Set("ops", ops);
-    out.Set(i, one);
-  }
-  return out;
-}
-
-Napi::Value ask_calls_under_way(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  std::vector<tapio_under_way> calls;
-  std::string why;
-  if (!calls_under_way(info[0].As<Napi::String>().Utf8Value(), &calls, &why)) {
-    js_error(env, "not_permitted", why).ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
-  auto out = Napi::Array::New(env, calls.size());
-  for (uint32_t i = 0; i < calls.size(); i++) {
-    const tapio_under_way& call = calls[i];
-    const auto* comm = reinterpret_cast<const char*>(call.comm);
-    auto one = Napi::Object::New(env);
-    one.Set("pid", call.pid);
-    one.Set("tid", call.tid);
-    one.Set("uid", call.uid);
-    one.Set("pstart", big(env, uint64_t{call.pstart}));
-    one.Set("comm", reversible_utf8({comm, strnlen(comm, sizeof(call.comm))}));
-    one.Set("started", big(env, uint64_t{call.started}));
-    one.Set("number", call.number);
-    one.Set("is32", call.is_32 != 0);
-    one.Set("args", to_array(env, std::vector<uint64_t>(call.args, call.args + 6)));
-    out.Set(i, one);
-  }
-  return out;
-}
-
-Napi::Value pinned(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const std::vector<PinnedSet> sets = pinned_sets(info[0].As<Napi::String>().Utf8Value());
-  auto out = Napi::Array::New(env, sets.size());
-  for (uint32_t i = 0; i < sets.size(); i++) {
-    const PinnedSet& set = sets[i];
-    const auto known = [&](Napi::Value value) { return set.readable ? value : env.Null(); };
-    auto one = Napi::Object::New(env);
-    one.Set("store", known(Napi::String::New(env, set.store)));
-    one.Set("path", set.path);
-    one.Set("recording", known(Napi::String::New(env, set.recording)));
-    one.Set("rings", set.rings);
-    one.Set("pid", known(Napi::Number::New(env, set.pid)));
-    one.Set("alive", set.alive);
-    one.Set("ringBytes", known(Napi::Number::New(env, static_cast<double>(set.ring_bytes))));
-    one.Set("mutedSince", known(big(env, set.muted_since)));
-    out.Set(i, one);
-  }
-  return out;
-}
-
-void unpin_set(const Napi::CallbackInfo& info) {
-  const std::string path = info[0].As<Napi::String>().Utf8Value();
-  if (!unpin(path))
-    js_error(info.Env(), "io", path + " is not in a BPF file system").ThrowAsJavaScriptException();
-}
-
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* constructor = new Napi::FunctionReference(Napi::Persistent(Source::define(env)));
   env.SetInstanceData(constructor);
@@ -593,10 +490,6 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("opsMax", TAPIO_OPS_MAX);
   exports.Set("columns", Napi::Function::New(env, columns));
   exports.Set("syscalls", Napi::Function::New(env, syscalls));
-  exports.Set("probe", Napi::Function::New(env, probe));
-  exports.Set("callsUnderWay", Napi::Function::New(env, ask_calls_under_way));
-  exports.Set("pinned", Napi::Function::New(env, pinned));
-  exports.Set("unpin", Napi::Function::New(env, unpin_set));
   exports.Set("peerCredentials", Napi::Function::New(env, peer_credentials));
   exports.Set("clocks", Napi::Function::New(env, clocks));
   exports.Set("patternError", Napi::Function::New(env, pattern_error));
@@ -607,6 +500,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("TextRedactor", define_text_redactor(env));
   exports.Set("SecretMask", define_secret_mask(env));
   define_privileges(env, exports);
+  define_kernel(env, exports);
   exports.Set(
       "createSource", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
         return info.Env().GetInstanceData<Napi::FunctionReference>()->New({info[0], info[1]});

@@ -3,6 +3,8 @@
 #include <bpf/libbpf.h>
 #include <string.h>
 
+#include <algorithm>
+
 #include "../bpf/config.h"
 #include "events.h"
 #include "syscalls.h"
@@ -200,6 +202,33 @@ void write_calls(const SourceConfig& config, tapio_config* to) {
   }
   memcpy(to->calls, calls, sizeof(calls));
   memcpy(to->calls_32, calls_32, sizeof(calls_32));
+}
+
+std::vector<ProbeResult> probe_types(const std::string& path) {
+  libbpf_set_print([](enum libbpf_print_level, const char*, va_list) { return 0; });
+  const KernelTypes types(path);
+  std::vector<ProbeResult> results;
+  tapio_programs* skeleton = types.ok() ? tapio_programs__open() : nullptr;
+  if (!skeleton) return results;
+  choose_variants(*skeleton, types);
+  for (const Hook& hook : hooks_of(*skeleton, true)) {
+    const bool fits = bpf_program__autoload(hook.program);
+    const auto same = [&](const ProbeResult& one) { return one.name == hook.tracepoint; };
+    const auto known = std::find_if(results.begin(), results.end(), same);
+    if (known != results.end()) {
+      known->ok |= fits;  // one of several variants
+      continue;
+    }
+    const bool exists = types.tracepoint_arguments(hook.tracepoint) >= 0;
+    results.push_back(
+        {hook.tracepoint, fits,
+         exists ? "none of our programs fits its arguments" : "this kernel has no such tracepoint",
+         hook.is_aid ? std::vector<unsigned>{} : hook.ops});
+  }
+  for (ProbeResult& one : results)
+    if (one.ok) one.detail.clear();
+  tapio_programs__destroy(skeleton);
+  return results;
 }
 
 }  // namespace tapio

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "kernel_types.h"
@@ -34,5 +35,15 @@ void choose_variants(tapio_programs& programs, const KernelTypes& types);
 
 // What is to be done at the exit of each syscall.
 void write_calls(const SourceConfig& config, tapio_config* to);
+
+struct ProbeResult {
+  std::string name;
+  bool ok;
+  std::string detail;         // why not, in our words
+  std::vector<unsigned> ops;  // that need it
+};
+
+// Which hooks a kernel has, by its type information alone; empty where the file holds none.
+std::vector<ProbeResult> probe_types(const std::string& path);
 
 }  // namespace tapio

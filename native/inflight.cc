@@ -1,7 +1,7 @@
-#include "format.h"
 #include "inflight.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "iterate.h"
 #include "pins.h"
@@ -19,6 +19,10 @@ bool calls_under_way(const std::string& set, std::vector<tapio_under_way>* calls
     return false;
   };
   if (!skeleton) return failed(strerror(errno));
+  const std::string starts =
+      set + "/" + link_pin_name(bpf_program__name(skeleton->progs.call_enter));
+  if (access(starts.c_str(), F_OK) != 0)
+    return failed("its recorder does not note when calls begin: leave out --no-latency");
   bpf_program* program;
   bpf_object__for_each_program(program, skeleton->obj)
       bpf_program__set_autoload(program, program == skeleton->progs.calls_under_way);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "format.h"
 #include "../bpf/config.h"
 
 namespace tapio {

@@ -588,33 +588,6 @@ std::unique_ptr<RawSource> make_live_source(const LiveOptions& options) {
   return std::make_unique<LiveSource>(options);
 }
 
-std::vector<ProbeResult> probe_types(const std::string& path) {
-  libbpf_set_print(ignore_libbpf);
-  const KernelTypes types(path);
-  std::vector<ProbeResult> results;
-  tapio_programs* skeleton = types.ok() ? tapio_programs__open() : nullptr;
-  if (!skeleton) return results;
-  choose_variants(*skeleton, types);
-  for (const Hook& hook : hooks_of(*skeleton, true)) {
-    const bool fits = bpf_program__autoload(hook.program);
-    const auto same = [&](const ProbeResult& one) { return one.name == hook.tracepoint; };
-    const auto known = std::find_if(results.begin(), results.end(), same);
-    if (known != results.end()) {
-      known->ok |= fits;  // one of several variants
-      continue;
-    }
-    const bool exists = types.tracepoint_arguments(hook.tracepoint) >= 0;
-    results.push_back(
-        {hook.tracepoint, fits,
-         exists ? "none of our programs fits its arguments" : "this kernel has no such tracepoint",
-         hook.is_aid ? std::vector<unsigned>{} : hook.ops});
-  }
-  for (ProbeResult& one : results)
-    if (one.ok) one.detail.clear();
-  tapio_programs__destroy(skeleton);
-  return results;
-}
-
 std::vector<ProbeResult> probe_live() {
   LiveOptions options;
   options.ring_bytes = 8 * TAPIO_BLOCK_BYTES;

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "hooks.h"
 #include "raw_source.h"
 
 namespace tapio {
@@ -16,17 +17,7 @@ struct LiveOptions {
 
 std::unique_ptr<RawSource> make_live_source(const LiveOptions& options);
 
-struct ProbeResult {
-  std::string name;
-  bool ok;
-  std::string detail;         // why not, in our words
-  std::vector<unsigned> ops;  // that need it
-};
-
 // Loads and attaches each hook that the programs need, one by one, and takes them off again.
 std::vector<ProbeResult> probe_live();
-
-// Which hooks a kernel has, by its type information alone; empty where the file holds none.
-std::vector<ProbeResult> probe_types(const std::string& path);
 
 }  // namespace tapio

@@ -34,6 +34,15 @@ interface Told extends CallUnderWay {
   readonly file: string | null;
 }
 
+/** Calls in flight of a set of rings; what keeps us from knowing is for the user. */
+function callsOf(path: string): readonly CallUnderWay[] {
+  try {
+    return native().callsUnderWay(path);
+  } catch (error) {
+    throw new TapioError('not_permitted', `inflight: ${(error as Error).message}`);
+  }
+}
+
 function told(store: string, older: number): Told[] {
   const addon = native();
   const sets = addon.pinned(PINS).filter((set) => set.alive && set.store === resolve(store));
@@ -46,7 +55,7 @@ function told(store: string, older: number): Told[] {
   const called = names();
   const { monotonic } = addon.clocks();
   return sets
-    .flatMap((set) => addon.callsUnderWay(set.path))
+    .flatMap((set) => callsOf(set.path))
     .map((call) => {
       const name = call.is32 ? `32-bit call ${call.number}` : called.get(call.number);
       const of = OF_DESCRIPTOR.test(name ?? '') ? openFile(call.pid, call.args[0] ?? 0n) : null;

@@ -13,12 +13,6 @@ export interface CapConfig {
   readonly perSecond: number;
 }
 
-/** What there is to be known of an op. */
-interface KnownOp {
-  readonly id: number;
-  readonly recorded: boolean;
-}
-
 const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6 };
 const RATE_MAX = 1e9;
 /** So many events may one row stand for. */
@@ -50,7 +44,7 @@ function everyOf(part: string, text: string): number {
 function byOp(
   name: 'limit' | 'sample',
   value: unknown,
-  ops: ReadonlyMap<string, KnownOp>,
+  ops: ReadonlyMap<string, { readonly id: number }>,
   on: readonly number[],
   parse: (part: string, text: string) => number,
 ): Map<number, number> {
@@ -62,9 +56,6 @@ function byOp(
     const op = part.slice(0, at).trim();
     const known = ops.get(op);
     if (known === undefined) throw unknownName('op', op, ops.keys());
-    if (!known.recorded) {
-      throw usage(`${op} is in the event table, but this version does not record it yet`);
-    }
     if (!on.includes(known.id)) throw usage(`--${name} ${part}: ${op} is off; --enable ${op}`);
     if (out.has(known.id)) throw usage(`--${name} says two things of ${op}`);
     out.set(known.id, parse(part, part.slice(at + 1).trim()));
@@ -75,7 +66,7 @@ function byOp(
 /** Caps by what was given, of ops that are on. */
 export function capsOf(
   given: Given,
-  ops: ReadonlyMap<string, KnownOp>,
+  ops: ReadonlyMap<string, { readonly id: number }>,
   on: readonly number[],
 ): CapConfig[] {
   const limits = byOp('limit', given.limit, ops, on, rateOf);

@@ -100,6 +100,16 @@ export class Cgroups {
     return (isAlive() ? this.#asked(pid, id) : null) ?? known ?? UNKNOWN;
   }
 
+  /**
+   * The cgroup that a process was put into where the hierarchies are the first version's and all have the id of
+   * one root; null where its id names its cgroup, or nobody saw it being put anywhere.
+   */
+  entered({ pid, pstart, cgroup_id: id }: Member): Cgroup | null {
+    if (this.#known.get(id)?.path !== '/') return null;
+    const kept = this.#names(id, pid, pstart);
+    return kept === null ? null : this.#called(kept);
+  }
+
   #asked(pid: number, id: bigint): Cgroup | null {
     const text = attempt(() => readFileSync(`/proc/${pid}/cgroup`));
     if (text === null) return null;

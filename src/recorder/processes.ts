@@ -5,7 +5,7 @@ import type { BatchItem, ColumnRegion, ProcessSnapshot } from '../event/batch.ts
 import type { ProcessRow } from '../segment/small-tables.ts';
 import { processStartTicks } from '../segment/store.ts';
 import { Dictionary, nullsOf } from './batch-columns.ts';
-import { type CgroupNames, Cgroups } from './cgroups.ts';
+import { type Cgroup, type CgroupNames, Cgroups } from './cgroups.ts';
 import type { Mask } from './mask.ts';
 import { argsOf, isZombie, linkOf, parentOf } from './proc.ts';
 
@@ -172,8 +172,8 @@ export class ProcessTable {
         row.cwd = columns.text('cwd', i);
         row.args = columns.args(i);
         row.comm = this.#commOf(columns, i);
-        // All processes have one id where the hierarchies are the first version's.
-        if (row.container_id === null) this.#nameCgroup(row);
+        const entered = this.#cgroups.entered(row);
+        if (entered !== null) this.#call(row, entered);
         this.#note(row);
       } else if (op === 'exit') {
         row.last_seq = columns.seq[i] ?? 0n;
@@ -291,7 +291,13 @@ export class ProcessTable {
   }
 
   #nameCgroup(row: Entry): void {
-    const cgroup = this.#cgroups.of(row, () => isAlive(row));
+    this.#call(
+      row,
+      this.#cgroups.of(row, () => isAlive(row)),
+    );
+  }
+
+  #call(row: Entry, cgroup: Cgroup): void {
     row.cgroup = cgroup.path;
     row.container_id = cgroup.container;
     row.pod = cgroup.pod?.name ?? null;

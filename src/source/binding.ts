@@ -7,6 +7,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import type { Exclusions } from '../config/selection.ts';
 import { TapioError } from '../errors.ts';
 import type { ColumnRegion, ProcessSnapshot, SourceItem } from '../event/batch.ts';
 import type { SocketSnapshot } from '../event/sockets.ts';
@@ -16,14 +17,6 @@ import type { RawEventNative } from './raw-events.ts';
 import type { RedactNative } from './redact.ts';
 import type { NativePredicate, ScanNative } from './scan.ts';
 import type { SecretNative, SecretPattern } from './secrets.ts';
-
-/** What the kernel side rejects before it fills a record. */
-export interface Exclusions {
-  readonly pids: readonly number[];
-  readonly uids: readonly number[];
-  readonly comms: readonly string[];
-  readonly cgroups: readonly bigint[];
-}
 
 /** A test of the kernel's: bpf/filter.h says what is what. */
 export interface PushedTest {
@@ -270,7 +263,7 @@ export interface Native extends SecretNative {
   probe(): readonly ProbeResult[];
   /** The same of another kernel, by its type information alone; empty where the file holds none. */
   probe(kernelBtf: string): readonly ProbeResult[];
-  /** Calls in flight whose start the programs of a set of rings noted. Throws TapioError. */
+  /** Calls in flight whose start the programs of a set of rings noted. Throws an error for the user. */
   callsUnderWay(path: string): readonly CallUnderWay[];
   /** Every set of rings below a directory of stores. */
   pinned(directory: string): readonly PinnedSet[];

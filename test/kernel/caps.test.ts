@@ -5,7 +5,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeKernel } from '../support/kernel.ts';
 import {
   queryRows,
   Recording,
@@ -13,11 +14,7 @@ import {
   type Row,
   run,
   temporaryDirectory,
-  whyNoKernel,
 } from '../support/recording.ts';
-
-const why = whyNoKernel();
-if (why !== null && process.env.CI !== undefined) throw new Error(`kernel tests must run: ${why}`);
 
 const directory = temporaryDirectory();
 const drive = join(directory.path, 'drive');
@@ -75,7 +72,7 @@ function accountOf(store: string, op: string): Row {
   return ops[op] ?? {};
 }
 
-describe.skipIf(why !== null)(`caps ${why ?? ''}`, () => {
+describeKernel('caps', () => {
   test('the weights of a sample come to what was issued, of each process too', async () => {
     const store = join(directory.path, 'sample');
     const flags = ['--syscalls', 'getppid', '--sample', 'syscall.call=1/100,network.close=1/10'];

@@ -4,28 +4,16 @@ import { execFileSync, spawn } from 'node:child_process';
 import { execPath } from 'node:process';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { readCommits } from '../../src/segment/commits.ts';
 import { segmentDirectories } from '../../src/segment/store.ts';
-import {
-  Recording,
-  ROOT,
-  type Row,
-  temporaryDirectory,
-  whyNoKernel,
-} from '../support/recording.ts';
-
-const why = whyNoKernel();
-if (why !== null && process.env.CI !== undefined) throw new Error(`kernel tests must run: ${why}`);
+import { describeKernel, eachDirectory } from '../support/kernel.ts';
+import { Recording, ROOT, type Row } from '../support/recording.ts';
 
 const ROUNDS = 12;
 const seed = Number(process.env.TAPIO_SEED ?? Date.now() % 1_000_000);
 
-let directory: ReturnType<typeof temporaryDirectory>;
-beforeEach(() => {
-  directory = temporaryDirectory();
-});
-afterEach(() => directory.remove());
+const directory = eachDirectory();
 
 type Told = readonly [string, string, number, string | null, number | null];
 
@@ -65,7 +53,7 @@ function hasCommitted(store: string): boolean {
 
 const sorted = (sockets: readonly Told[]): string[] => sockets.map((one) => one.join(' ')).sort();
 
-describe.skipIf(why !== null)(`conns ${why ?? ''}`, () => {
+describeKernel('conns', () => {
   test('conns --at lists what /proc said then, also of before the start, and while the recorder was dead', async () => {
     const driver = spawn('python3', ['test/kernel/conns.py', `${seed}`, `${ROUNDS}`], {
       cwd: ROOT,

@@ -1,28 +1,15 @@
 // Each call of the file families is made by a program that knows nothing of the recorder; every row has
 // exactly its fields, and an op that the table says is recorded has a case here.
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { EVENTS } from '../../schemas/events.ts';
-import {
-  queryRows,
-  Recording,
-  type Row,
-  run,
-  temporaryDirectory,
-  whyNoKernel,
-} from '../support/recording.ts';
-
-const why = whyNoKernel();
-if (why !== null && process.env.CI !== undefined) throw new Error(`kernel tests must run: ${why}`);
+import { describeKernel, eachDirectory, recordedWhile } from '../support/kernel.ts';
+import { type Row, run } from '../support/recording.ts';
 
 /** Cases of ops.test.ts. */
 const ELSEWHERE = ['open', 'read', 'write'];
 
-let directory: ReturnType<typeof temporaryDirectory>;
-beforeEach(() => {
-  directory = temporaryDirectory();
-});
-afterEach(() => directory.remove());
+const directory = eachDirectory();
 
 interface Done {
   readonly call: string;
@@ -38,20 +25,14 @@ interface Driven {
 
 /** Records while the driver makes its calls; what it did, and its rows. */
 async function drive(flags: readonly string[]): Promise<Driven> {
-  const recording = await Recording.start(`${directory.path}/store`, flags);
-  try {
-    const text = await run('python3', ['test/kernel/file-ops.py', directory.path]);
-    const { summary } = await recording.stop();
-    expect(summary.lost).toEqual({});
-    const { me, done, moved } = JSON.parse(text) as Omit<Driven, 'rows'> & { me: number };
-    const rows = queryRows(recording.store).filter((row) => row.pid === me && row.type === 'file');
-    return { done, moved, rows };
-  } finally {
-    recording.signal('SIGKILL');
-  }
+  const { facts, rows } = await recordedWhile(directory.path, flags, () =>
+    run('python3', ['test/kernel/file-ops.py', directory.path]),
+  );
+  const { me, done, moved } = facts as Omit<Driven, 'rows'> & { me: number };
+  return { done, moved, rows: rows.filter((row) => row.pid === me && row.type === 'file') };
 }
 
-describe.skipIf(why !== null)(`kernel ${why ?? ''}`, () => {
+describeKernel('kernel', () => {
   test('every call of every family, relative, by descriptor, failed and oddly named', async () => {
     const { done, rows } = await drive(['--enable', 'file.fsync,file.close']);
     const ops = new Map(Map.groupBy(done, ({ op }) => op));

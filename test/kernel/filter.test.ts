@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { EventType } from '../../schemas/arrow.ts';
 import { EVENTS } from '../../schemas/events.ts';
 import type { CutItem } from '../../src/event/batch.ts';
@@ -16,6 +16,7 @@ import { parseFilter } from '../../src/query/filter/filter.ts';
 import { matches } from '../../src/query/predicate.ts';
 import { recordingFilter } from '../../src/query/recording-filter.ts';
 import { type NativeSource, native, type SourceOptions } from '../../src/source/binding.ts';
+import { describeKernel } from '../support/kernel.ts';
 import { pushable } from '../support/pushable.ts';
 import {
   queryRows,
@@ -24,12 +25,8 @@ import {
   type Row,
   run,
   temporaryDirectory,
-  whyNoKernel,
 } from '../support/recording.ts';
 import { RowTaker, type SourceRow } from '../support/source-rows.ts';
-
-const why = whyNoKernel();
-if (why !== null && process.env.CI !== undefined) throw new Error(`kernel tests must run: ${why}`);
 
 const directory = temporaryDirectory();
 const wanted = `${directory.path}/kf-wanted`;
@@ -130,7 +127,7 @@ function identity(row: SourceRow): string {
   return JSON.stringify(rest, (_, one) => (typeof one === 'bigint' ? `${one}` : one));
 }
 
-describe.skipIf(why !== null)(`kernel filter ${why ?? ''}`, () => {
+describeKernel('kernel filter', () => {
   const EACH = 500;
   const me = process.pid;
   test.each([

@@ -2,25 +2,11 @@
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { execPath } from 'node:process';
-import { setTimeout } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  queryRows,
-  Recording,
-  ROOT,
-  type Row,
-  temporaryDirectory,
-  whyNoKernel,
-} from '../support/recording.ts';
+import { expect, test } from 'vitest';
+import { describeKernel, eachDirectory } from '../support/kernel.ts';
+import { queryRows, Recording, ROOT, type Row } from '../support/recording.ts';
 
-const why = whyNoKernel();
-if (why !== null && process.env.CI !== undefined) throw new Error(`kernel tests must run: ${why}`);
-
-let directory: ReturnType<typeof temporaryDirectory>;
-beforeEach(() => {
-  directory = temporaryDirectory();
-});
-afterEach(() => directory.remove());
+const directory = eachDirectory();
 
 /** One thread waits for a connection, one for a pipe, and the main one sleeps. */
 const HANGS = `
@@ -41,21 +27,21 @@ const inflight = (store: string, ...flags: string[]) =>
     encoding: 'utf8',
   });
 
-describe.skipIf(why !== null)(`kernel calls in flight ${why ?? ''}`, () => {
+describeKernel('kernel calls in flight', () => {
   test('who hangs is told while it does, and is a row with the flag pending in the end', async () => {
     const flags = ['--enable', 'file.read', '--syscalls', 'clock_nanosleep'];
     const recording = await Recording.start(`${directory.path}/store`, flags);
     const hung = spawn('python3', ['-c', HANGS], { stdio: ['ignore', 'pipe', 'ignore'] });
     try {
       await new Promise((resolve) => hung.stdout.once('data', resolve));
-      await setTimeout(1500);
-      const said = inflight(recording.store, '-o', 'json');
-      expect(said.status, said.stderr).toBe(0);
-      const calls = said.stdout
-        .trim()
-        .split('\n')
-        .map((line) => JSON.parse(line) as Row)
-        .filter((call) => call.pid === hung.pid);
+      let calls: Row[] = [];
+      // It asks for those that are a second old.
+      while (calls.length < 3) {
+        const said = inflight(recording.store, '-o', 'json');
+        expect(said.status, said.stderr).toBe(0);
+        const lines = said.stdout.split('\n').filter((line) => line !== '');
+        calls = lines.map((line) => JSON.parse(line)).filter((call) => call.pid === hung.pid);
+      }
       expect(calls.map((call) => call.call).sort()).toEqual(['accept4', 'clock_nanosleep', 'read']);
       for (const call of calls) expect(call.seconds).toBeGreaterThan(1);
       const of = (name: string): Row => calls.find((call) => call.call === name) ?? {};
@@ -88,6 +74,17 @@ describe.skipIf(why !== null)(`kernel calls in flight ${why ?? ''}`, () => {
     }
     const account = ['cli/tapio-replay.ts', 'account', '--store', recording.store];
     expect(execFileSync(execPath, account, { cwd: ROOT, encoding: 'utf8' })).toContain('it holds');
+  });
+
+  test('without latencies no starts are known', async () => {
+    const recording = await Recording.start(`${directory.path}/store`, ['--no-latency']);
+    try {
+      const said = inflight(recording.store);
+      expect(said.status).toBe(1);
+      expect(said.stderr).toMatch(/^tapio-record: .* leave out --no-latency\n$/);
+    } finally {
+      await recording.stop();
+    }
   });
 
   test('nobody records', () => {

@@ -1,42 +1,23 @@
 // What a program does to its memory, and the kernel for it, is found with right fields.
 
 import { execFileSync } from 'node:child_process';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  queryRows,
-  Recording,
-  ROOT,
-  type Row,
-  run,
-  temporaryDirectory,
-  whyNoKernel,
-} from '../support/recording.ts';
+import { expect, test } from 'vitest';
+import { describeKernel, eachDirectory, recordedWhile } from '../support/kernel.ts';
+import { ROOT, type Row, run } from '../support/recording.ts';
 
-const why = whyNoKernel();
-if (why !== null && process.env.CI !== undefined) throw new Error(`kernel tests must run: ${why}`);
-
-let directory: ReturnType<typeof temporaryDirectory>;
-beforeEach(() => {
-  directory = temporaryDirectory();
-});
-afterEach(() => directory.remove());
+const directory = eachDirectory();
 
 /** Records these ops while the driver does one thing; its facts, all memory rows and its own. */
 async function drive(what: string, ops: string): Promise<{ facts: Row; all: Row[]; rows: Row[] }> {
   const driver = `${directory.path}/memory`;
   execFileSync('gcc', ['-O2', '-o', driver, 'test/kernel/memory.c'], { cwd: ROOT });
   const flags = ['--profile', 'minimal', '--enable', ops];
-  const recording = await Recording.start(`${directory.path}/store`, flags);
-  try {
-    const facts = JSON.parse(await run(driver, [what])) as Row;
-    const { summary } = await recording.stop();
-    expect(summary.lost).toEqual({});
-    const all = queryRows(recording.store).filter((row) => row.type === 'memory');
-    expect(all.filter((row) => row.pid === recording.pid)).toEqual([]);
-    return { facts, all, rows: all.filter((row) => row.pid === facts.pid) };
-  } finally {
-    recording.signal('SIGKILL');
-  }
+  const { facts, rows, pid } = await recordedWhile(directory.path, flags, () =>
+    run(driver, [what]),
+  );
+  const all = rows.filter((row) => row.type === 'memory');
+  expect(all.filter((row) => row.pid === pid)).toEqual([]);
+  return { facts, all, rows: all.filter((row) => row.pid === facts.pid) };
 }
 
 const UNSET = {
@@ -53,7 +34,7 @@ const UNSET = {
 
 const hex = (address: bigint): string => `0x${address.toString(16)}`;
 
-describe.skipIf(why !== null)(`kernel memory ${why ?? ''}`, () => {
+describeKernel('kernel memory', () => {
   test('mmap, munmap, mprotect, pkey_mprotect, brk, and what fails', async () => {
     const ops = 'memory.mmap,memory.munmap,memory.mprotect,memory.brk';
     const { facts, rows } = await drive('calls', ops);

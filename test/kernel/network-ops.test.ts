@@ -2,55 +2,27 @@
 // and found with the bytes that it moved.
 
 import { rmSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { EVENTS } from '../../schemas/events.ts';
 import { parseFilter } from '../../src/query/filter/filter.ts';
 import { pushDown } from '../../src/query/pushdown.ts';
-import {
-  queryRows,
-  Recording,
-  type Row,
-  run,
-  temporaryDirectory,
-  whyNoKernel,
-} from '../support/recording.ts';
+import { describeKernel, eachDirectory, recordedWhile } from '../support/kernel.ts';
+import { type Row, run } from '../support/recording.ts';
 
-const why = whyNoKernel();
-if (why !== null && process.env.CI !== undefined) throw new Error(`kernel tests must run: ${why}`);
-
-let directory: ReturnType<typeof temporaryDirectory>;
-beforeEach(() => {
-  directory = temporaryDirectory();
-});
-afterEach(() => directory.remove());
-
-interface Driven {
-  readonly facts: Row;
-  readonly rows: Row[];
-  readonly filtered: number;
-}
+const directory = eachDirectory();
 
 const MOVES = 'network.send,network.recv';
 
 /** Records ops while the driver does one thing; its facts, and the rows. */
-async function drive(
+const drive = (
   what: string,
   ops: string,
   flags: readonly string[] = [],
   words: readonly string[] = [],
-): Promise<Driven> {
-  const all = ['--profile', 'minimal', '--enable', ops, ...flags];
-  const recording = await Recording.start(`${directory.path}/store`, all);
-  try {
-    const text = await run('python3', ['test/kernel/transfer.py', what, directory.path, ...words]);
-    const { summary } = await recording.stop();
-    expect(summary.lost).toEqual({});
-    const { filtered } = summary;
-    return { facts: JSON.parse(text) as Row, rows: queryRows(recording.store), filtered };
-  } finally {
-    recording.signal('SIGKILL');
-  }
-}
+) =>
+  recordedWhile(directory.path, ['--profile', 'minimal', '--enable', ops, ...flags], () =>
+    run('python3', ['test/kernel/transfer.py', what, directory.path, ...words]),
+  );
 
 const HOSTS = [
   ['v4', '127.0.0.1', 'inet'],
@@ -60,7 +32,7 @@ const HOSTS = [
 /** What a row says of its message: op, ports, bytes or null, error. */
 const said = ({ op, network: of }: Row): unknown[] => [op, of.sport, of.dport, of.bytes, of.error];
 
-describe.skipIf(why !== null)(`kernel ${why ?? ''}`, () => {
+describeKernel('kernel', () => {
   test('TCP: every call of the family, with its bytes; errors; what is no row', async () => {
     const { facts, rows } = await drive('stream', MOVES);
     const mine = rows.filter((row) => row.type === 'network' && row.pid === facts.me);

@@ -1,46 +1,21 @@
 // Each op is provoked by a program that knows nothing of the recorder, and found with right fields.
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  queryRows,
-  Recording,
-  type Row,
-  run,
-  temporaryDirectory,
-  whyNoKernel,
-} from '../support/recording.ts';
+import { expect, test } from 'vitest';
+import { describeKernel, eachDirectory, recordedWhile } from '../support/kernel.ts';
+import { type Row, run } from '../support/recording.ts';
 
-const why = whyNoKernel();
-if (why !== null && process.env.CI !== undefined) throw new Error(`kernel tests must run: ${why}`);
-
-let directory: ReturnType<typeof temporaryDirectory>;
-beforeEach(() => {
-  directory = temporaryDirectory();
-});
-afterEach(() => directory.remove());
-
-interface Driven {
-  readonly facts: Row;
-  readonly rows: Row[];
-}
+const directory = eachDirectory();
 
 /** Records while the driver does one thing; its facts, and the rows. */
-async function drive(what: string, flags: readonly string[] = []): Promise<Driven> {
-  const recording = await Recording.start(`${directory.path}/store`, flags);
-  try {
-    const text = await run('python3', ['test/kernel/drive.py', what, directory.path]);
-    const { summary } = await recording.stop();
-    expect(summary.lost).toEqual({});
-    return { facts: JSON.parse(text) as Row, rows: queryRows(recording.store) };
-  } finally {
-    recording.signal('SIGKILL');
-  }
-}
+const drive = (what: string, flags: readonly string[] = []) =>
+  recordedWhile(directory.path, flags, () =>
+    run('python3', ['test/kernel/drive.py', what, directory.path]),
+  );
 
 const of = (rows: readonly Row[], type: string, op: string): Row[] =>
   rows.filter((row) => row.type === type && row.op === op);
 
-describe.skipIf(why !== null)(`kernel ${why ?? ''}`, () => {
+describeKernel('kernel', () => {
   test('exec: odd, long and non-UTF-8 arguments, relative and failed', async () => {
     const { facts, rows } = await drive('exec');
     const execs = of(rows, 'process', 'exec');

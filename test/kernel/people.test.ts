@@ -2,28 +2,15 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { execPath } from 'node:process';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  Recording,
-  ROOT,
-  type Row,
-  run,
-  temporaryDirectory,
-  whyNoKernel,
-} from '../support/recording.ts';
-
-const why = whyNoKernel();
-if (why !== null && process.env.CI !== undefined) throw new Error(`kernel tests must run: ${why}`);
+import { expect, test } from 'vitest';
+import { describeKernel, eachDirectory } from '../support/kernel.ts';
+import { Recording, ROOT, type Row, run } from '../support/recording.ts';
 
 const NS_PER_TICK = 10_000_000n;
 const ROUNDS = 8;
 const seed = Number(process.env.TAPIO_SEED ?? Date.now() % 1_000_000);
 
-let directory: ReturnType<typeof temporaryDirectory>;
-beforeEach(() => {
-  directory = temporaryDirectory();
-});
-afterEach(() => directory.remove());
+const directory = eachDirectory();
 
 interface Moment {
   readonly at: string;
@@ -58,7 +45,7 @@ function familyOf(root: number, list: readonly Row[]): Row[] {
   return list.filter(({ pid }) => members.has(pid));
 }
 
-describe.skipIf(why !== null)(`people ${why ?? ''}`, () => {
+describeKernel('people', () => {
   test('ps --at lists what /proc said then; trace has every exec of the family', async () => {
     const recording = await Recording.start(`${directory.path}/store`, []);
     // What makes the host busy is none of the family.

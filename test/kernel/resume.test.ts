@@ -6,7 +6,7 @@ import { existsSync, openSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
 import { createInterface } from 'node:readline';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { EVENTS } from '../../schemas/events.ts';
 import type { CutItem } from '../../src/event/batch.ts';
 import {
@@ -15,12 +15,10 @@ import {
   type SourceOptions,
   type StartResult,
 } from '../../src/source/binding.ts';
+import { describeKernel } from '../support/kernel.ts';
 import { changeSession, FINGERPRINT_AT, LAYOUTS_AT } from '../support/pinned.ts';
-import { ROOT, type Row, run, temporaryDirectory, whyNoKernel } from '../support/recording.ts';
+import { ROOT, type Row, run, temporaryDirectory } from '../support/recording.ts';
 import { fromJson, pointOf, RowTaker, type SourceRow, toJson } from '../support/source-rows.ts';
-
-const why = whyNoKernel();
-if (why !== null && process.env.CI !== undefined) throw new Error(`kernel tests must run: ${why}`);
 
 const directory = temporaryDirectory();
 const driver = `${directory.path}/drive`;
@@ -222,7 +220,7 @@ async function child(changes: Partial<SourceOptions> = {}): Promise<Child> {
   return made;
 }
 
-describe.skipIf(why !== null)(`resume ${why ?? ''}`, () => {
+describeKernel('resume', () => {
   test('killed while it records: the next goes on with the same rings, each event once', async () => {
     const before = await child();
     await drive('numbered', 5_000);

@@ -2,23 +2,11 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  queryRows,
-  Recording,
-  run,
-  temporaryDirectory,
-  whyNoKernel,
-} from '../support/recording.ts';
+import { expect, test } from 'vitest';
+import { describeKernel, eachDirectory } from '../support/kernel.ts';
+import { queryRows, Recording, run } from '../support/recording.ts';
 
-const why = whyNoKernel();
-if (why !== null && process.env.CI !== undefined) throw new Error(`kernel tests must run: ${why}`);
-
-let directory: ReturnType<typeof temporaryDirectory>;
-beforeEach(() => {
-  directory = temporaryDirectory();
-});
-afterEach(() => directory.remove());
+const directory = eachDirectory();
 
 /** Opens each of the files, then connects to a port of each of two listeners; prints the ports. */
 const DRIVER = `
@@ -32,7 +20,7 @@ for _ in range(2):
 print(*ports)
 `;
 
-describe.skipIf(why !== null)(`kernel selection ${why ?? ''}`, () => {
+describeKernel('kernel selection', () => {
   test('only a path; all but a path: rows without one stay', async () => {
     const kept = join(directory.path, 'kept');
     const left = join(directory.path, 'left');

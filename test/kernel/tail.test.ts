@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process';
 import { openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeKernel } from '../support/kernel.ts';
 import {
   queryRows,
   Recording,
@@ -29,7 +30,7 @@ afterAll(async () => {
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-describe.skipIf(why !== null)(`live ${why ?? ''}`, () => {
+describeKernel('live', () => {
   test('no row of its own once it follows; others, and what came after it, have theirs', async () => {
     const out = join(directory.path, 'rows');
     const words = ['cli/tapio-replay.ts', 'tail', '--store', store, '-o', 'json', '--last', '0'];

@@ -2,7 +2,8 @@
 
 import { execFileSync } from 'node:child_process';
 import { copyFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { describeKernel } from '../support/kernel.ts';
 import {
   queryRows,
   Recording,
@@ -10,11 +11,7 @@ import {
   type Row,
   run,
   temporaryDirectory,
-  whyNoKernel,
 } from '../support/recording.ts';
-
-const why = whyNoKernel();
-if (why !== null && process.env.CI !== undefined) throw new Error(`kernel tests must run: ${why}`);
 
 const directory = temporaryDirectory();
 const driver = `${directory.path}/drive`;
@@ -40,7 +37,7 @@ function sum(counts: unknown): number {
   return Object.values(counts as object).reduce((total: number, part) => total + sum(part), 0);
 }
 
-describe.skipIf(why !== null)(`ground truth ${why ?? ''}`, () => {
+describeKernel('ground truth', () => {
   test(`${EACH} each of exec, accept, open and syscall.call are all there, once`, async () => {
     const store = `${directory.path}/each`;
     const recording = await Recording.start(store, ['--syscalls', 'getppid']);
